@@ -1,0 +1,1 @@
+//! The one place where live objects are built and wired.

@@ -1,0 +1,24 @@
+//! An issue of a request: something that someone must solve before the order goes on.
+
+use chrono::{DateTime, Utc};
+
+use super::ids::ReferenceId;
+
+/// One issue. `issue_code` is an open string: rules match it, an unknown one is flagged, never acted on.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Issue {
+    /// The upstream's id, where given.
+    pub id: Option<i64>,
+    /// The request it belongs to.
+    pub reference_id: ReferenceId,
+    /// Its number within the request.
+    pub issue_sequence: Option<i64>,
+    /// What is wrong, in the upstream's words.
+    pub issue_code: String,
+    /// Solved.
+    pub resolved: bool,
+    /// It came back.
+    pub repeated: bool,
+    /// When the upstream last changed it.
+    pub last_updated: Option<DateTime<Utc>>,
+}

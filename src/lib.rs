@@ -1,0 +1,17 @@
+//! tesa-reconciler: keeps the provisioning requests in Tesamanager from getting stuck.
+//!
+//! Read `app.rs` for how it is wired, `domain/` for what it is about, `reconcile/` for what it does.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod http;
+pub mod lifecycle;
+pub mod reconcile;
+pub mod sandbox;
+pub mod schedule;
+pub mod store;
+pub mod telemetry;
+pub mod tesamanager;

@@ -1,0 +1,5 @@
+//! The guard: the only way to a write.
+
+mod permit;
+
+pub use permit::WritePermit;

@@ -1,0 +1,5 @@
+//! The reconciler: select, observe, decide, guard, act, record.
+
+pub mod guard;
+pub mod rules;
+pub mod template;

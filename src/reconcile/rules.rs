@@ -1,0 +1,213 @@
+//! Rules: what matches a request (and its issue), and what is then to be done.
+//!
+//! Pure. The first rule that matches wins; where none matches, the answer is "flag". A request with a
+//! cancellation in flight matches only rules that say so, because no other repair may be sent meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use wildmatch::WildMatch;
+
+use super::template::Template;
+use crate::domain::ids::{Org, RuleName};
+use crate::domain::request::{Observation, PersistenceType, TerritoryOwner};
+use crate::domain::{Issue, Status, closed_set};
+
+/// One rule of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Unique within its job.
+    pub name: RuleName,
+    /// What it is for.
+    pub matcher: Matcher,
+    /// What to do.
+    pub action: Action,
+    /// Who is to blame for the delay, for the evidence: a word of the operator's own (`operator`, `tesa`, …).
+    pub party: Option<String>,
+}
+
+/// What a rule matches. A criterion that isn't given matches everything.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Matcher {
+    /// Any of these statuses.
+    pub statuses: Option<Vec<Status>>,
+    /// Activation or termination.
+    pub persistence_type: Option<PersistenceType>,
+    /// Requests with a cancellation in flight, instead of those without.
+    pub cancelling: bool,
+    /// Our own technician installs.
+    pub auto_installation: Option<bool>,
+    /// Any of these terms.
+    pub territory_owners: Option<Vec<TerritoryOwner>>,
+    /// Not updated by the upstream for at least so long.
+    pub not_updated_for: Option<Duration>,
+    /// Any of these issue codes (globs). Matches only where there is an issue.
+    pub issue_codes: Option<Vec<WildMatch>>,
+    /// The issue came back, or did not. Matches only where there is an issue.
+    pub repeated: Option<bool>,
+    /// Any of these tenants.
+    pub orgs: Option<Vec<Org>>,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send a write.
+    Send(WriteSpec),
+    /// Tell people.
+    Flag,
+    /// Leave it alone.
+    Ignore,
+}
+
+/// A write to be built from the request once it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteSpec {
+    /// Which.
+    pub kind: WriteKind,
+    /// Its fields by their configuration key, as texts that may name fields of the request in braces.
+    pub parameters: BTreeMap<&'static str, Template>,
+}
+
+closed_set! {
+    /// The writes that a rule may name.
+    WriteKind {
+        /// Create the request again, from the request as just read.
+        Resend = "resend",
+        /// Cancel it.
+        CancelRequest = "cancel_request",
+        /// Resolve its incident.
+        ResolveIncident = "resolve_incident",
+        /// Ask for the CTO's status.
+        CreateStatusCto = "create_status_cto",
+        /// Change the CTO.
+        ChangeCto = "change_cto",
+        /// Create a technician's access.
+        CreateAccess = "create_access",
+        /// End it.
+        TerminateAccess = "terminate_access",
+        /// Create a port.
+        CreatePort = "create_port",
+        /// The other port operation.
+        CreatePort2 = "create_port2",
+        /// Report an installation incident.
+        CreateInstallationIncident = "create_installation_incident",
+        /// Report the end of an installation.
+        CreateInstallationEnd = "create_installation_end",
+    }
+}
+
+/// A parameter that a write takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its key in a rule.
+    pub key: &'static str,
+    /// The write can't be made without it.
+    pub required: bool,
+}
+
+impl WriteKind {
+    /// The parameters that a rule with this action takes. What the request itself always answers (its external
+    /// reference, its type and numbers) isn't among them.
+    pub const fn parameters(self) -> &'static [Parameter] {
+        const fn required(key: &'static str) -> Parameter {
+            Parameter {
+                key,
+                required: true,
+            }
+        }
+        const fn optional(key: &'static str) -> Parameter {
+            Parameter {
+                key,
+                required: false,
+            }
+        }
+        const OBSERVATIONS: Parameter = optional("observations");
+        match self {
+            Self::Resend | Self::CancelRequest | Self::CreateStatusCto => &[],
+            Self::ResolveIncident => &[OBSERVATIONS],
+            Self::ChangeCto => {
+                const {
+                    &[
+                        required("cto_identifier"),
+                        optional("cto_port"),
+                        required("reason"),
+                    ]
+                }
+            }
+            Self::CreateAccess => const { &[required("technician_code"), optional("reason")] },
+            Self::TerminateAccess => const { &[required("observations")] },
+            Self::CreatePort | Self::CreatePort2 => const { &[required("port")] },
+            Self::CreateInstallationIncident => {
+                const { &[required("incidence"), required("cto"), required("comments")] }
+            }
+            Self::CreateInstallationEnd => {
+                const { &[required("test"), required("indicator"), required("owner")] }
+            }
+        }
+    }
+}
+
+/// What a rule is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The tenant.
+    pub org: &'a Org,
+    /// The request.
+    pub request: &'a Observation,
+    /// The issue that is looked at, where the job looks at issues.
+    pub issue: Option<&'a Issue>,
+}
+
+/// The first rule that matches.
+pub fn first_match<'r>(
+    rules: &'r [Rule],
+    subject: Subject<'_>,
+    now: DateTime<Utc>,
+) -> Option<&'r Rule> {
+    rules.iter().find(|rule| rule.matcher.matches(subject, now))
+}
+
+impl Matcher {
+    /// All criteria that are given hold.
+    pub fn matches(&self, subject: Subject<'_>, now: DateTime<Utc>) -> bool {
+        let Subject {
+            org,
+            request,
+            issue,
+        } = subject;
+        self.cancelling == request.cancelling
+            && one_of(self.statuses.as_deref(), Some(&request.status))
+            && (self.persistence_type.is_none()
+                || self.persistence_type == request.persistence_type)
+            && (self.auto_installation.is_none()
+                || self.auto_installation == request.auto_installation)
+            && one_of(
+                self.territory_owners.as_deref(),
+                request.territory_owner.as_ref(),
+            )
+            && one_of(self.orgs.as_deref(), Some(org))
+            && self
+                .not_updated_for
+                .is_none_or(|age| is_older_than(request, age, now))
+            && self.issue_codes.as_ref().is_none_or(|globs| {
+                issue.is_some_and(|issue| globs.iter().any(|glob| glob.matches(&issue.issue_code)))
+            })
+            && self
+                .repeated
+                .is_none_or(|repeated| issue.is_some_and(|issue| issue.repeated == repeated))
+    }
+}
+
+fn one_of<T: PartialEq>(allowed: Option<&[T]>, value: Option<&T>) -> bool {
+    allowed.is_none_or(|allowed| value.is_some_and(|value| allowed.contains(value)))
+}
+
+/// Not updated for at least `age`. A request without a date of change has no known age, so no rule that asks for
+/// one matches it.
+pub fn is_older_than(request: &Observation, age: Duration, now: DateTime<Utc>) -> bool {
+    request
+        .last_updated
+        .is_some_and(|updated| (now - updated).to_std().is_ok_and(|elapsed| elapsed >= age))
+}

@@ -1,0 +1,147 @@
+//! Texts with fields of the request in braces, for the parameters of a rule's write.
+//!
+//! Parsed when the configuration is loaded, so that a misspelt field is an error with a place, not a surprise at
+//! three in the morning. A field that the request does not have makes the rule flag instead of send.
+
+use std::fmt;
+
+use super::rules::Subject;
+use crate::domain::closed_set;
+
+closed_set! {
+    /// The fields that a template may name.
+    Field {
+        /// The tenant.
+        Org = "org",
+        /// Tesamanager's id.
+        ReferenceId = "reference_id",
+        /// The operator's id.
+        ExternalReference = "external_reference",
+        /// The status.
+        Status = "status",
+        /// Activation or termination.
+        PersistenceType = "persistence_type",
+        /// Wholesale terms.
+        TerritoryOwner = "territory_owner",
+        /// NEBA or VULA.
+        RequestType = "request_type",
+        /// Telefónica's number.
+        RequestNumber = "request_number",
+        /// And of its part.
+        SubrequestNumber = "subrequest_number",
+        /// The issue's code.
+        IssueCode = "issue_code",
+        /// The issue's number.
+        IssueSequence = "issue_sequence",
+    }
+}
+
+/// A parsed template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<Part>,
+    source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Field(Field),
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A name in braces that is no field.
+    #[error("{{{name}}} is not a field of a request")]
+    UnknownField {
+        /// The name.
+        name: String,
+    },
+    /// An opening brace without its closing one, or the reverse. Braces themselves are written `{{` and `}}`.
+    #[error("a brace stands alone (write {{{{ or }}}} for the brace itself)")]
+    LoneBrace,
+}
+
+impl Template {
+    /// Reads a template: `{field}` is a field, `{{` and `}}` are braces.
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut text = String::new();
+        let mut rest = source.chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                '{' | '}' if rest.peek() == Some(&c) => {
+                    rest.next();
+                    text.push(c);
+                }
+                '{' => {
+                    let mut name = String::new();
+                    loop {
+                        match rest.next() {
+                            Some('}') => break,
+                            Some('{') | None => return Err(TemplateError::LoneBrace),
+                            Some(c) => name.push(c),
+                        }
+                    }
+                    let field = name
+                        .parse()
+                        .map_err(|_| TemplateError::UnknownField { name: name.clone() })?;
+                    if !text.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut text)));
+                    }
+                    parts.push(Part::Field(field));
+                }
+                '}' => return Err(TemplateError::LoneBrace),
+                c => text.push(c),
+            }
+        }
+        if !text.is_empty() {
+            parts.push(Part::Text(text));
+        }
+        Ok(Self {
+            parts,
+            source: source.to_owned(),
+        })
+    }
+
+    /// The text for a request, or the first field that it does not have.
+    pub fn fill(&self, subject: Subject<'_>) -> Result<String, Field> {
+        let mut filled = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => filled.push_str(text),
+                Part::Field(field) => filled.push_str(&value(*field, subject).ok_or(*field)?),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+fn value(field: Field, subject: Subject<'_>) -> Option<String> {
+    let request = subject.request;
+    match field {
+        Field::Org => Some(subject.org.to_string()),
+        Field::ReferenceId => Some(request.reference_id.to_string()),
+        Field::ExternalReference => request.external_reference.as_ref().map(ToString::to_string),
+        Field::Status => Some(request.status.to_string()),
+        Field::PersistenceType => request.persistence_type.map(|kind| kind.to_string()),
+        Field::TerritoryOwner => request.territory_owner.map(|owner| owner.to_string()),
+        Field::RequestType => request
+            .territory_owner
+            .map(|owner| owner.request_type().to_owned()),
+        Field::RequestNumber => request.request_number.map(|number| number.to_string()),
+        Field::SubrequestNumber => request.subrequest_number.map(|number| number.to_string()),
+        Field::IssueCode => subject.issue.map(|issue| issue.issue_code.clone()),
+        Field::IssueSequence => subject
+            .issue
+            .and_then(|issue| issue.issue_sequence)
+            .map(|number| number.to_string()),
+    }
+}

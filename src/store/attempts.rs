@@ -1,0 +1,237 @@
+//! The ledger: one attempt a write, committed before it is sent, its states appended and never overwritten.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::runs::RunLease;
+use super::{Actor, Page, StoreError};
+use crate::domain::ids::{
+    ExternalReference, JobName, Org, ReferenceId, ReplicaId, RuleName, RunId,
+};
+use crate::domain::{AttemptId, AttemptState, Operation, Version};
+
+/// A write about to be sent.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// The tenant.
+    pub org: Org,
+    /// The request that was looked at.
+    pub reference_id: ReferenceId,
+    /// The order that the write is addressed to: at most one open attempt each.
+    pub external_reference: ExternalReference,
+    /// What is sent.
+    pub operation: Operation,
+    /// Which job decided it.
+    pub job_name: JobName,
+    /// Which rule.
+    pub rule: RuleName,
+    /// The request's version as read right before.
+    pub before: Version,
+    /// Which issue it is meant to solve (`issue_sequence`), where it is one.
+    pub issue_sequence: Option<i64>,
+    /// Since when the request was stuck, for the time to repair.
+    pub due_since: Option<DateTime<Utc>>,
+    /// On the wire, in the log, here.
+    pub correlation_id: Uuid,
+    /// Who will send it.
+    pub replica: ReplicaId,
+}
+
+/// What the intent's own transaction checks, over all replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntentLimits {
+    /// Attempts that one run may make.
+    pub per_run: u32,
+    /// Attempts of an org in the last hour.
+    pub per_hour: u32,
+}
+
+/// Why an intent was not committed. Nothing was written, nothing may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntentRefused {
+    /// The job, or everything, is paused.
+    Paused,
+    /// The guard's latch holds this job and org.
+    Held,
+    /// The run's cap is reached.
+    RunCap,
+    /// The hour's cap is reached.
+    HourCap,
+    /// The order has an attempt whose outcome isn't known.
+    OpenAttempt(AttemptId),
+}
+
+/// A step of an attempt to its next state.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The new state; allowed only out of [`AttemptState::predecessors`].
+    pub to: AttemptState,
+    /// What was seen: an error's class, an evidence. Never personal data.
+    pub detail: String,
+    /// The upstream's status code, if one came.
+    pub http_status: Option<u16>,
+    /// When to verify next, for `accepted` and `unknown`.
+    pub verify_at: Option<DateTime<Utc>>,
+}
+
+/// An attempt as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Attempt {
+    /// The row.
+    pub id: AttemptId,
+    /// The tenant.
+    pub org: Org,
+    /// The request.
+    pub reference_id: ReferenceId,
+    /// The order.
+    pub external_reference: ExternalReference,
+    /// What was sent.
+    pub operation: Operation,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// Which job decided it.
+    pub job_name: JobName,
+    /// Which rule.
+    pub rule: RuleName,
+    /// Which run.
+    pub run_id: RunId,
+    /// Who sent it.
+    pub replica: String,
+    /// The request's version right before.
+    pub before: Version,
+    /// The issue it is meant to solve.
+    pub issue_sequence: Option<i64>,
+    /// Since when the request was stuck.
+    pub due_since: Option<DateTime<Utc>>,
+    /// Its correlation id.
+    pub correlation_id: Uuid,
+    /// When it was committed.
+    pub intended_at: DateTime<Utc>,
+    /// When its state last changed.
+    pub changed_at: DateTime<Utc>,
+    /// The upstream's status code, if one came.
+    pub http_status: Option<u16>,
+    /// The last step's detail.
+    pub detail: String,
+    /// Verifications made so far.
+    pub verifications: u32,
+    /// When the next one is due.
+    pub verify_at: Option<DateTime<Utc>>,
+}
+
+/// One line of an attempt's history.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AttemptStep {
+    /// The state entered (or, for a verification that settled nothing, kept).
+    pub state: AttemptState,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub who: String,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// Which attempts to list.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptFilter {
+    /// Of this tenant.
+    pub org: Option<Org>,
+    /// Of this reference id or external reference.
+    pub reference: Option<String>,
+    /// In this state.
+    pub state: Option<AttemptState>,
+    /// Of this operation.
+    pub operation: Option<Operation>,
+    /// Of this run.
+    pub run_id: Option<RunId>,
+    /// Intended at or after.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// How many attempts stand in a state, for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptCount {
+    /// The operation.
+    pub operation: Operation,
+    /// The state.
+    pub state: AttemptState,
+    /// How many.
+    pub count: u64,
+}
+
+/// See the module.
+#[async_trait]
+pub trait Attempts {
+    /// Commits the intent to write, or says why not. Pause, hold, both caps, the lease and "no other open attempt
+    /// for this order" are checked in the same transaction. `Fenced` when the run was taken away.
+    async fn intend(
+        &self,
+        lease: &RunLease,
+        attempt: &NewAttempt,
+        limits: IntentLimits,
+        now: DateTime<Utc>,
+    ) -> Result<Result<AttemptId, IntentRefused>, StoreError>;
+
+    /// Appends a step. `IllegalStep` when the attempt's state does not allow it.
+    async fn advance(
+        &self,
+        id: AttemptId,
+        step: &Step,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// A verification settled nothing yet: notes what was seen and when to look again.
+    async fn postpone_verification(
+        &self,
+        id: AttemptId,
+        detail: &str,
+        verify_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Every `intended` attempt of a process that is gone becomes `unknown`, due for verification at `verify_at`.
+    /// `alive` names the replicas that still live and so still own theirs. Answers those changed.
+    async fn recover_intended(
+        &self,
+        alive: &[ReplicaId],
+        verify_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Attempt>, StoreError>;
+
+    /// Attempts that await verification and are due, oldest first; of one org or all.
+    async fn due_for_verification(
+        &self,
+        org: Option<&Org>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Attempt>, StoreError>;
+
+    /// All attempts for these orders, oldest first within each. A few hundred orders a call.
+    async fn attempts_for(
+        &self,
+        org: &Org,
+        references: &[ExternalReference],
+    ) -> Result<Vec<Attempt>, StoreError>;
+
+    /// One attempt.
+    async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>, StoreError>;
+
+    /// Attempts, newest first.
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        page: Page,
+    ) -> Result<Vec<Attempt>, StoreError>;
+
+    /// An attempt's history, oldest first.
+    async fn attempt_steps(&self, id: AttemptId) -> Result<Vec<AttemptStep>, StoreError>;
+
+    /// How many attempts stand where.
+    async fn attempt_counts(&self) -> Result<Vec<AttemptCount>, StoreError>;
+
+    /// Attempts of an org intended at or after `since`: how much of the hour's cap is used.
+    async fn intended_since(&self, org: &Org, since: DateTime<Utc>) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,50 @@
+//! Who did what, when and why. Rows are appended by the calls that change something, in the same transaction.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Actor, Page, StoreError};
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AuditRow {
+    /// The row.
+    pub id: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub who: String,
+    /// What: `pause`, `resume`, `release`, `latch`, `trigger`, `acknowledge`, `settle`, `reload`, `start`, `stop`.
+    pub action: String,
+    /// On what: a job, a job and org, an id.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which rows to list.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Of this actor.
+    pub who: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// At or after.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// See the module.
+#[async_trait]
+pub trait Audit {
+    /// Notes a change that no other call of the store makes (a start, a reload, a stop).
+    async fn note(
+        &self,
+        action: &str,
+        subject: &str,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Rows, newest first.
+    async fn audit(&self, filter: &AuditFilter, page: Page) -> Result<Vec<AuditRow>, StoreError>;
+}

@@ -1,0 +1,149 @@
+//! What people steer with: pauses, the guard's latches, triggers; and the circuit breakers' memory.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Actor, StoreError};
+use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
+
+/// A pause in force: of one job, or (no name) of all.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Pause {
+    /// Which job; none means all.
+    pub job_name: Option<JobName>,
+    /// Who.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Until when; none means until resumed.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// A guard's latch: set by a correlated failure, released only by a person.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Latch {
+    /// The job.
+    pub job_name: JobName,
+    /// The tenant.
+    pub org: Org,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// What was seen.
+    pub reason: String,
+}
+
+/// A person's request to run a job now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TriggerRow {
+    /// The row.
+    pub id: TriggerId,
+    /// The job.
+    pub job_name: JobName,
+    /// The tenant.
+    pub org: Org,
+    /// Who asked.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub requested_at: DateTime<Utc>,
+    /// The run that answered it, once one began.
+    pub run_id: Option<RunId>,
+}
+
+/// A circuit breaker as remembered over restarts.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct CircuitRow {
+    /// The tenant.
+    pub org: Org,
+    /// `closed`, `open`, `half_open`.
+    pub state: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it opened last.
+    pub opened_at: Option<DateTime<Utc>>,
+    /// When a probe may be sent.
+    pub probe_at: Option<DateTime<Utc>>,
+}
+
+/// See the module.
+#[async_trait]
+pub trait Controls {
+    /// Pauses one job or all; a pause of the same scope is replaced. Audited.
+    async fn pause(
+        &self,
+        job: Option<&JobName>,
+        until: Option<DateTime<Utc>>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Ends a pause; false when there was none. Audited.
+    async fn resume(
+        &self,
+        job: Option<&JobName>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// The pauses in force at `now`.
+    async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError>;
+
+    /// Latches the guard; keeps an earlier latch. Answers whether it is new. Audited.
+    async fn latch_guard(
+        &self,
+        job: &JobName,
+        org: &Org,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// Releases it; false when it was not latched. Audited.
+    async fn release_guard(
+        &self,
+        job: &JobName,
+        org: &Org,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// The latches in force.
+    async fn latches(&self) -> Result<Vec<Latch>, StoreError>;
+
+    /// When a person last released this guard, if ever: the hold does not latch again for what they let go.
+    async fn last_release(
+        &self,
+        job: &JobName,
+        org: &Org,
+    ) -> Result<Option<DateTime<Utc>>, StoreError>;
+
+    /// Asks for a run. Audited.
+    async fn request_trigger(
+        &self,
+        job: &JobName,
+        org: &Org,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<TriggerId, StoreError>;
+
+    /// Triggers that no run has answered yet and no other live replica has taken, oldest first, marked as taken.
+    async fn take_triggers(
+        &self,
+        replica: &ReplicaId,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<TriggerRow>, StoreError>;
+
+    /// Says which run answers these triggers (several may share one).
+    async fn answer_triggers(&self, ids: &[TriggerId], run: RunId) -> Result<(), StoreError>;
+
+    /// One trigger.
+    async fn trigger(&self, id: TriggerId) -> Result<Option<TriggerRow>, StoreError>;
+
+    /// The circuits remembered.
+    async fn circuits(&self) -> Result<Vec<CircuitRow>, StoreError>;
+
+    /// Remembers a circuit.
+    async fn save_circuit(&self, circuit: &CircuitRow) -> Result<(), StoreError>;
+}

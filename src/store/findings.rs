@@ -1,0 +1,168 @@
+//! Findings: one row per (org, request, kind, detail), opened when seen, resolved when no longer seen.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Actor, Page, StoreError};
+use crate::domain::finding::{Attention, FindingKind, FindingState};
+use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId};
+
+/// What makes two sightings the same finding, within an org.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct FindingKey {
+    /// The request.
+    pub reference_id: ReferenceId,
+    /// What diverges.
+    pub kind: FindingKind,
+    /// Which one of its kind: a status, an issue's sequence and code, a sequence number.
+    pub detail: String,
+}
+
+/// A divergence as seen now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// Its identity.
+    pub key: FindingKey,
+    /// The order.
+    pub external_reference: Option<ExternalReference>,
+    /// Since when it has been so, as far as known (the upstream's last change of the request).
+    pub since: Option<DateTime<Utc>>,
+    /// Why it waits for a person, if it does.
+    pub attention: Option<Attention>,
+    /// What was seen: dates, codes, numbers; never personal data. If it changes, an acknowledged finding opens
+    /// again.
+    pub evidence: String,
+}
+
+/// What is remembered of a finding that isn't resolved, as a run needs it to compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveFinding {
+    /// The row.
+    pub id: FindingId,
+    /// Its identity.
+    pub key: FindingKey,
+    /// Open or acknowledged.
+    pub state: FindingState,
+    /// Why it waits for a person.
+    pub attention: Option<Attention>,
+    /// What was last seen.
+    pub evidence: String,
+    /// When it was last written down.
+    pub last_seen: DateTime<Utc>,
+}
+
+/// The difference between what is remembered and what was seen; made by a pure function, carried out in batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FindingChanges {
+    /// New ones, ones seen again after they were resolved, and ones whose evidence or attention changed.
+    pub seen: Vec<Sighting>,
+    /// Unchanged ones whose `last_seen` is to be brought up to date.
+    pub touched: Vec<FindingId>,
+    /// No longer seen.
+    pub resolved: Vec<FindingId>,
+}
+
+/// A finding as listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// The row.
+    pub id: FindingId,
+    /// The tenant.
+    pub org: Org,
+    /// Its identity.
+    #[serde(flatten)]
+    pub key: FindingKey,
+    /// The order.
+    pub external_reference: Option<ExternalReference>,
+    /// The job that saw it.
+    pub job_name: JobName,
+    /// Where it stands.
+    pub state: FindingState,
+    /// Why it waits for a person.
+    pub attention: Option<Attention>,
+    /// What was last seen.
+    pub evidence: String,
+    /// Since when it has been so upstream.
+    pub since: Option<DateTime<Utc>>,
+    /// First seen by us.
+    pub first_seen: DateTime<Utc>,
+    /// Last written down as seen.
+    pub last_seen: DateTime<Utc>,
+    /// Times written down as seen.
+    pub times_seen: u64,
+    /// Times it came back after it was resolved.
+    pub times_reopened: u64,
+    /// When it was resolved.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// Who acknowledged it.
+    pub acknowledged_by: Option<String>,
+    /// And why.
+    pub acknowledged_reason: Option<String>,
+}
+
+/// Which findings to list. `states` empty means all that aren't resolved.
+#[derive(Debug, Clone, Default)]
+pub struct FindingFilter {
+    /// Of this tenant.
+    pub org: Option<Org>,
+    /// Of this kind.
+    pub kind: Option<FindingKind>,
+    /// In this state; none means every state but `resolved`.
+    pub state: Option<FindingState>,
+    /// Waiting for a person.
+    pub attention: Option<Attention>,
+    /// Of this reference id or external reference.
+    pub reference: Option<String>,
+}
+
+/// Numbers for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingCount {
+    /// The tenant.
+    pub org: Org,
+    /// The kind.
+    pub kind: FindingKind,
+    /// For `stuck_request`: the status, which is its detail. Otherwise empty.
+    pub status: String,
+    /// How many aren't resolved.
+    pub count: u64,
+    /// The oldest `since` among them.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// See the module.
+#[async_trait]
+pub trait Findings {
+    /// All findings of a job and org that aren't resolved.
+    async fn live_findings(&self, org: &Org, job: &JobName)
+    -> Result<Vec<LiveFinding>, StoreError>;
+
+    /// Carries the difference out: a few hundred rows a transaction. A `seen` one that is acknowledged stays so
+    /// unless its evidence or attention differ from the remembered ones; a resolved one is reopened.
+    /// Answers the kinds that were newly opened or reopened, one entry each.
+    async fn apply_findings(
+        &self,
+        org: &Org,
+        job: &JobName,
+        changes: &FindingChanges,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<FindingKind>, StoreError>;
+
+    /// A person knows. Ids that are resolved or unknown are refused, all or nothing (`NotFound`). Audited.
+    async fn acknowledge_findings(
+        &self,
+        ids: &[FindingId],
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Findings, newest first.
+    async fn findings(
+        &self,
+        filter: &FindingFilter,
+        page: Page,
+    ) -> Result<Vec<Finding>, StoreError>;
+
+    /// How many aren't resolved, by org, kind and (for stuck requests) status.
+    async fn finding_counts(&self) -> Result<Vec<FindingCount>, StoreError>;
+}

@@ -1,0 +1,106 @@
+//! What the daemon remembers: one trait a noun, no SQL.
+//!
+//! The traits are the contract that every back end keeps, and one conformance suite runs against each of them.
+//! Time comes in as an argument (a back end with a clock of its own, shared by replicas, may prefer that for
+//! leases). Every call has a time-out inside the back end; dropping a call's future rolls its transaction back.
+//!
+//! Three promises rest on this module rather than on anybody's care:
+//! - an attempt is committed before its write is sent ([`Attempts::intend`] checks pause, hold, caps, lease and
+//!   "no other open attempt" in the same transaction that inserts the row);
+//! - a slot runs once ([`Runs::start`] claims it by inserting it);
+//! - history is never overwritten (states change by appended steps, and only along
+//!   [`AttemptState::predecessors`]).
+
+pub mod attempts;
+pub mod audit;
+pub mod controls;
+pub mod error;
+pub mod findings;
+pub mod replicas;
+pub mod requests;
+pub mod runs;
+pub mod sqlite;
+
+use async_trait::async_trait;
+
+pub use attempts::Attempts;
+pub use audit::Audit;
+pub use controls::Controls;
+pub use error::StoreError;
+pub use findings::Findings;
+pub use replicas::Replicas;
+pub use requests::Requests;
+pub use runs::Runs;
+
+#[expect(unused_imports, reason = "named in the module's text")]
+use crate::domain::AttemptState;
+
+/// Everything a back end offers.
+#[async_trait]
+pub trait Store:
+    Requests + Runs + Attempts + Findings + Controls + Audit + Replicas + Send + Sync + 'static
+{
+    /// Brings the schema to this program's version. Safe to call by many at once.
+    async fn migrate(&self) -> Result<(), StoreError>;
+
+    /// The schema is there and is this program's version.
+    async fn check_schema(&self) -> Result<SchemaState, StoreError>;
+
+    /// A trivial round trip, for readiness.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Closes all connections; called once, last.
+    async fn close(&self);
+}
+
+/// How the database's schema relates to the one this program wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaState {
+    /// All migrations applied.
+    Current,
+    /// `migrate` (or a start of the daemon) will apply this many.
+    Behind {
+        /// Migrations not yet applied.
+        pending: usize,
+    },
+    /// A newer program was here: this one keeps its hands off.
+    Ahead,
+}
+
+/// One page of a listing: at most `limit` rows with an id below `before`, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// At most so many rows.
+    pub limit: u32,
+    /// Only rows older than this id; none for the first page.
+    pub before: Option<i64>,
+}
+
+impl Page {
+    /// The newest `limit` rows.
+    pub const fn first(limit: u32) -> Self {
+        Self {
+            limit,
+            before: None,
+        }
+    }
+}
+
+/// Who does something, and why: every change of state carries it into the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// A person (`cli:USER`) or the daemon itself (`daemon`).
+    pub who: String,
+    /// Their reason.
+    pub reason: String,
+}
+
+impl Actor {
+    /// The daemon, acting by itself.
+    pub fn daemon(reason: impl Into<String>) -> Self {
+        Self {
+            who: "daemon".to_owned(),
+            reason: reason.into(),
+        }
+    }
+}

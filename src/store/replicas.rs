@@ -1,0 +1,41 @@
+//! Who is alive: every process that works on this store, by its heartbeat.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::StoreError;
+use crate::domain::ids::ReplicaId;
+
+/// A living process.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ReplicaRow {
+    /// Its identity, made anew at every start.
+    pub id: ReplicaId,
+    /// The machine's name, for people.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Its last heartbeat.
+    pub last_beat: DateTime<Utc>,
+}
+
+/// See the module.
+#[async_trait]
+pub trait Replicas {
+    /// Says that this process lives (inserts or renews its row).
+    async fn beat_replica(
+        &self,
+        replica: &ReplicaRow,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// This process goes in good order: its row is removed.
+    async fn retire_replica(&self, id: &ReplicaId) -> Result<(), StoreError>;
+
+    /// Those whose last beat is at or after `since`, oldest start first.
+    async fn live_replicas(&self, since: DateTime<Utc>) -> Result<Vec<ReplicaRow>, StoreError>;
+}

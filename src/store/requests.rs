@@ -1,0 +1,74 @@
+//! Requests as last observed, and the last decision about each.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::StoreError;
+use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
+use crate::domain::{Decision, Observation};
+
+/// A decision as remembered: the last one of a job about a request, written only when it changed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RememberedDecision {
+    /// Whose.
+    pub job_name: JobName,
+    /// The run that decided so first.
+    pub run_id: RunId,
+    /// When it first decided so.
+    pub since: DateTime<Utc>,
+    /// The request.
+    pub reference_id: ReferenceId,
+    /// `act`, `flag`, `ignore` or the skip reason.
+    pub verdict: String,
+    /// The rule that matched.
+    pub rule: Option<String>,
+    /// In words.
+    pub explanation: String,
+}
+
+/// See the module.
+#[async_trait]
+pub trait Requests {
+    /// Remembers what was read; the newest observation of a request wins. One transaction a call: hand in a few
+    /// hundred at a time.
+    async fn remember_observations(
+        &self,
+        org: &Org,
+        observations: &[Observation],
+    ) -> Result<(), StoreError>;
+
+    /// What is remembered of these, in no particular order; unknown ones are simply absent. A few hundred a call.
+    async fn observations(
+        &self,
+        org: &Org,
+        ids: &[ReferenceId],
+    ) -> Result<Vec<Observation>, StoreError>;
+
+    /// What is remembered under a text that may be a reference id or an external reference, in all orgs or one.
+    async fn find_observations(
+        &self,
+        org: Option<&Org>,
+        reference: &str,
+    ) -> Result<Vec<(Org, Observation)>, StoreError>;
+
+    /// The upstream answered 404: forget the observation.
+    async fn forget_observation(&self, org: &Org, id: &ReferenceId) -> Result<(), StoreError>;
+
+    /// Remembers decisions; a row is written only where verdict, rule or explanation differ from the last one.
+    /// Answers how many were written.
+    async fn remember_decisions(
+        &self,
+        org: &Org,
+        job: &JobName,
+        run: RunId,
+        at: DateTime<Utc>,
+        decisions: &[Decision],
+    ) -> Result<u64, StoreError>;
+
+    /// The last decisions about a request, one a job.
+    async fn decisions_about(
+        &self,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<Vec<RememberedDecision>, StoreError>;
+}

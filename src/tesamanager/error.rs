@@ -1,0 +1,127 @@
+//! The upstream's failures by what the caller can do about them.
+//!
+//! No message here ever holds a token, a key or a person's data: excerpts of bodies are bounded and redacted
+//! before they get in.
+
+use std::time::Duration;
+
+/// Why a read failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Time-out, connection trouble or a 5xx, and the retry budget is used up: try again at the next run.
+    #[error(
+        "{operation}: the upstream did not answer properly ({detail}); the next run asks again"
+    )]
+    Transient {
+        /// The operation's name.
+        operation: &'static str,
+        /// What happened: never a URL with a secret, never a body.
+        detail: String,
+    },
+    /// 429: wait.
+    #[error("{operation}: the upstream asks for patience (429){}", wait(*retry_after))]
+    Throttled {
+        /// The operation's name.
+        operation: &'static str,
+        /// `Retry-After`, if given.
+        retry_after: Option<Duration>,
+    },
+    /// No token, or the upstream refuses it even after one forced refresh: the whole run is futile.
+    #[error("{operation}: not authorised: {detail}")]
+    Auth {
+        /// The operation's name.
+        operation: &'static str,
+        /// What to mend.
+        detail: String,
+    },
+    /// 404: the request is not there (any more).
+    #[error("{operation}: not found")]
+    NotFound {
+        /// The operation's name.
+        operation: &'static str,
+    },
+    /// Another definite 4xx.
+    #[error("{operation}: refused with {http_status}: {problem}")]
+    Refused {
+        /// The operation's name.
+        operation: &'static str,
+        /// The status code.
+        http_status: u16,
+        /// What the upstream says of it.
+        problem: Problem,
+    },
+    /// An answer that can't be understood: that item is skipped, the run goes on.
+    #[error("{operation}: the answer breaks the contract: {detail}")]
+    Contract {
+        /// The operation's name.
+        operation: &'static str,
+        /// Where and what, bounded and redacted.
+        detail: String,
+    },
+}
+
+fn wait(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |wait| {
+        format!(", to be asked again in {} s", wait.as_secs())
+    })
+}
+
+impl ReadError {
+    /// No other item will fare better: the run ends instead of asking on.
+    pub const fn ends_the_run(&self) -> bool {
+        matches!(self, Self::Auth { .. })
+    }
+
+    /// Counts against the circuit breaker: the upstream is unwell, rather than the question wrong.
+    pub const fn is_ill_health(&self) -> bool {
+        matches!(self, Self::Transient { .. } | Self::Throttled { .. })
+    }
+}
+
+/// How a write failed, by what is known of its effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// Failed before a byte left (DNS, connect, TLS, no token): it had no effect.
+    #[error("not sent: {detail}")]
+    NotSent {
+        /// What happened.
+        detail: String,
+    },
+    /// A definite 4xx: it had no effect, and would be refused again.
+    #[error("refused with {http_status}: {problem}")]
+    Rejected {
+        /// The status code.
+        http_status: u16,
+        /// What the upstream says of it.
+        problem: Problem,
+        /// `Retry-After` of a 429.
+        retry_after: Option<Duration>,
+    },
+    /// Time-out, reset, 5xx or an undecodable answer: it may have happened.
+    #[error("outcome unknown: {detail}")]
+    Unknown {
+        /// What happened.
+        detail: String,
+        /// The status code, if an answer came at all.
+        http_status: Option<u16>,
+    },
+}
+
+/// What the upstream says went wrong, from any of its error shapes; free text is bounded and redacted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// Its code.
+    pub code: Option<String>,
+    /// Its title or message.
+    pub title: Option<String>,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.code, &self.title) {
+            (Some(code), Some(title)) => write!(f, "{code} ({title})"),
+            (Some(text), None) | (None, Some(text)) => f.write_str(text),
+            (None, None) => f.write_str("no reason given"),
+        }
+    }
+}
