@@ -160,13 +160,11 @@ pub struct Subject<'a> {
     pub issue: Option<&'a Issue>,
 }
 
-/// The first rule that matches.
-pub fn first_match<'r>(
-    rules: &'r [Rule],
-    subject: Subject<'_>,
-    now: DateTime<Utc>,
-) -> Option<&'r Rule> {
-    rules.iter().find(|rule| rule.matcher.matches(subject, now))
+/// The index of the first rule that matches.
+pub fn first_match(rules: &[Rule], subject: Subject<'_>, now: DateTime<Utc>) -> Option<usize> {
+    rules
+        .iter()
+        .position(|rule| rule.matcher.matches(subject, now))
 }
 
 impl Matcher {
@@ -210,4 +208,206 @@ pub fn is_older_than(request: &Observation, age: Duration, now: DateTime<Utc>) -
     request
         .last_updated
         .is_some_and(|updated| (now - updated).to_std().is_ok_and(|elapsed| elapsed >= age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::fixtures;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn rule(name: &str, matcher: Matcher) -> Rule {
+        Rule {
+            name: name.into(),
+            matcher,
+            action: Action::Flag,
+            party: None,
+        }
+    }
+
+    fn issue(code: &str, repeated: bool) -> Issue {
+        Issue {
+            id: None,
+            reference_id: "R-1".into(),
+            issue_sequence: Some(1),
+            issue_code: code.to_owned(),
+            resolved: false,
+            repeated,
+            last_updated: None,
+        }
+    }
+
+    #[test]
+    fn criteria_hold_together() {
+        let now = fixtures::now();
+        let org = fixtures::org();
+        let request = fixtures::unsent(); // NOT_SENT, activation, NEBA, not ours to install, two hours old
+        let absent = issue("CLI-012", false);
+        let with = |change: fn(&mut Matcher)| {
+            let mut matcher = Matcher::default();
+            change(&mut matcher);
+            matcher
+        };
+        let globs = |pattern: &str| Some(vec![WildMatch::new(pattern)]);
+        let cases = [
+            ("anything", Matcher::default(), true),
+            (
+                "status",
+                with(|m| m.statuses = Some(vec![Status::NotSent, Status::Installed])),
+                true,
+            ),
+            (
+                "other status",
+                with(|m| m.statuses = Some(vec![Status::Installed])),
+                false,
+            ),
+            (
+                "no status at all",
+                with(|m| m.statuses = Some(vec![])),
+                false,
+            ),
+            (
+                "kind",
+                with(|m| m.persistence_type = Some(PersistenceType::Activation)),
+                true,
+            ),
+            (
+                "other kind",
+                with(|m| m.persistence_type = Some(PersistenceType::Termination)),
+                false,
+            ),
+            ("cancelling", with(|m| m.cancelling = true), false),
+            (
+                "installer",
+                with(|m| m.auto_installation = Some(false)),
+                true,
+            ),
+            (
+                "other installer",
+                with(|m| m.auto_installation = Some(true)),
+                false,
+            ),
+            (
+                "owner",
+                with(|m| m.territory_owners = Some(vec![TerritoryOwner::Neba])),
+                true,
+            ),
+            (
+                "other owner",
+                with(|m| m.territory_owners = Some(vec![TerritoryOwner::VulaRegulated])),
+                false,
+            ),
+            (
+                "old enough",
+                with(|m| m.not_updated_for = Some(2 * HOUR)),
+                true,
+            ),
+            (
+                "too young",
+                with(|m| m.not_updated_for = Some(3 * HOUR)),
+                false,
+            ),
+            (
+                "org",
+                with(|m| m.orgs = Some(vec!["masmovil".into()])),
+                true,
+            ),
+            (
+                "other org",
+                with(|m| m.orgs = Some(vec!["yoigo".into()])),
+                false,
+            ),
+            (
+                "code",
+                Matcher {
+                    issue_codes: globs("CLI-*"),
+                    ..Matcher::default()
+                },
+                true,
+            ),
+            (
+                "other code",
+                Matcher {
+                    issue_codes: globs("CTO-*"),
+                    ..Matcher::default()
+                },
+                false,
+            ),
+            (
+                "a code is matched in its case",
+                Matcher {
+                    issue_codes: globs("cli-*"),
+                    ..Matcher::default()
+                },
+                false,
+            ),
+            ("first time", with(|m| m.repeated = Some(false)), true),
+            ("came back", with(|m| m.repeated = Some(true)), false),
+        ];
+        for (name, matcher, expected) in cases {
+            let subject = Subject {
+                org: &org,
+                request: &request,
+                issue: Some(&absent),
+            };
+            assert_eq!(matcher.matches(subject, now), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_rule_about_issues_matches_no_request_without_one() {
+        let org = fixtures::org();
+        let request = fixtures::unsent();
+        let subject = Subject {
+            org: &org,
+            request: &request,
+            issue: None,
+        };
+        for matcher in [
+            Matcher {
+                issue_codes: Some(vec![WildMatch::new("*")]),
+                ..Matcher::default()
+            },
+            Matcher {
+                repeated: Some(false),
+                ..Matcher::default()
+            },
+        ] {
+            assert!(!matcher.matches(subject, fixtures::now()));
+        }
+    }
+
+    #[test]
+    fn a_cancelling_request_matches_only_rules_that_say_so() {
+        let org = fixtures::org();
+        let mut request = fixtures::unsent();
+        request.cancelling = true;
+        let subject = Subject {
+            org: &org,
+            request: &request,
+            issue: None,
+        };
+        let rules = [
+            rule("plain", Matcher::default()),
+            rule(
+                "for-cancelling",
+                Matcher {
+                    cancelling: true,
+                    ..Matcher::default()
+                },
+            ),
+        ];
+        assert_eq!(first_match(&rules, subject, fixtures::now()), Some(1));
+        assert_eq!(first_match(&rules[..1], subject, fixtures::now()), None);
+    }
+
+    #[test]
+    fn a_request_without_a_date_of_change_has_no_age() {
+        let mut request = fixtures::unsent();
+        request.last_updated = None;
+        assert!(!is_older_than(&request, Duration::ZERO, fixtures::now()));
+        request.last_updated = Some(fixtures::now() + chrono::Duration::hours(1));
+        assert!(!is_older_than(&request, Duration::ZERO, fixtures::now()));
+    }
 }

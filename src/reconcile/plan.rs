@@ -1,0 +1,293 @@
+//! What to do about one request: pure, with a reason for everything.
+//!
+//! A decision never sends anything. It says what a rule wants and what stands in the way, in this order: what the
+//! request is (unknown or final status), what the ledger knows (a write in doubt, given up, backing off), what a
+//! person said (acknowledged), what the rule lacks, and last what forbids writes just now (pause, latch, circuit,
+//! mode). The most lasting reason comes first because it is the one that a person can act on.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::compose;
+use super::history::{RetryPolicy, Standing, standing};
+use super::rules::{Action, Rule, Subject, WriteSpec};
+use crate::domain::finding::Attention;
+use crate::domain::ids::Org;
+use crate::domain::run::Mode;
+use crate::domain::{
+    Decision, FindingKind, Issue, Observation, Operation, ReferenceId, SkipReason, Verdict,
+};
+use crate::store::attempts::Attempt;
+use crate::store::findings::{FindingKey, Sighting};
+
+/// What forbids writes just now, for this job and org as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WritePolicy {
+    /// Observe or enforce.
+    pub mode: Mode,
+    /// The job, or everything, is paused.
+    pub paused: bool,
+    /// The guard's latch holds.
+    pub held: bool,
+    /// The org's circuit breaker is open.
+    pub circuit_open: bool,
+}
+
+/// What decisions of one run have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The tenant.
+    pub org: &'a Org,
+    /// The job's rules.
+    pub rules: &'a [Rule],
+    /// Attempts and pauses.
+    pub retry: RetryPolicy,
+    /// What forbids writes just now.
+    pub writes: WritePolicy,
+    /// The run's instant: one for all of its decisions.
+    pub now: DateTime<Utc>,
+}
+
+/// What is known about one request when it is decided on.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The request.
+    pub request: &'a Observation,
+    /// The issue looked at, where the job looks at issues.
+    pub issue: Option<&'a Issue>,
+    /// Every attempt for its order.
+    pub attempts: &'a [Attempt],
+    /// A person acknowledged the finding about it: hands off.
+    pub acknowledged: bool,
+}
+
+/// A write that was decided on and not yet allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// Which of the job's rules.
+    pub rule: usize,
+    /// What it sends.
+    pub operation: Operation,
+    /// The issue it is meant to solve.
+    pub issue: Option<Issue>,
+    /// Since when the request has been stuck by that rule.
+    pub due_since: Option<DateTime<Utc>>,
+}
+
+/// One line of a plan: the decision, the findings that go with it, and the write it asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The decision.
+    pub decision: Decision,
+    /// What it was made on; none where the request could not be read.
+    pub request: Option<Observation>,
+    /// What people shall see.
+    pub sightings: Vec<Sighting>,
+    /// Set exactly when the verdict is `act`.
+    pub intent: Option<Intent>,
+}
+
+/// A verdict in the making: with its reason, and whether a person must look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruling {
+    /// What to do.
+    pub verdict: Verdict,
+    /// Why, in words.
+    pub explanation: String,
+    /// Why it waits for a person.
+    pub attention: Option<Attention>,
+    /// The write it asks for.
+    pub intent: Option<Intent>,
+}
+
+impl Ruling {
+    /// Not now, or not by us.
+    pub fn skip(
+        reason: SkipReason,
+        instead_of: Option<Operation>,
+        explanation: impl Into<String>,
+    ) -> Self {
+        Self {
+            verdict: Verdict::Skip { reason, instead_of },
+            explanation: explanation.into(),
+            attention: None,
+            intent: None,
+        }
+    }
+
+    /// Tell people.
+    pub fn flag(explanation: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Flag,
+            explanation: explanation.into(),
+            attention: None,
+            intent: None,
+        }
+    }
+}
+
+/// What the matched rule's action comes to for this request.
+pub fn rule_on(context: &Context<'_>, known: Known<'_>, index: usize) -> Ruling {
+    let rule = &context.rules[index];
+    match &rule.action {
+        Action::Flag => Ruling::flag("the rule flags it"),
+        Action::Ignore => Ruling {
+            verdict: Verdict::Ignore,
+            explanation: "the rule says to leave it alone".to_owned(),
+            attention: None,
+            intent: None,
+        },
+        Action::Send(spec) => rule_on_write(context, known, index, spec),
+    }
+}
+
+fn rule_on_write(
+    context: &Context<'_>,
+    known: Known<'_>,
+    index: usize,
+    spec: &WriteSpec,
+) -> Ruling {
+    let subject = Subject {
+        org: context.org,
+        request: known.request,
+        issue: known.issue,
+    };
+    let operation = match compose::check(spec, subject) {
+        Ok(operation) => operation,
+        Err(unfillable) => return Ruling::flag(format!("{} not sent: {unfillable}", spec.kind)),
+    };
+    let skip = |reason, explanation: String| Ruling::skip(reason, Some(operation), explanation);
+    let version = known.request.version();
+    match standing(
+        known.attempts,
+        operation,
+        &version,
+        context.retry,
+        context.now,
+    ) {
+        Standing::InDoubt(why) => return skip(SkipReason::InDoubt, why),
+        Standing::GivenUp(why) => {
+            return Ruling {
+                attention: Some(Attention::GivenUp),
+                ..skip(SkipReason::GivenUp, format!("{why}: a person must look"))
+            };
+        }
+        Standing::BackingOff { until, why } => {
+            let explanation = format!("{why}; next try from {}", instant(until));
+            return skip(SkipReason::BackingOff, explanation);
+        }
+        Standing::Clear => {}
+    }
+    let blocked = [
+        (
+            known.acknowledged,
+            SkipReason::Acknowledged,
+            "a person acknowledged it",
+        ),
+        (
+            context.writes.paused,
+            SkipReason::Paused,
+            "writes are paused",
+        ),
+        (
+            context.writes.held,
+            SkipReason::GuardHeld,
+            "the guard holds this job until it is released",
+        ),
+        (
+            context.writes.circuit_open,
+            SkipReason::CircuitOpen,
+            "the org's circuit breaker is open",
+        ),
+        (
+            context.writes.mode == Mode::Observe,
+            SkipReason::ObserveMode,
+            "the mode is observe, so nothing is sent",
+        ),
+    ];
+    if let Some((_, reason, why)) = blocked.iter().find(|(applies, ..)| *applies) {
+        return skip(*reason, format!("would send {operation}, but {why}"));
+    }
+    let tries = known
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.operation == operation)
+        .count();
+    let age = context.rules[index].matcher.not_updated_for;
+    Ruling {
+        verdict: Verdict::Act { operation },
+        explanation: format!("send {operation}, attempt {}", tries + 1),
+        attention: None,
+        intent: Some(Intent {
+            rule: index,
+            operation,
+            issue: known.issue.cloned(),
+            due_since: known
+                .request
+                .last_updated
+                .map(|updated| updated + age.unwrap_or_default()),
+        }),
+    }
+}
+
+/// A decision about a request that was looked at.
+pub fn decision(request: &Observation, rule: Option<&Rule>, ruling: &Ruling) -> Decision {
+    Decision {
+        reference_id: request.reference_id.clone(),
+        external_reference: request.external_reference.clone(),
+        status: Some(request.status.clone()),
+        rule: rule.map(|rule| rule.name.clone()),
+        verdict: ruling.verdict.clone(),
+        explanation: ruling.explanation.clone(),
+    }
+}
+
+/// An item about a request that could not be looked at.
+pub fn unreadable(
+    id: &ReferenceId,
+    reason: SkipReason,
+    explanation: String,
+    sightings: Vec<Sighting>,
+) -> Item {
+    Item {
+        decision: Decision {
+            reference_id: id.clone(),
+            external_reference: None,
+            status: None,
+            rule: None,
+            verdict: Verdict::Skip {
+                reason,
+                instead_of: None,
+            },
+            explanation,
+        },
+        request: None,
+        sightings,
+        intent: None,
+    }
+}
+
+/// A sighting about a request.
+pub fn sighting(
+    request: &Observation,
+    kind: FindingKind,
+    detail: impl Into<String>,
+    evidence: impl Into<String>,
+) -> Sighting {
+    Sighting {
+        key: FindingKey {
+            reference_id: request.reference_id.clone(),
+            kind,
+            detail: detail.into(),
+        },
+        external_reference: request.external_reference.clone(),
+        since: request.last_updated,
+        attention: None,
+        evidence: evidence.into(),
+    }
+}
+
+/// An instant as people read it. Absolute, so that an explanation that did not change reads the same at every run
+/// and is written down once.
+pub fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
