@@ -27,7 +27,12 @@ pub enum Standing {
     /// Nothing stands in the way.
     Clear,
     /// A write's outcome isn't known: no other may be sent, of whatever operation.
-    InDoubt(String),
+    InDoubt {
+        /// Which.
+        why: String,
+        /// Reading could not settle it, so a person must.
+        needs_human: bool,
+    },
     /// A person must look.
     GivenUp(String),
     /// Not before this instant.
@@ -49,10 +54,16 @@ pub fn standing(
     now: DateTime<Utc>,
 ) -> Standing {
     if let Some(open) = attempts.iter().find(|attempt| attempt.state.is_open()) {
-        return Standing::InDoubt(format!(
-            "attempt {} ({}) is {} and not settled yet",
-            open.id, open.operation, open.state
-        ));
+        let next = open.verify_at.map_or_else(String::new, |at| {
+            format!("; it is looked at from {}", super::plan::instant(at))
+        });
+        return Standing::InDoubt {
+            why: format!(
+                "attempt {} ({}) is {}, not settled yet{next}",
+                open.id, open.operation, open.state
+            ),
+            needs_human: open.state == AttemptState::NeedsHuman,
+        };
     }
     let mut same: Vec<&Attempt> = attempts
         .iter()
@@ -155,7 +166,7 @@ mod tests {
             fixtures::now() + after,
         ) {
             Standing::Clear => "clear",
-            Standing::InDoubt(_) => "in_doubt",
+            Standing::InDoubt { .. } => "in_doubt",
             Standing::GivenUp(_) => "given_up",
             Standing::BackingOff { .. } => "backing_off",
         }
@@ -165,7 +176,13 @@ mod tests {
     fn the_ledger_decides() {
         use AttemptState::*;
         let long = Duration::from_secs(86_400);
-        let cases: &[(&str, &[(AttemptState, Option<u16>)], Duration, &str)] = &[
+        type Case<'a> = (
+            &'a str,
+            &'a [(AttemptState, Option<u16>)],
+            Duration,
+            &'a str,
+        );
+        let cases: &[Case<'_>] = &[
             ("no attempt", &[], Duration::ZERO, "clear"),
             ("just intended", &[(Intended, None)], long, "in_doubt"),
             (
@@ -280,7 +297,7 @@ mod tests {
         );
         assert!(matches!(
             judge(&ledger(&[(AttemptState::Unknown, None)])),
-            Standing::InDoubt(_)
+            Standing::InDoubt { .. }
         ));
     }
 

@@ -1,13 +1,19 @@
 //! The reconciler: select, observe, decide, guard, act, record.
 
 pub mod compose;
+pub mod executor;
+pub mod findings;
 #[cfg(test)]
 pub mod fixtures;
 pub mod guard;
 pub mod history;
 pub mod plan;
+pub mod recorder;
 pub mod rules;
+pub mod runner;
 pub mod selection;
 pub mod stuck;
+pub mod survey;
 pub mod template;
 pub mod verification;
+pub mod verifier;

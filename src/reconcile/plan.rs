@@ -164,7 +164,12 @@ fn rule_on_write(
         context.retry,
         context.now,
     ) {
-        Standing::InDoubt(why) => return skip(SkipReason::InDoubt, why),
+        Standing::InDoubt { why, needs_human } => {
+            return Ruling {
+                attention: needs_human.then_some(Attention::NeedsHuman),
+                ..skip(SkipReason::InDoubt, why)
+            };
+        }
         Standing::GivenUp(why) => {
             return Ruling {
                 attention: Some(Attention::GivenUp),

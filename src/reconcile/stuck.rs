@@ -70,11 +70,6 @@ pub fn decide(context: &Context<'_>, selections: &[Selection], known: Known<'_>)
 
 /// The finding: stuck in this status since the upstream's last change.
 fn stuck(request: &Observation, ruling: &Ruling, party: Option<&str>) -> Sighting {
-    let detail = if request.cancelling {
-        CANCELLING
-    } else {
-        request.status.as_str()
-    };
     let mut evidence = format!(
         "{} since {}",
         request.status,
@@ -87,7 +82,21 @@ fn stuck(request: &Observation, ruling: &Ruling, party: Option<&str>) -> Sightin
     }
     Sighting {
         attention: ruling.attention,
-        ..sighting(request, FindingKind::StuckRequest, detail, evidence)
+        ..sighting(
+            request,
+            FindingKind::StuckRequest,
+            detail(request),
+            evidence,
+        )
+    }
+}
+
+/// What tells a stuck request's finding from another one of the same request: where it is stuck.
+pub fn detail(request: &Observation) -> &str {
+    if request.cancelling {
+        CANCELLING
+    } else {
+        request.status.as_str()
     }
 }
 

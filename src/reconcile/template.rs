@@ -145,3 +145,52 @@ fn value(field: Field, subject: Subject<'_>) -> Option<String> {
             .map(|number| number.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::fixtures;
+
+    fn fill(text: &str) -> Result<String, Field> {
+        let org = fixtures::org();
+        let request = fixtures::unsent();
+        let subject = Subject {
+            org: &org,
+            request: &request,
+            issue: None,
+        };
+        Template::parse(text).unwrap().fill(subject)
+    }
+
+    #[test]
+    fn fields_are_filled_and_doubled_braces_are_braces() {
+        assert_eq!(fill("plain").unwrap(), "plain");
+        assert_eq!(
+            fill("{org}/{external_reference}!").unwrap(),
+            "masmovil/E-1!"
+        );
+        assert_eq!(fill("{{{status}}}").unwrap(), "{NOT_SENT}");
+        assert_eq!(fill("").unwrap(), "");
+    }
+
+    #[test]
+    fn a_field_that_the_request_lacks_is_named() {
+        assert_eq!(fill("n. {request_number}"), Err(Field::RequestNumber));
+        assert_eq!(fill("{issue_code}"), Err(Field::IssueCode));
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused() {
+        let unknown = TemplateError::UnknownField {
+            name: "customer".to_owned(),
+        };
+        assert_eq!(Template::parse("{customer}"), Err(unknown));
+        for text in ["{org", "org}", "{or{g}", "{"] {
+            assert_eq!(
+                Template::parse(text),
+                Err(TemplateError::LoneBrace),
+                "{text}"
+            );
+        }
+    }
+}

@@ -183,12 +183,14 @@ pub trait Attempts {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
 
-    /// A verification settled nothing yet: notes what was seen and when to look again.
+    /// A verification settled nothing yet: notes what was seen and when to look again. `counts` says whether it
+    /// was a look at all (it raises `verifications`); a look that the upstream did not answer does not count.
     async fn postpone_verification(
         &self,
         id: AttemptId,
         detail: &str,
         verify_at: DateTime<Utc>,
+        counts: bool,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
 

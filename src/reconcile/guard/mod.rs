@@ -1,5 +1,177 @@
 //! The guard: the only way to a write.
+//!
+//! [`Guard::authorise`] commits the attempt to the ledger and only then mints the [`WritePermit`] that the
+//! upstream's one write method takes. Mode is checked here; pause, latch, caps, lease and "no other open attempt"
+//! are checked by the store in the very transaction that commits the attempt, because only there they hold over
+//! all replicas. What can't be committed is not sent.
 
+pub mod hold;
+mod in_flight;
 mod permit;
 
+use std::sync::Arc;
+
+use crate::clock::SharedClock;
+use crate::domain::ids::{JobName, Org, ReplicaId, RuleName};
+use crate::domain::run::Mode;
+use crate::domain::{SkipReason, Version, Write};
+use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
+use crate::store::runs::RunLease;
+use crate::store::{Store, StoreError};
+
+pub use in_flight::{InFlight, InFlightMark};
 pub use permit::WritePermit;
+
+/// What may be written in a run at all.
+#[derive(Debug, Clone)]
+pub struct GuardedRun {
+    /// The lease under which it is written.
+    pub lease: RunLease,
+    /// The job.
+    pub job_name: JobName,
+    /// The tenant.
+    pub org: Org,
+    /// Observe or enforce.
+    pub mode: Mode,
+    /// Caps.
+    pub limits: IntentLimits,
+}
+
+/// A write that somebody would like to send.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The request that was looked at.
+    pub reference_id: crate::domain::ReferenceId,
+    /// Its version as read just now.
+    pub before: Version,
+    /// The rule that wants it.
+    pub rule: RuleName,
+    /// The issue it is meant to solve.
+    pub issue_sequence: Option<i64>,
+    /// Since when the request has been stuck.
+    pub due_since: Option<chrono::DateTime<chrono::Utc>>,
+    /// The write.
+    pub write: Write,
+}
+
+/// Leave to write: the permit, and the mark that its sender is at work. Dropping the mark without having recorded
+/// an outcome makes the attempt `unknown` at the next sweep.
+#[derive(Debug)]
+pub struct Authorised {
+    /// What the upstream's write takes.
+    pub permit: WritePermit,
+    /// Held until the outcome is recorded.
+    pub mark: InFlightMark,
+}
+
+/// Why a write was not authorised. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A check said no.
+    #[error("{reason}: {explanation}")]
+    Check {
+        /// Which.
+        reason: SkipReason,
+        /// In words.
+        explanation: String,
+    },
+    /// The ledger row could not be committed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Mints permits.
+pub struct Guard {
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+    replica: ReplicaId,
+    in_flight: InFlight,
+}
+
+impl Guard {
+    /// The guard of this process. `in_flight` is shared with the sweep that settles forgotten attempts.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        replica: ReplicaId,
+        in_flight: InFlight,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            replica,
+            in_flight,
+        }
+    }
+
+    /// Commits the attempt and mints the permit, or says why not.
+    ///
+    /// Not cancel safe in one direction only: dropped midway, the row may be committed without a write having been
+    /// sent. The sweep then makes it `unknown`, and reading settles it. The other way round, a write without a
+    /// row, can't happen.
+    pub async fn authorise(
+        &self,
+        run: &GuardedRun,
+        proposal: Proposal,
+    ) -> Result<Authorised, Refused> {
+        if run.mode != Mode::Enforce {
+            return Err(Refused::Check {
+                reason: SkipReason::ObserveMode,
+                explanation: "the mode is observe, so nothing is sent".to_owned(),
+            });
+        }
+        let correlation_id = self.clock.uuid();
+        let attempt = NewAttempt {
+            org: run.org.clone(),
+            reference_id: proposal.reference_id,
+            external_reference: proposal.write.external_reference().clone(),
+            operation: proposal.write.operation(),
+            job_name: run.job_name.clone(),
+            rule: proposal.rule,
+            before: proposal.before,
+            issue_sequence: proposal.issue_sequence,
+            due_since: proposal.due_since,
+            correlation_id,
+            replica: self.replica.clone(),
+        };
+        // Marked before the row exists, so that the sweep never sees a row that is neither settled nor in flight.
+        let mark = self.in_flight.mark(correlation_id);
+        let committed = self
+            .store
+            .intend(&run.lease, &attempt, run.limits, self.clock.now())
+            .await?;
+        match committed {
+            Ok(id) => Ok(Authorised {
+                permit: WritePermit::mint(run.org.clone(), id, correlation_id, proposal.write),
+                mark,
+            }),
+            Err(refused) => Err(explain(refused)),
+        }
+    }
+}
+
+fn explain(refused: IntentRefused) -> Refused {
+    let (reason, explanation) = match refused {
+        IntentRefused::Paused => (SkipReason::Paused, "writes are paused".to_owned()),
+        IntentRefused::Held => (
+            SkipReason::GuardHeld,
+            "the guard holds this job until it is released".to_owned(),
+        ),
+        IntentRefused::RunCap => (
+            SkipReason::CapReached,
+            "the run's cap is reached".to_owned(),
+        ),
+        IntentRefused::HourCap => (
+            SkipReason::CapReached,
+            "the hour's cap is reached".to_owned(),
+        ),
+        IntentRefused::OpenAttempt(id) => (
+            SkipReason::InDoubt,
+            format!("attempt {id} for this order is not settled yet"),
+        ),
+    };
+    Refused::Check {
+        reason,
+        explanation,
+    }
+}

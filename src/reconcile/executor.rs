@@ -1,0 +1,361 @@
+//! Act: carries out what was decided, one request at a time, and records what came of it.
+//!
+//! For each: wait for the write rate, read the request again, skip if it changed, look a create's order up, let the
+//! guard commit the attempt, send once, record the answer. A failure is that item's own; only a refused token or a
+//! lost lease ends the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::compose;
+use super::guard::{Authorised, Guard, GuardedRun, Proposal, Refused};
+use super::plan::{Intent, sighting};
+use super::rules::{Action, Subject};
+use crate::clock::SharedClock;
+use crate::config::Job;
+use crate::domain::ids::{ExternalReference, ReferenceId};
+use crate::domain::{
+    AttemptId, AttemptState, FindingKind, Observation, Request, SkipReason, Verdict,
+};
+use crate::store::attempts::Step;
+use crate::store::findings::Sighting;
+use crate::store::{Actor, Store, StoreError};
+use crate::telemetry::record;
+use crate::tesamanager::{Accepted, ListFilter, ReadError, Tesamanager, WriteError};
+
+/// How often the answer of a write is tried to be recorded while the store is away, and the pause in between. What
+/// can't be recorded in that time is found by the sweep and becomes `unknown`, which is the truth by then.
+const RECORD_TRIES: usize = 10;
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
+
+/// What became of one decision to act.
+#[derive(Debug)]
+pub struct Done {
+    /// The final verdict: `act` if a write was sent (or tried), else why not.
+    pub verdict: Verdict,
+    /// In words.
+    pub explanation: String,
+    /// A write left, or may have.
+    pub sent: bool,
+    /// Something failed that should not have.
+    pub failed: bool,
+    /// The order was looked up, so what is known of its duplicates is fresh.
+    pub looked_up: bool,
+    /// What people shall see.
+    pub sightings: Vec<Sighting>,
+}
+
+/// Why the executor stops with everything that is left.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The upstream refuses us altogether.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store is away, or the lease is lost.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Carries out a run's intents.
+pub struct Executor<'a> {
+    /// The upstream.
+    pub api: &'a dyn Tesamanager,
+    /// The ledger.
+    pub store: &'a dyn Store,
+    /// The time.
+    pub clock: &'a SharedClock,
+    /// The only way to a permit.
+    pub guard: &'a Guard,
+    /// Whose rules.
+    pub job: &'a Arc<Job>,
+    /// Under which lease, mode and caps.
+    pub run: &'a GuardedRun,
+    /// Pauses before each verification; the first one is used here.
+    pub verify_after: &'a [Duration],
+    /// Checked before each item.
+    pub stop: &'a CancellationToken,
+}
+
+impl Executor<'_> {
+    /// Acts on one request, or says why not. Once the attempt is committed it is not cancelled from here: the
+    /// answer is waited for (the client's time-out bounds that) and recorded.
+    pub async fn act(&self, seen: &Observation, intent: &Intent) -> Result<Done, Halt> {
+        if !self.quota().await {
+            return Ok(skip(intent, SkipReason::Draining, "the run is stopping"));
+        }
+        let request = match self.read_again(seen, intent).await? {
+            Ok(request) => request,
+            Err(done) => return Ok(done),
+        };
+        let rule = &self.job.rules[intent.rule];
+        let Action::Send(spec) = &rule.action else {
+            // An intent is only ever made of a rule that sends.
+            return Ok(flag("the rule no longer sends anything"));
+        };
+        let subject = Subject {
+            org: &self.run.org,
+            request: &request.seen,
+            issue: intent.issue.as_ref(),
+        };
+        let write = match compose::compose(spec, subject, &request) {
+            Ok(write) => write,
+            Err(unfillable) => return Ok(flag(format!("{} not sent: {unfillable}", spec.kind))),
+        };
+        let looked_up = write.operation().is_create_request();
+        if looked_up
+            && let Some(done) = self
+                .look_up(&request.seen, write.external_reference(), intent)
+                .await?
+        {
+            return Ok(done);
+        }
+        let proposal = Proposal {
+            reference_id: request.seen.reference_id.clone(),
+            before: request.seen.version(),
+            rule: rule.name.clone(),
+            issue_sequence: intent.issue.as_ref().and_then(|issue| issue.issue_sequence),
+            due_since: intent.due_since,
+            write,
+        };
+        let authorised = match self.guard.authorise(self.run, proposal).await {
+            Ok(authorised) => authorised,
+            Err(Refused::Check {
+                reason,
+                explanation,
+            }) => {
+                return Ok(Done {
+                    looked_up,
+                    ..skip(intent, reason, explanation)
+                });
+            }
+            Err(Refused::Store(error)) => return Err(error.into()),
+        };
+        let done = self.send(authorised, intent).await?;
+        Ok(Done { looked_up, ..done })
+    }
+
+    /// Waits for the write rate; false when told to stop meanwhile.
+    async fn quota(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            () = self.api.await_write_quota(&self.run.org) => !self.stop.is_cancelled(),
+        }
+    }
+
+    /// The request as it is now, if nothing happened to it since the decision.
+    async fn read_again(
+        &self,
+        seen: &Observation,
+        intent: &Intent,
+    ) -> Result<Result<Request, Done>, Halt> {
+        let request = match self
+            .api
+            .get_request(&self.run.org, &seen.reference_id)
+            .await
+        {
+            Ok(request) => request,
+            Err(error) => return Ok(Err(unreadable(error, intent)?)),
+        };
+        let now = std::slice::from_ref(&request.seen);
+        self.store.remember_observations(&self.run.org, now).await?;
+        if request.seen.version() != seen.version() {
+            let why = format!(
+                "it changed between decision and write: now {}",
+                request.seen.status
+            );
+            return Ok(Err(skip(intent, SkipReason::ChangedMeanwhile, why)));
+        }
+        Ok(Ok(request))
+    }
+
+    /// Makes sure that the order has this one request and no other; otherwise says what to do instead.
+    async fn look_up(
+        &self,
+        request: &Observation,
+        order: &ExternalReference,
+        intent: &Intent,
+    ) -> Result<Option<Done>, Halt> {
+        let found = match references(self.api, &self.run.org, order).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Some(unreadable(error, intent)?)),
+        };
+        let others = found
+            .iter()
+            .filter(|id| **id != request.reference_id)
+            .count();
+        if others > 0 {
+            let why = format!("{} requests answer to the order", others + 1);
+            let mut seen = sighting(request, FindingKind::DuplicateReference, "", &*why);
+            seen.evidence.push_str(": ");
+            let names: Vec<&str> = found.iter().map(ReferenceId::as_str).collect();
+            seen.evidence.push_str(&names.join(", "));
+            return Ok(Some(Done {
+                looked_up: true,
+                sightings: vec![seen],
+                ..skip(intent, SkipReason::DuplicateReference, why)
+            }));
+        }
+        if found.is_empty() {
+            // The request reads, but the look-up does not know it: what a create would do is anybody's guess.
+            let why = "the upstream's look-up by external reference does not find the request";
+            let seen = sighting(request, FindingKind::ContractViolation, "look-up", why);
+            return Ok(Some(Done {
+                looked_up: true,
+                failed: true,
+                sightings: vec![seen],
+                ..skip(intent, SkipReason::ContractViolation, why)
+            }));
+        }
+        Ok(None)
+    }
+
+    async fn send(&self, authorised: Authorised, intent: &Intent) -> Result<Done, Halt> {
+        let Authorised { permit, mark } = authorised;
+        let (attempt, operation) = (permit.attempt(), permit.operation());
+        tracing::info!(
+            attempt = attempt.0,
+            %operation,
+            correlation_id = %permit.correlation_id(),
+            "sending a write"
+        );
+        let outcome = self.api.write(permit).await;
+        let step = step_for(&outcome, self.clock.now(), self.verify_after);
+        record::attempt(operation, step.to);
+        let recorded = self.record(attempt, &step).await;
+        // Only now is the row settled, or left to the sweep.
+        drop(mark);
+        if let Err(error) = recorded {
+            tracing::error!(attempt = attempt.0, %error, "a write's answer could not be recorded; it will be verified");
+            return Err(error.into());
+        }
+        tracing::info!(attempt = attempt.0, state = %step.to, "the write's answer is recorded");
+        Ok(Done {
+            verdict: Verdict::Act {
+                operation: intent.operation,
+            },
+            explanation: format!("attempt {attempt}: {} ({})", step.to, step.detail),
+            sent: step.to != AttemptState::NotSent,
+            failed: !matches!(step.to, AttemptState::Accepted),
+            looked_up: false,
+            sightings: vec![],
+        })
+    }
+
+    async fn record(&self, attempt: AttemptId, step: &Step) -> Result<(), StoreError> {
+        let actor = Actor::daemon("answer");
+        let mut tries = 0;
+        loop {
+            let recorded = self
+                .store
+                .advance(attempt, step, &actor, self.clock.now())
+                .await;
+            tries += 1;
+            match recorded {
+                Err(error) if error.is_outage() && tries < RECORD_TRIES => {
+                    tokio::time::sleep(RECORD_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Every request that answers to an order.
+pub async fn references(
+    api: &dyn Tesamanager,
+    org: &crate::domain::Org,
+    order: &ExternalReference,
+) -> Result<Vec<ReferenceId>, ReadError> {
+    let filter = ListFilter::by_external_reference(order);
+    let mut ids = api.list_reference_ids(org, &filter).await?;
+    let mut found = Vec::new();
+    while let Some(batch) = ids.next().await {
+        found.extend(batch?);
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// The ledger's step for a write's answer.
+fn step_for(
+    outcome: &Result<Accepted, WriteError>,
+    now: DateTime<Utc>,
+    verify_after: &[Duration],
+) -> Step {
+    let verify_at = Some(now + verify_after.first().copied().unwrap_or_default());
+    match outcome {
+        Ok(accepted) => Step {
+            to: AttemptState::Accepted,
+            detail: match &accepted.code {
+                Some(code) => format!("{}, code {code}", accepted.http_status),
+                None => accepted.http_status.to_string(),
+            },
+            http_status: Some(accepted.http_status),
+            verify_at,
+        },
+        Err(error) => {
+            let (to, http_status, verify_at) = match error {
+                WriteError::NotSent { .. } => (AttemptState::NotSent, None, None),
+                WriteError::Rejected { http_status, .. } => {
+                    (AttemptState::Rejected, Some(*http_status), None)
+                }
+                WriteError::Unknown { http_status, .. } => {
+                    (AttemptState::Unknown, *http_status, verify_at)
+                }
+            };
+            Step {
+                to,
+                detail: error.to_string(),
+                http_status,
+                verify_at,
+            }
+        }
+    }
+}
+
+fn unreadable(error: ReadError, intent: &Intent) -> Result<Done, Halt> {
+    if error.ends_the_run() {
+        return Err(error.into());
+    }
+    let reason = match error {
+        ReadError::NotFound { .. } => SkipReason::NotFound,
+        ReadError::Contract { .. } => SkipReason::ContractViolation,
+        _ => SkipReason::ReadFailed,
+    };
+    Ok(Done {
+        failed: true,
+        ..skip(intent, reason, error.to_string())
+    })
+}
+
+/// Not now, or not by us.
+pub fn skip(intent: &Intent, reason: SkipReason, explanation: impl Into<String>) -> Done {
+    Done {
+        verdict: Verdict::Skip {
+            reason,
+            instead_of: Some(intent.operation),
+        },
+        explanation: explanation.into(),
+        sent: false,
+        failed: false,
+        looked_up: false,
+        sightings: vec![],
+    }
+}
+
+fn flag(explanation: impl Into<String>) -> Done {
+    Done {
+        verdict: Verdict::Flag,
+        explanation: explanation.into(),
+        sent: false,
+        failed: false,
+        looked_up: false,
+        sightings: vec![],
+    }
+}

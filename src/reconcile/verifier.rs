@@ -1,0 +1,285 @@
+//! Settles attempts by reading: the loop's body that looks at every attempt whose effect isn't proven yet.
+//!
+//! Also the sweep: an `intended` row that nobody is at work on becomes `unknown` first, at start and all the time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::executor::references;
+use super::guard::InFlight;
+use super::plan::sighting;
+use super::verification::{Evidence, Judgement, judge};
+use crate::clock::SharedClock;
+use crate::domain::ids::{Org, ReplicaId};
+use crate::domain::{AttemptState, FindingKind, Observation, Operation};
+use crate::store::attempts::{Attempt, AttemptFilter, Step};
+use crate::store::findings::FindingChanges;
+use crate::store::{Actor, Page, Store, StoreError};
+use crate::telemetry::record;
+use crate::tesamanager::{ReadError, Tesamanager};
+
+/// At most so many attempts are looked at in one go; the next go follows at once if there are more.
+const BATCH: u32 = 100;
+
+/// Looks again after so long when the upstream could not be asked. Such a look counts for nothing.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
+
+/// Verifies attempts.
+pub struct Verifier {
+    api: Arc<dyn Tesamanager>,
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+    in_flight: InFlight,
+    verify_after: Vec<Duration>,
+}
+
+/// What one go came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Attempts looked at.
+    pub looked_at: u64,
+    /// Proven to have worked.
+    pub confirmed: u64,
+    /// Proven to have had no effect.
+    pub ineffective: u64,
+    /// Handed to a person.
+    pub needs_human: u64,
+    /// To be looked at again.
+    pub open: u64,
+}
+
+impl Verifier {
+    /// A verifier that shares `in_flight` with the guard.
+    pub fn new(
+        api: Arc<dyn Tesamanager>,
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        in_flight: InFlight,
+        verify_after: Vec<Duration>,
+    ) -> Self {
+        Self {
+            api,
+            store,
+            clock,
+            in_flight,
+            verify_after,
+        }
+    }
+
+    /// Makes every `intended` attempt of a process that is gone `unknown`, and due at once. `alive` are the
+    /// replicas that still own theirs. To be called before anything else is done for those requests.
+    pub async fn recover(&self, alive: &[ReplicaId]) -> Result<Vec<Attempt>, StoreError> {
+        let now = self.clock.now();
+        let recovered = self.store.recover_intended(alive, now, now).await?;
+        for attempt in &recovered {
+            record::attempt(attempt.operation, AttemptState::Unknown);
+            tracing::warn!(
+                attempt = attempt.id.0,
+                operation = %attempt.operation,
+                org = %attempt.org,
+                "the process that sent a write is gone; the write is verified by reading"
+            );
+        }
+        Ok(recovered)
+    }
+
+    /// Makes every `intended` attempt of this process that nobody is at work on `unknown`.
+    pub async fn sweep(&self, own: &ReplicaId) -> Result<u64, StoreError> {
+        let filter = AttemptFilter {
+            state: Some(AttemptState::Intended),
+            ..AttemptFilter::default()
+        };
+        let intended = self.store.attempts(&filter, Page::first(BATCH)).await?;
+        let mut swept = 0;
+        for attempt in intended {
+            if attempt.replica != own.as_str() || self.in_flight.contains(attempt.correlation_id) {
+                continue;
+            }
+            let now = self.clock.now();
+            let step = Step {
+                to: AttemptState::Unknown,
+                detail: "its sender is gone".to_owned(),
+                http_status: None,
+                verify_at: Some(now),
+            };
+            match self
+                .store
+                .advance(attempt.id, &step, &Actor::daemon("sweep"), now)
+                .await
+            {
+                Ok(()) => {
+                    swept += 1;
+                    record::attempt(attempt.operation, AttemptState::Unknown);
+                }
+                // Its sender settled it between the listing and now.
+                Err(StoreError::IllegalStep { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Looks at every attempt that is due, of one org or of all.
+    pub async fn verify_due(&self, org: Option<&Org>) -> Result<Settled, StoreError> {
+        let mut settled = Settled::default();
+        let due = self
+            .store
+            .due_for_verification(org, self.clock.now(), BATCH)
+            .await?;
+        for attempt in due {
+            settled.looked_at += 1;
+            match self.look(&attempt).await? {
+                AttemptState::Confirmed => settled.confirmed += 1,
+                AttemptState::Ineffective => settled.ineffective += 1,
+                AttemptState::NeedsHuman => settled.needs_human += 1,
+                _ => settled.open += 1,
+            }
+        }
+        Ok(settled)
+    }
+
+    /// One look at one attempt; answers the state it is in afterwards.
+    async fn look(&self, attempt: &Attempt) -> Result<AttemptState, StoreError> {
+        let (evidence, seen) = match self.evidence(attempt).await {
+            Ok(found) => found,
+            Err(error) => {
+                let now = self.clock.now();
+                let again = now + UNREADABLE_PAUSE;
+                self.store
+                    .postpone_verification(attempt.id, &error.to_string(), again, false, now)
+                    .await?;
+                return Ok(attempt.state);
+            }
+        };
+        if let Some(seen) = &seen {
+            let seen = std::slice::from_ref(seen);
+            self.store.remember_observations(&attempt.org, seen).await?;
+        }
+        let looks = attempt.verifications as usize + 1;
+        let last_look = looks >= self.verify_after.len();
+        let (to, detail) = match judge(attempt, &evidence, last_look) {
+            Judgement::NotYet(detail) => {
+                let now = self.clock.now();
+                let pause = self.verify_after.get(looks).copied().unwrap_or_default();
+                self.store
+                    .postpone_verification(attempt.id, &detail, now + pause, true, now)
+                    .await?;
+                return Ok(attempt.state);
+            }
+            Judgement::Confirmed(detail) => (AttemptState::Confirmed, detail),
+            Judgement::Ineffective(detail) => (AttemptState::Ineffective, detail),
+            Judgement::NeedsHuman(detail) => (AttemptState::NeedsHuman, detail),
+        };
+        self.settle(attempt, to, detail).await?;
+        if let (Some(references), Some(seen)) = (&evidence.references, &seen) {
+            self.flag_duplicates(attempt, references.len(), seen)
+                .await?;
+        }
+        Ok(to)
+    }
+
+    async fn settle(
+        &self,
+        attempt: &Attempt,
+        to: AttemptState,
+        detail: String,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let step = Step {
+            to,
+            detail,
+            http_status: attempt.http_status,
+            verify_at: None,
+        };
+        match self
+            .store
+            .advance(attempt.id, &step, &Actor::daemon("verified"), now)
+            .await
+        {
+            // A person, or another replica, settled it while we looked.
+            Err(StoreError::IllegalStep { .. }) => return Ok(()),
+            other => other?,
+        }
+        record::attempt(attempt.operation, to);
+        if let (AttemptState::Confirmed, Some(due)) = (to, attempt.due_since) {
+            record::time_to_repair((now - due).to_std().unwrap_or_default());
+        }
+        tracing::info!(
+            attempt = attempt.id.0,
+            operation = %attempt.operation,
+            org = %attempt.org,
+            state = %to,
+            detail = step.detail,
+            "a write is settled"
+        );
+        Ok(())
+    }
+
+    /// A repeated create may have made a second request beside the first: people must know at once.
+    async fn flag_duplicates(
+        &self,
+        attempt: &Attempt,
+        references: usize,
+        seen: &Observation,
+    ) -> Result<(), StoreError> {
+        if references < 2 {
+            return Ok(());
+        }
+        let evidence = format!(
+            "{references} requests answer to the order after attempt {}",
+            attempt.id
+        );
+        let changes = FindingChanges {
+            seen: vec![sighting(
+                seen,
+                FindingKind::DuplicateReference,
+                "",
+                evidence,
+            )],
+            ..FindingChanges::default()
+        };
+        let now = self.clock.now();
+        self.store
+            .apply_findings(&attempt.org, &attempt.job_name, &changes, now)
+            .await?;
+        record::findings_opened(FindingKind::DuplicateReference, 1);
+        Ok(())
+    }
+
+    /// Reads what proves the operation's effect.
+    async fn evidence(
+        &self,
+        attempt: &Attempt,
+    ) -> Result<(Evidence, Option<Observation>), ReadError> {
+        let seen = match self
+            .api
+            .get_request(&attempt.org, &attempt.reference_id)
+            .await
+        {
+            Ok(request) => Some(request.seen),
+            Err(ReadError::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let mut evidence = Evidence {
+            version: seen.as_ref().map(Observation::version),
+            ..Evidence::default()
+        };
+        if attempt.operation.is_create_request() {
+            let order = &attempt.external_reference;
+            evidence.references = Some(references(&*self.api, &attempt.org, order).await?);
+        }
+        if let (Some(sequence), false) = (
+            attempt.issue_sequence,
+            attempt.operation == Operation::CreateStatusCto || seen.is_none(),
+        ) {
+            let issues = self
+                .api
+                .get_request_issues(&attempt.org, &attempt.reference_id)
+                .await?;
+            evidence.issue = issues
+                .into_iter()
+                .find(|issue| issue.issue_sequence == Some(sequence));
+        }
+        Ok((evidence, seen))
+    }
+}
