@@ -1,12 +1,15 @@
 //! The reconciler: select, observe, decide, guard, act, record.
 
+pub mod breaker;
 pub mod compose;
+pub mod events;
 pub mod executor;
 pub mod findings;
 #[cfg(test)]
 pub mod fixtures;
 pub mod guard;
 pub mod history;
+pub mod issues;
 pub mod plan;
 pub mod recorder;
 pub mod rules;

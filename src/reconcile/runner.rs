@@ -370,6 +370,7 @@ impl Reconciler {
     pub async fn write_policy(&self, job: &JobName, org: &Org) -> Result<WritePolicy, StoreError> {
         let pauses = self.store.pauses(self.clock.now()).await?;
         let latches = self.store.latches().await?;
+        let circuits = self.store.circuits().await?;
         Ok(WritePolicy {
             mode: self.safety.mode,
             paused: pauses
@@ -378,7 +379,9 @@ impl Reconciler {
             held: latches
                 .iter()
                 .any(|latch| latch.job_name == *job && latch.org == *org),
-            circuit_open: false,
+            circuit_open: circuits
+                .iter()
+                .any(|circuit| circuit.org == *org && circuit.state != "closed"),
         })
     }
 

@@ -5,6 +5,7 @@
 //! are checked by the store in the very transaction that commits the attempt, because only there they hold over
 //! all replicas. What can't be committed is not sent.
 
+pub mod circuit;
 pub mod hold;
 mod in_flight;
 mod permit;

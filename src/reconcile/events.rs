@@ -1,0 +1,309 @@
+//! What a request's event stream shows to be wrong: pure.
+//!
+//! The upstream's own word comes first: `inconsistent = true` means that the event must be reconciled. The rest is
+//! seen in the stream itself. Event ids are optional upstream, so an event is named by its request number,
+//! subrequest number and sequence number; sequence numbers count within one (request, subrequest).
+
+use std::collections::BTreeMap;
+
+use super::plan::{instant, sighting};
+use crate::domain::{Event, FindingKind, Observation};
+use crate::store::findings::Sighting;
+
+/// Which checks are made; all by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventChecks {
+    /// The upstream's `inconsistent` mark.
+    pub inconsistent: bool,
+    /// A sequence number is missing.
+    pub gap: bool,
+    /// A sequence number stands twice with different contents.
+    pub duplicate: bool,
+    /// A later number with an earlier date.
+    pub out_of_order: bool,
+    /// An event dated after the request's last change, the request being finished.
+    pub after_final_status: bool,
+    /// Events of more than one request number under one reference.
+    pub mixed_request_numbers: bool,
+}
+
+impl Default for EventChecks {
+    fn default() -> Self {
+        Self {
+            inconsistent: true,
+            gap: true,
+            duplicate: true,
+            out_of_order: true,
+            after_final_status: true,
+            mixed_request_numbers: true,
+        }
+    }
+}
+
+/// The detail of the finding about mixed request numbers, which is of the kind `inconsistent_event`.
+pub const MIXED: &str = "mixed request numbers";
+
+/// Everything that is wrong with a request's events. The upstream's order does not matter.
+pub fn check(request: &Observation, events: &[Event], checks: EventChecks) -> Vec<Sighting> {
+    let mut found = Vec::new();
+    let mut see = |kind, detail: String, evidence: String| {
+        found.push(sighting(request, kind, detail, evidence));
+    };
+    if checks.inconsistent {
+        for event in events.iter().filter(|event| event.inconsistent) {
+            see(FindingKind::InconsistentEvent, name(event), describe(event));
+        }
+    }
+    if checks.after_final_status
+        && request.status.is_final()
+        && let Some(ended) = request.last_updated
+    {
+        for event in events
+            .iter()
+            .filter(|event| event.event_date.is_some_and(|date| date > ended))
+        {
+            let evidence = format!(
+                "{}; {} since {}",
+                describe(event),
+                request.status,
+                instant(ended)
+            );
+            see(FindingKind::EventAfterFinalStatus, name(event), evidence);
+        }
+    }
+    let streams = streams(events);
+    if checks.mixed_request_numbers {
+        let mut numbers: Vec<i64> = streams.keys().filter_map(|(number, _)| *number).collect();
+        numbers.dedup();
+        if numbers.len() > 1 {
+            let shown: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+            let evidence = format!("request numbers {}", shown.join(", "));
+            see(FindingKind::InconsistentEvent, MIXED.to_owned(), evidence);
+        }
+    }
+    for ((number, sub), stream) in &streams {
+        let label = |what: String| match (number, sub) {
+            (None, None) => what,
+            _ => format!("{}/{} {what}", text(*number), text(*sub)),
+        };
+        for pair in stream.windows(2) {
+            let (Some(before), Some(after)) = (pair[0].sequence_number, pair[1].sequence_number)
+            else {
+                continue;
+            };
+            if checks.gap && after > before + 1 {
+                let missing = if after == before + 2 {
+                    format!("#{}", before + 1)
+                } else {
+                    format!("#{}-#{}", before + 1, after - 1)
+                };
+                let evidence = format!(
+                    "{missing} missing between {} and {}",
+                    describe(pair[0]),
+                    describe(pair[1])
+                );
+                see(FindingKind::EventSequenceGap, label(missing), evidence);
+            }
+            if checks.duplicate && after == before {
+                let evidence = format!("{} and {}", describe(pair[0]), describe(pair[1]));
+                see(
+                    FindingKind::EventSequenceDuplicate,
+                    label(format!("#{after}")),
+                    evidence,
+                );
+            }
+            let dates = (pair[0].event_date, pair[1].event_date);
+            if checks.out_of_order
+                && after > before
+                && let (Some(earlier), Some(later)) = dates
+                && later < earlier
+            {
+                let evidence = format!(
+                    "{} is dated before {}",
+                    describe(pair[1]),
+                    describe(pair[0])
+                );
+                see(
+                    FindingKind::EventOutOfOrder,
+                    label(format!("#{after}")),
+                    evidence,
+                );
+            }
+        }
+    }
+    // Two events with the same number and the same trouble are one finding.
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    found.dedup_by(|a, b| a.key == b.key);
+    found
+}
+
+type StreamKey = (Option<i64>, Option<i64>);
+
+/// The events by (request, subrequest), each in the order of sequence numbers, then dates.
+fn streams(events: &[Event]) -> BTreeMap<StreamKey, Vec<&Event>> {
+    let mut streams: BTreeMap<StreamKey, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        let key = (event.request_number, event.subrequest_number);
+        streams.entry(key).or_default().push(event);
+    }
+    for stream in streams.values_mut() {
+        stream.sort_by_key(|event| (event.sequence_number, event.event_date));
+    }
+    streams
+}
+
+fn text(number: Option<i64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+fn name(event: &Event) -> String {
+    format!(
+        "{}/{} #{}",
+        text(event.request_number),
+        text(event.subrequest_number),
+        text(event.sequence_number)
+    )
+}
+
+fn describe(event: &Event) -> String {
+    format!(
+        "#{} {} of {}",
+        text(event.sequence_number),
+        event.message_type.as_deref().unwrap_or("without a type"),
+        event
+            .event_date
+            .map_or_else(|| "no date".to_owned(), instant)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Duration;
+
+    use super::*;
+    use crate::domain::Status;
+    use crate::reconcile::fixtures;
+
+    fn event(sequence: i64, minutes: i64) -> Event {
+        Event {
+            id: None,
+            reference_id: "R-1".into(),
+            message_type: Some("INFO".to_owned()),
+            request_number: Some(7),
+            subrequest_number: Some(1),
+            event_date: Some(fixtures::now() - Duration::hours(3) + Duration::minutes(minutes)),
+            sequence_number: Some(sequence),
+            inconsistent: false,
+        }
+    }
+
+    fn kinds(request: &Observation, events: &[Event]) -> Vec<String> {
+        check(request, events, EventChecks::default())
+            .into_iter()
+            .map(|seen| format!("{} {}", seen.key.kind, seen.key.detail))
+            .collect()
+    }
+
+    #[test]
+    fn a_stream_is_checked_in_its_own_order_whatever_order_it_comes_in() {
+        let request = fixtures::unsent();
+        let healthy = [event(3, 3), event(1, 1), event(2, 2)];
+        assert_eq!(kinds(&request, &healthy), Vec::<String>::new());
+        assert_eq!(kinds(&request, &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_kind_of_trouble_has_its_finding() {
+        let request = fixtures::unsent();
+        let marked = Event {
+            inconsistent: true,
+            ..event(1, 1)
+        };
+        let foreign = Event {
+            request_number: Some(8),
+            ..event(1, 1)
+        };
+        let cases: [(Vec<Event>, &str); 6] = [
+            (vec![marked], "inconsistent_event 7/1 #1"),
+            (vec![event(1, 1), event(3, 3)], "event_sequence_gap 7/1 #2"),
+            (
+                vec![event(1, 1), event(9, 3)],
+                "event_sequence_gap 7/1 #2-#8",
+            ),
+            (
+                vec![event(1, 1), event(2, 2), event(2, 3)],
+                "event_sequence_duplicate 7/1 #2",
+            ),
+            (vec![event(1, 5), event(2, 2)], "event_out_of_order 7/1 #2"),
+            (
+                vec![event(1, 1), foreign],
+                "inconsistent_event mixed request numbers",
+            ),
+        ];
+        for (events, expected) in cases {
+            assert_eq!(kinds(&request, &events), [expected]);
+        }
+    }
+
+    #[test]
+    fn an_event_after_the_end_is_flagged_only_for_a_finished_request() {
+        // The request last changed two hours ago; this event came an hour later.
+        let late = [event(1, 120)];
+        let finished = fixtures::in_status(Status::Finished);
+        assert_eq!(kinds(&finished, &late), ["event_after_final_status 7/1 #1"]);
+        assert_eq!(kinds(&fixtures::unsent(), &late), Vec::<String>::new());
+    }
+
+    #[test]
+    fn streams_of_different_subrequests_do_not_mix() {
+        let other = |sequence| Event {
+            subrequest_number: Some(2),
+            ..event(sequence, sequence)
+        };
+        let events = [event(1, 1), other(1), event(2, 2), other(2)];
+        assert_eq!(kinds(&fixtures::unsent(), &events), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_check_can_be_switched_off() {
+        let events = [
+            Event {
+                inconsistent: true,
+                ..event(1, 300)
+            },
+            event(3, 200),
+            event(3, 201),
+            Event {
+                request_number: Some(8),
+                ..event(1, 1)
+            },
+        ];
+        let finished = fixtures::in_status(Status::Finished);
+        assert!(check(&finished, &events, EventChecks::default()).len() >= 5);
+        let none = EventChecks {
+            inconsistent: false,
+            gap: false,
+            duplicate: false,
+            out_of_order: false,
+            after_final_status: false,
+            mixed_request_numbers: false,
+        };
+        assert_eq!(check(&finished, &events, none), []);
+    }
+
+    #[test]
+    fn events_without_numbers_or_dates_are_no_trouble_by_themselves() {
+        let bare = Event {
+            sequence_number: None,
+            event_date: None,
+            request_number: None,
+            subrequest_number: None,
+            message_type: None,
+            ..event(1, 1)
+        };
+        assert_eq!(
+            kinds(&fixtures::unsent(), &[bare.clone(), bare]),
+            Vec::<String>::new()
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! When the upstream is unwell, leave it alone: a circuit breaker, pure.
+//!
+//! Closed, calls go. After `threshold` failures in a row it opens: nothing goes until the pause is over. Then one
+//! *read* probes; its success closes the circuit, its failure opens it again for twice as long.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// When it opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CircuitPolicy {
+    /// Failures in a row that open it.
+    pub threshold: u32,
+    /// The first pause.
+    pub pause: Duration,
+    /// The longest.
+    pub max_pause: Duration,
+}
+
+impl Default for CircuitPolicy {
+    fn default() -> Self {
+        Self {
+            threshold: 5,
+            pause: Duration::from_secs(30),
+            max_pause: Duration::from_secs(600),
+        }
+    }
+}
+
+/// A breaker's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Circuit {
+    /// Failures in a row, over openings too.
+    pub failures: u32,
+    /// Set while it is not closed.
+    pub open: Option<Open>,
+}
+
+/// An open breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// When a probe may go.
+    pub probe_at: DateTime<Utc>,
+    /// A probe is on its way.
+    pub probing: bool,
+}
+
+/// Whether a call may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// Yes.
+    Go,
+    /// Yes, as the one probe.
+    Probe,
+    /// Not before this instant.
+    NotBefore(DateTime<Utc>),
+}
+
+impl Circuit {
+    /// May a read go now? `Probe` is for the caller alone: it must report its outcome.
+    pub fn leave(&self, now: DateTime<Utc>) -> Leave {
+        match self.open {
+            None => Leave::Go,
+            Some(open) if !open.probing && now >= open.probe_at => Leave::Probe,
+            Some(open) => Leave::NotBefore(open.probe_at.max(now)),
+        }
+    }
+
+    /// The probe is on its way. Should its outcome never come, another may go after `pause`.
+    #[must_use]
+    pub fn probing(self) -> Self {
+        let open = self.open.map(|open| Open {
+            probing: true,
+            ..open
+        });
+        Self { open, ..self }
+    }
+
+    /// An answer came: the upstream is well.
+    #[must_use]
+    pub fn succeeded(self) -> Self {
+        Self::default()
+    }
+
+    /// A call failed for the upstream's ill health.
+    #[must_use]
+    pub fn failed(self, policy: CircuitPolicy, now: DateTime<Utc>) -> Self {
+        let failures = self.failures.saturating_add(1);
+        let open = match self.open {
+            // Calls that were on their way when it opened say nothing new.
+            Some(open) if !open.probing => Some(open),
+            None if failures < policy.threshold => None,
+            _ => {
+                let openings = failures.saturating_sub(policy.threshold).min(20);
+                let pause = policy
+                    .pause
+                    .saturating_mul(1 << openings)
+                    .min(policy.max_pause);
+                Some(Open {
+                    since: self.open.map_or(now, |open| open.since),
+                    probe_at: now + pause,
+                    probing: false,
+                })
+            }
+        };
+        // Late failures of an open circuit must not lengthen its next pause.
+        let counted = open != self.open || self.open.is_none();
+        Self {
+            failures: if counted { failures } else { self.failures },
+            open,
+        }
+    }
+
+    /// `closed`, `open` or `half_open`.
+    pub fn word(&self) -> &'static str {
+        match self.open {
+            None => "closed",
+            Some(Open { probing: true, .. }) => "half_open",
+            Some(_) => "open",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::fixtures;
+
+    const POLICY: CircuitPolicy = CircuitPolicy {
+        threshold: 3,
+        pause: Duration::from_secs(30),
+        max_pause: Duration::from_secs(100),
+    };
+
+    fn after(failures: usize) -> Circuit {
+        (0..failures).fold(Circuit::default(), |circuit, _| {
+            circuit.failed(POLICY, fixtures::now())
+        })
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_only() {
+        assert_eq!(after(2).leave(fixtures::now()), Leave::Go);
+        assert_eq!(
+            after(2).succeeded().failed(POLICY, fixtures::now()).word(),
+            "closed"
+        );
+        assert_eq!(after(3).word(), "open");
+        let soon = fixtures::now() + Duration::from_secs(29);
+        assert!(matches!(after(3).leave(soon), Leave::NotBefore(_)));
+    }
+
+    #[test]
+    fn one_probe_goes_after_the_pause_and_decides() {
+        let then = fixtures::now() + Duration::from_secs(30);
+        let open = after(3);
+        assert_eq!(open.leave(then), Leave::Probe);
+        let probing = open.probing();
+        assert!(
+            matches!(probing.leave(then), Leave::NotBefore(_)),
+            "no second probe meanwhile"
+        );
+        assert_eq!(probing.succeeded().word(), "closed");
+        let again = probing.failed(POLICY, then);
+        assert_eq!(again.word(), "open");
+        assert_eq!(
+            again.open.unwrap().probe_at - then,
+            chrono::TimeDelta::seconds(60)
+        );
+        let third = again.probing().failed(POLICY, then);
+        assert_eq!(
+            third.open.unwrap().probe_at - then,
+            chrono::TimeDelta::seconds(100),
+            "capped"
+        );
+    }
+
+    #[test]
+    fn failures_of_calls_that_were_on_their_way_do_not_lengthen_the_pause() {
+        assert_eq!(after(9), after(3));
+    }
+}
