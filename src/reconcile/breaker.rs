@@ -75,12 +75,12 @@ impl Breaker {
     }
 
     async fn leave(&self, org: &Org, operation: ReadOperation) -> Result<(), ReadError> {
-        let now = self.clock.now();
+        let (now, policy) = (self.clock.now(), self.policy);
         let mut leave = Leave::Go;
         let (before, after) = self.change(org, |circuit| {
             leave = circuit.leave(now);
             if leave == Leave::Probe {
-                circuit.probing()
+                circuit.probing(policy, now)
             } else {
                 circuit
             }
@@ -133,8 +133,7 @@ impl Breaker {
     async fn judge<T>(&self, org: &Org, result: Result<T, ReadError>) -> Result<T, ReadError> {
         match &result {
             Err(error) if error.is_ill_health() => self.report(org, false).await,
-            // A refused token says nothing about health.
-            Err(ReadError::Auth { .. }) => {}
+            // Any other answer, even a refusal, is an answer.
             Ok(_) | Err(_) => self.report(org, true).await,
         }
         result

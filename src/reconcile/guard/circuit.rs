@@ -64,16 +64,18 @@ impl Circuit {
     pub fn leave(&self, now: DateTime<Utc>) -> Leave {
         match self.open {
             None => Leave::Go,
-            Some(open) if !open.probing && now >= open.probe_at => Leave::Probe,
+            Some(open) if now >= open.probe_at => Leave::Probe,
             Some(open) => Leave::NotBefore(open.probe_at.max(now)),
         }
     }
 
-    /// The probe is on its way. Should its outcome never come, another may go after `pause`.
+    /// The probe is on its way. Should its outcome never come (its caller went away), another may go after the
+    /// first pause.
     #[must_use]
-    pub fn probing(self) -> Self {
+    pub fn probing(self, policy: CircuitPolicy, now: DateTime<Utc>) -> Self {
         let open = self.open.map(|open| Open {
             probing: true,
+            probe_at: now + policy.pause,
             ..open
         });
         Self { open, ..self }
@@ -158,10 +160,16 @@ mod tests {
         let then = fixtures::now() + Duration::from_secs(30);
         let open = after(3);
         assert_eq!(open.leave(then), Leave::Probe);
-        let probing = open.probing();
+        let probing = open.probing(POLICY, then);
         assert!(
             matches!(probing.leave(then), Leave::NotBefore(_)),
             "no second probe meanwhile"
+        );
+        let later = then + POLICY.pause;
+        assert_eq!(
+            probing.leave(later),
+            Leave::Probe,
+            "the first probe's caller went away"
         );
         assert_eq!(probing.succeeded().word(), "closed");
         let again = probing.failed(POLICY, then);
@@ -170,7 +178,7 @@ mod tests {
             again.open.unwrap().probe_at - then,
             chrono::TimeDelta::seconds(60)
         );
-        let third = again.probing().failed(POLICY, then);
+        let third = again.probing(POLICY, then).failed(POLICY, then);
         assert_eq!(
             third.open.unwrap().probe_at - then,
             chrono::TimeDelta::seconds(100),
