@@ -167,6 +167,8 @@ pub struct Job {
     pub reobserve_every: Duration,
     /// What to do about what it finds.
     pub rules: Vec<Rule>,
+    /// Which checks of event streams are made, for `flag_events`.
+    pub events: crate::reconcile::events::EventChecks,
 }
 
 closed_set! {

@@ -30,6 +30,8 @@ closed_set! {
         Acknowledged = "acknowledged",
         /// Listed as stuck, but it was updated since.
         NotStuck = "not_stuck",
+        /// It was looked at, and it is in order.
+        NothingWrong = "nothing_wrong",
         /// In a final status.
         FinalStatus = "final_status",
         /// In a status that nobody documented.

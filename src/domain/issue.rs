@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::ids::ReferenceId;
 
 /// One issue. `issue_code` is an open string: rules match it, an unknown one is flagged, never acted on.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Issue {
     /// The upstream's id, where given.
     pub id: Option<i64>,

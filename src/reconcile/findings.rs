@@ -16,22 +16,26 @@ pub const TOUCH_EVERY: Duration = Duration::from_secs(3_600);
 /// The findings of one job and org while a run compares them with what it sees.
 #[derive(Debug)]
 pub struct Comparison {
-    unseen: HashMap<FindingKey, LiveFinding>,
+    /// By request, because a request is looked at, or left, as a whole.
+    unseen: HashMap<ReferenceId, Vec<LiveFinding>>,
     /// Remembered, but only a further look (that may not come in this run) can say whether they still stand.
-    aside: HashMap<FindingKey, LiveFinding>,
+    aside: Vec<LiveFinding>,
     now: DateTime<Utc>,
 }
 
 impl Comparison {
     /// Begins with everything that is remembered and not resolved.
     pub fn new(live: Vec<LiveFinding>, now: DateTime<Utc>) -> Self {
-        let unseen = live
-            .into_iter()
-            .map(|finding| (finding.key.clone(), finding))
-            .collect();
+        let mut unseen: HashMap<ReferenceId, Vec<LiveFinding>> = HashMap::new();
+        for finding in live {
+            unseen
+                .entry(finding.key.reference_id.clone())
+                .or_default()
+                .push(finding);
+        }
         Self {
             unseen,
-            aside: HashMap::new(),
+            aside: Vec::new(),
             now,
         }
     }
@@ -40,7 +44,7 @@ impl Comparison {
     pub fn compare(&mut self, sightings: impl IntoIterator<Item = Sighting>) -> FindingChanges {
         let mut changes = FindingChanges::default();
         for sighting in sightings {
-            match self.unseen.remove(&sighting.key) {
+            match self.take(&sighting.key) {
                 Some(known)
                     if known.evidence == sighting.evidence
                         && known.attention == sighting.attention =>
@@ -56,34 +60,41 @@ impl Comparison {
         changes
     }
 
-    /// Leaves out what this run could not look at: nothing may be concluded about it.
+    /// Leaves out what this run did not look at: nothing may be concluded about it.
     pub fn leave(&mut self, id: &ReferenceId) {
-        self.unseen.retain(|key, _| key.reference_id != *id);
+        self.unseen.remove(id);
     }
 
     /// Leaves out this one, unless [`Comparison::restore`] says that it was looked at after all.
     pub fn set_aside(&mut self, key: &FindingKey) {
-        if let Some(finding) = self.unseen.remove(key) {
-            self.aside.insert(key.clone(), finding);
+        if let Some(finding) = self.take(key) {
+            self.aside.push(finding);
         }
     }
 
     /// What was set aside is compared after all.
     pub fn restore(&mut self, key: &FindingKey) {
-        if let Some(finding) = self.aside.remove(key) {
-            self.unseen.insert(key.clone(), finding);
+        if let Some(index) = self.aside.iter().position(|finding| finding.key == *key) {
+            let finding = self.aside.swap_remove(index);
+            self.unseen
+                .entry(key.reference_id.clone())
+                .or_default()
+                .push(finding);
         }
     }
 
     /// What is remembered and was not seen: over. To be asked once, when *everything* was looked at.
     pub fn resolved(self) -> Vec<FindingId> {
-        let mut ids: Vec<FindingId> = self
-            .unseen
-            .into_values()
-            .map(|finding| finding.id)
-            .collect();
+        let unseen = self.unseen.into_values().flatten();
+        let mut ids: Vec<FindingId> = unseen.map(|finding| finding.id).collect();
         ids.sort();
         ids
+    }
+
+    fn take(&mut self, key: &FindingKey) -> Option<LiveFinding> {
+        let findings = self.unseen.get_mut(&key.reference_id)?;
+        let index = findings.iter().position(|finding| finding.key == *key)?;
+        Some(findings.swap_remove(index))
     }
 }
 

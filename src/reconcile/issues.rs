@@ -4,13 +4,21 @@
 //! rule may act comes first, the others wait for its outcome. An issue is solved only when a later read shows it
 //! resolved; one that comes back counts against the same `max_attempts` as before.
 
+use std::collections::HashSet;
+
 use super::plan::{self, Context, Item, Known, Ruling, sighting};
 use super::rules::{Subject, first_match};
 use crate::domain::{FindingKind, Issue, SkipReason, Verdict};
-use crate::store::findings::Sighting;
+use crate::store::findings::{FindingKey, Sighting};
 
-/// Decides about a request in one of the incidence statuses. `known.issue` is not looked at.
-pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item {
+/// Decides about a request in one of the incidence statuses. `known.issue` is not looked at; whether a person
+/// acknowledged an issue's finding is looked up in `acknowledged`.
+pub fn decide(
+    context: &Context<'_>,
+    known: Known<'_>,
+    issues: &[Issue],
+    acknowledged: &HashSet<FindingKey>,
+) -> Item {
     let request = known.request;
     let mut open: Vec<&Issue> = issues.iter().filter(|issue| !issue.resolved).collect();
     open.sort_by_key(|issue| issue.issue_sequence);
@@ -34,14 +42,19 @@ pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item
         };
         let index = first_match(context.rules, subject, context.now);
         let ruling = match index {
-            Some(index) => plan::rule_on(
-                context,
-                Known {
-                    issue: Some(issue),
-                    ..known
-                },
-                index,
-            ),
+            Some(index) => {
+                let key = sighting(request, FindingKind::UnresolvedIssue, detail(issue), "").key;
+                let acknowledged = acknowledged.contains(&key);
+                plan::rule_on(
+                    context,
+                    Known {
+                        issue: Some(issue),
+                        acknowledged,
+                        ..known
+                    },
+                    index,
+                )
+            }
             None => Ruling::flag("no rule matches it"),
         };
         let acts_already = chosen
@@ -98,7 +111,7 @@ fn idle(known: &Known<'_>, nothing_open: bool) -> Ruling {
         (SkipReason::FinalStatus, "nothing more happens to it")
     } else {
         debug_assert!(nothing_open);
-        (SkipReason::NotStuck, "it has no open issue")
+        (SkipReason::NothingWrong, "it has no open issue")
     };
     Ruling::skip(reason, None, why)
 }
@@ -240,6 +253,7 @@ mod tests {
                 acknowledged: false,
             },
             issues,
+            &HashSet::new(),
         )
     }
 
@@ -263,8 +277,8 @@ mod tests {
             (vec![issue(1, "DIR-001")], "flag", 1),
             (vec![issue(1, "XYZ-1")], "flag", 1), // a code that nobody has a rule for
             (vec![repeated], "flag", 1),
-            (vec![resolved], "not_stuck", 0),
-            (vec![], "not_stuck", 0),
+            (vec![resolved], "nothing_wrong", 0),
+            (vec![], "nothing_wrong", 0),
         ];
         for (issues, verdict, findings) in cases {
             let item = decide_on(&incident(), &issues, &[]);

@@ -10,6 +10,7 @@ pub mod fixtures;
 pub mod guard;
 pub mod history;
 pub mod issues;
+pub mod jobs;
 pub mod plan;
 pub mod recorder;
 pub mod rules;

@@ -183,4 +183,10 @@ impl PlanSink for Recorder<'_> {
         self.sightings(sightings).await?;
         self.decisions(&decisions).await
     }
+
+    fn unchanged(&mut self, ids: &[ReferenceId]) {
+        for id in ids {
+            self.comparison.leave(id);
+        }
+    }
 }

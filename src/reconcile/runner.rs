@@ -21,7 +21,7 @@ use super::survey::{PlanSink, Survey, SurveyError, Tally};
 use crate::clock::SharedClock;
 use crate::config::{Job, Safety};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
-use crate::domain::{Decision, RunOutcome, SkipReason, Status, Trigger, Verdict};
+use crate::domain::{Decision, Observation, RunOutcome, SkipReason, Status, Trigger, Verdict};
 use crate::store::attempts::IntentLimits;
 use crate::store::runs::{NewRun, RunLease, RunSummary, Started};
 use crate::store::{Actor, Store, StoreError};
@@ -467,6 +467,20 @@ impl Reconciler {
         self.survey(order, writes, now, &acknowledged, false, stop)
             .look(sink)
             .await
+    }
+
+    /// What a job would decide about one request now; none for a job that is not about requests. Reads only.
+    pub async fn consider(
+        &self,
+        order: &RunOrder,
+        request: &Observation,
+    ) -> Result<Option<Decision>, SurveyError> {
+        let (now, stop) = (self.clock.now(), CancellationToken::new());
+        let writes = self.write_policy(&order.job.name, &order.org).await?;
+        let (acknowledged, _) =
+            remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
+        let survey = self.survey(order, writes, now, &acknowledged, false, &stop);
+        Ok(survey.consider(request).await?.map(|item| item.decision))
     }
 
     /// Attempts and pauses, from the configuration.

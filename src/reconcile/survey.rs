@@ -12,9 +12,8 @@ use futures::StreamExt;
 use futures::stream;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{self, Context, Item, Known, sighting};
-use super::selection::{Selection, selections};
-use super::stuck;
+use super::issues;
+use super::plan::{self, Context, Item, Known};
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
 use crate::domain::ids::{ExternalReference, ReferenceId};
@@ -33,6 +32,9 @@ pub const CHUNK: usize = 500;
 pub trait PlanSink: Send {
     /// A chunk of the plan.
     async fn accept(&mut self, items: Vec<Item>) -> Result<(), StoreError>;
+
+    /// These did not change since the last look, so nothing new is decided about them.
+    fn unchanged(&mut self, _ids: &[ReferenceId]) {}
 }
 
 /// What a survey looked at, in numbers.
@@ -95,95 +97,61 @@ impl Survey<'_> {
     /// Looks at everything that the job is about.
     pub async fn look(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
         match self.job.kind {
-            JobKind::RetryStuck => self.stuck(sink).await,
-            JobKind::ResolveIssues | JobKind::FlagEvents | JobKind::Housekeeping => {
-                Ok(Tally::default())
-            }
+            JobKind::RetryStuck => self.stuck_requests(sink).await,
+            JobKind::ResolveIssues => self.open_issues(sink).await,
+            JobKind::FlagEvents => self.event_streams(sink).await,
+            // Asks the upstream nothing; see the runner.
+            JobKind::Housekeeping => Ok(Tally::default()),
         }
     }
 
-    /// `retry_stuck`: every request that has aged beyond one of the rules.
-    pub async fn stuck(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
-        let all = selections(self.context.rules, self.context.org);
-        let mut tally = Tally::default();
-        let mut known = HashSet::new();
-        for selection in &all {
-            let filter = selection.filter(self.context.now);
-            let mut ids = self
-                .api
-                .list_reference_ids(self.context.org, &filter)
-                .await?;
-            let mut pending = Vec::with_capacity(CHUNK);
-            while let Some(batch) = ids.next().await {
-                for id in batch? {
-                    if known.insert(id.clone()) {
-                        tally.selected += 1;
-                        pending.push(id);
-                    }
-                    if pending.len() == CHUNK {
-                        let chunk = std::mem::take(&mut pending);
-                        self.decide_stuck(&all, selection, chunk, &mut tally, sink)
-                            .await?;
-                    }
-                }
+    /// What the job would decide about one request, whether or not it would be listed. None for a job that is not
+    /// about requests.
+    pub async fn consider(&self, request: &Observation) -> Result<Option<Item>, SurveyError> {
+        let (org, id) = (self.context.org, &request.reference_id);
+        let attempts = self
+            .attempts_by_order(std::slice::from_ref(request))
+            .await?;
+        let known = self.known(request, &attempts);
+        Ok(match self.job.kind {
+            JobKind::RetryStuck => Some(self.decide_one_stuck(known)),
+            JobKind::ResolveIssues => {
+                let issues = self.api.get_request_issues(org, id).await?;
+                Some(issues::decide(
+                    &self.context,
+                    known,
+                    &issues,
+                    self.acknowledged,
+                ))
             }
-            self.decide_stuck(&all, selection, pending, &mut tally, sink)
-                .await?;
-        }
-        Ok(tally)
+            JobKind::FlagEvents => {
+                let events = self.api.get_request_events(org, id).await?;
+                Some(self.judge_stream(known, &events))
+            }
+            JobKind::Housekeeping => None,
+        })
     }
 
-    async fn decide_stuck(
+    /// What is known of a request, its order's attempts among them. Whether its finding is acknowledged is the
+    /// job kind's to say.
+    pub(super) fn known<'k>(
         &self,
-        all: &[Selection],
-        listed_by: &Selection,
-        ids: Vec<ReferenceId>,
-        tally: &mut Tally,
-        sink: &mut dyn PlanSink,
-    ) -> Result<(), SurveyError> {
-        if ids.is_empty() {
-            return Ok(());
+        request: &'k Observation,
+        attempts: &'k HashMap<ExternalReference, Vec<Attempt>>,
+    ) -> Known<'k> {
+        let order = request.external_reference.as_ref();
+        Known {
+            request,
+            issue: None,
+            attempts: order
+                .and_then(|order| attempts.get(order))
+                .map_or(&[], Vec::as_slice),
+            acknowledged: false,
         }
-        if self.stop.is_cancelled() {
-            return Err(SurveyError::Stopped);
-        }
-        let remembered = self.store.observations(self.context.org, &ids).await?;
-        let mut requests: Vec<Observation> = remembered
-            .into_iter()
-            .filter(|request| {
-                listed_by.proves_unchanged(request, self.job.reobserve_every, self.context.now)
-            })
-            .collect();
-        let still_true: HashSet<ReferenceId> = requests
-            .iter()
-            .map(|request| request.reference_id.clone())
-            .collect();
-        tally.unchanged += still_true.len() as u64;
-        let to_read = ids
-            .into_iter()
-            .filter(|id| !still_true.contains(id))
-            .collect();
-        let mut items = self.observe(to_read, &mut requests, tally).await?;
-
-        let attempts = self.attempts_by_order(&requests).await?;
-        for request in &requests {
-            let order = request.external_reference.as_ref();
-            let known = Known {
-                request,
-                issue: None,
-                attempts: order
-                    .and_then(|order| attempts.get(order))
-                    .map_or(&[], Vec::as_slice),
-                acknowledged: self.is_acknowledged(request),
-            };
-            items.push(stuck::decide(&self.context, all, known));
-        }
-        sink.accept(items).await?;
-        Ok(())
     }
 
     /// Reads requests, a bounded number at once; what could not be read becomes an item of its own.
-    async fn observe(
+    pub(super) async fn observe(
         &self,
         ids: Vec<ReferenceId>,
         into: &mut Vec<Observation>,
@@ -250,7 +218,7 @@ impl Survey<'_> {
         })))
     }
 
-    async fn attempts_by_order(
+    pub(super) async fn attempts_by_order(
         &self,
         requests: &[Observation],
     ) -> Result<HashMap<ExternalReference, Vec<Attempt>>, StoreError> {
@@ -269,14 +237,5 @@ impl Survey<'_> {
                 .push(attempt);
         }
         Ok(by_order)
-    }
-
-    fn is_acknowledged(&self, request: &Observation) -> bool {
-        if self.acknowledged.is_empty() {
-            return false;
-        }
-        let detail = stuck::detail(request);
-        let key = sighting(request, FindingKind::StuckRequest, detail, "").key;
-        self.acknowledged.contains(&key)
     }
 }

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod controls;
 pub mod error;
 pub mod findings;
+pub mod looks;
 pub mod replicas;
 pub mod requests;
 pub mod runs;
@@ -28,6 +29,7 @@ pub use audit::Audit;
 pub use controls::Controls;
 pub use error::StoreError;
 pub use findings::Findings;
+pub use looks::Looks;
 pub use replicas::Replicas;
 pub use requests::Requests;
 pub use runs::Runs;
@@ -38,7 +40,7 @@ use crate::domain::AttemptState;
 /// Everything a back end offers.
 #[async_trait]
 pub trait Store:
-    Requests + Runs + Attempts + Findings + Controls + Audit + Replicas + Send + Sync + 'static
+    Requests + Runs + Attempts + Findings + Looks + Controls + Audit + Replicas + Send + Sync + 'static
 {
     /// Brings the schema to this program's version. Safe to call by many at once.
     async fn migrate(&self) -> Result<(), StoreError>;

@@ -1,0 +1,7 @@
+//! The kinds of job: which requests each is about, one file a kind. What they decide is pure and stands beside
+//! (`stuck.rs`, `issues.rs`, `events.rs`); how it is carried out is common (`runner.rs`).
+
+mod flag_events;
+mod resolve_issues;
+mod retry_stuck;
+mod sweep;
