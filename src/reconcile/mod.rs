@@ -11,6 +11,7 @@ pub mod guard;
 pub mod history;
 pub mod issues;
 pub mod jobs;
+mod pass;
 pub mod plan;
 pub mod recorder;
 pub mod rules;

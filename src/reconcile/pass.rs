@@ -1,0 +1,252 @@
+//! One pass of a run: survey, the guard's look at the plan as a whole, acting on what is left, and its record.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::executor::{Executor, Halt};
+use super::guard::hold::HoldLimits;
+use super::guard::{Guard, GuardedRun};
+use super::recorder::{Candidate, Recorder, remembered_findings};
+use super::runner::{Reconciler, RunOrder};
+use super::survey::{SurveyError, Tally};
+use crate::config::Job;
+use crate::domain::ids::Org;
+use crate::domain::{Decision, RunOutcome, SkipReason, Status, Verdict};
+use crate::store::attempts::IntentLimits;
+use crate::store::runs::{RunLease, RunSummary};
+use crate::store::{Actor, StoreError};
+use crate::telemetry::record;
+use crate::tesamanager::{ListFilter, ReadError};
+
+impl Reconciler {
+    /// Does it all once.
+    pub(super) async fn reconcile(
+        &self,
+        order: &RunOrder,
+        lease: &RunLease,
+        stop: &CancellationToken,
+        summary: &mut RunSummary,
+    ) -> Result<RunOutcome, SurveyError> {
+        let (job, org, store) = (&order.job, &order.org, &*self.store);
+        let now = self.clock.now();
+        let writes = self.write_policy(&job.name, org).await?;
+        let (acknowledged, comparison) = remembered_findings(store, org, &job.name, now).await?;
+        let mut recorder = Recorder::new(store, org, &job.name, lease.run_id, now, comparison);
+        let survey = self.survey(order, writes, now, &acknowledged, true, stop);
+        let tally = survey.look(&mut recorder).await?;
+        self.note(order, tally, summary);
+
+        let mut candidates = std::mem::take(&mut recorder.candidates);
+        summary.to_act = candidates.len() as u64;
+        // Oldest first, so that under a cap nobody waits for ever.
+        candidates.sort_by(|a, b| {
+            let age = |candidate: &Candidate| candidate.request.last_updated;
+            age(a)
+                .cmp(&age(b))
+                .then_with(|| a.request.reference_id.cmp(&b.request.reference_id))
+        });
+        let held = self
+            .judge_as_a_whole(job, org, candidates.len() as u64)
+            .await?;
+        if held {
+            let why =
+                "too many requests want a write at once: the guard holds until it is released";
+            why.clone_into(&mut summary.trouble);
+            self.leave_all(job, &mut recorder, candidates, SkipReason::GuardHeld, why)
+                .await?;
+        } else {
+            let run = GuardedRun {
+                lease: lease.clone(),
+                job_name: job.name.clone(),
+                org: org.clone(),
+                mode: self.safety.mode,
+                limits: IntentLimits {
+                    per_run: self.safety.max_writes_per_run,
+                    per_hour: self.safety.max_writes_per_hour,
+                },
+            };
+            self.act(job, &run, candidates, &mut recorder, stop, summary)
+                .await?;
+        }
+        summary.flagged = recorder.count("flag");
+        summary.skipped = recorder
+            .verdicts
+            .iter()
+            .filter(|(label, _)| {
+                SkipReason::ALL
+                    .iter()
+                    .any(|reason| reason.as_str() == **label)
+            })
+            .map(|(_, count)| count)
+            .sum();
+        recorder.resolve_unseen().await?;
+        Ok(if held {
+            RunOutcome::Held
+        } else if stop.is_cancelled() {
+            RunOutcome::Aborted
+        } else if summary.failed > 0 {
+            RunOutcome::Partial
+        } else {
+            RunOutcome::Succeeded
+        })
+    }
+
+    /// Acts on the candidates in turn, until a cap is reached or something forbids the rest.
+    async fn act(
+        &self,
+        job: &Arc<Job>,
+        run: &GuardedRun,
+        candidates: Vec<Candidate>,
+        recorder: &mut Recorder<'_>,
+        stop: &CancellationToken,
+        summary: &mut RunSummary,
+    ) -> Result<(), SurveyError> {
+        let guard = Guard::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            self.replica.clone(),
+            self.in_flight.clone(),
+        );
+        let executor = Executor {
+            api: &*self.api,
+            store: &*self.store,
+            clock: &self.clock,
+            guard: &guard,
+            job,
+            run,
+            verify_after: &self.safety.verify_after,
+            stop,
+        };
+        let mut left = candidates.into_iter();
+        while let Some(candidate) = left.next() {
+            let done = match executor.act(&candidate.request, &candidate.intent).await {
+                Ok(done) => done,
+                Err(Halt::Read(error)) => return Err(error.into()),
+                Err(Halt::Store(error)) => return Err(error.into()),
+            };
+            summary.sent += u64::from(done.sent);
+            summary.failed += u64::from(done.failed);
+            let all_the_rest = ends_the_rest(&done.verdict);
+            let why = done.explanation.clone();
+            if done.looked_up {
+                recorder
+                    .settle_duplicates(&candidate.request, done.sightings)
+                    .await?;
+            } else {
+                recorder.sightings(done.sightings).await?;
+            }
+            let decision = decide(job, &candidate, done.verdict, done.explanation);
+            recorder.decisions(&[decision]).await?;
+            if let Some(reason) = all_the_rest {
+                let rest: Vec<Candidate> = left.collect();
+                return Ok(self.leave_all(job, recorder, rest, reason, &why).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the same reason for every candidate that is not acted on.
+    async fn leave_all(
+        &self,
+        job: &Job,
+        recorder: &mut Recorder<'_>,
+        candidates: Vec<Candidate>,
+        reason: SkipReason,
+        why: &str,
+    ) -> Result<(), StoreError> {
+        let decisions: Vec<Decision> = candidates
+            .iter()
+            .map(|candidate| {
+                let operation = candidate.intent.operation;
+                let verdict = Verdict::Skip {
+                    reason,
+                    instead_of: Some(operation),
+                };
+                decide(
+                    job,
+                    candidate,
+                    verdict,
+                    format!("would send {operation}, but {why}"),
+                )
+            })
+            .collect();
+        recorder.decisions(&decisions).await
+    }
+
+    /// The guard's look at the plan as a whole: latches when too many want a write at once.
+    async fn judge_as_a_whole(
+        &self,
+        job: &Job,
+        org: &Org,
+        wanted: u64,
+    ) -> Result<bool, SurveyError> {
+        let limits = HoldLimits {
+            count: self.safety.hold_above_count,
+            fraction: self.safety.hold_above_fraction,
+        };
+        if limits.count_is_harmless(wanted) {
+            return Ok(false);
+        }
+        let open = self.count_open(org).await?;
+        if !limits.holds(wanted, open) {
+            return Ok(false);
+        }
+        let reason = format!("{wanted} of {open} open requests want a write at once");
+        tracing::error!(job_name = %job.name, %org, wanted, open, "the guard holds the job");
+        self.store
+            .latch_guard(&job.name, org, &Actor::daemon(reason), self.clock.now())
+            .await?;
+        Ok(true)
+    }
+
+    async fn count_open(&self, org: &Org) -> Result<u64, ReadError> {
+        let filter = ListFilter {
+            statuses: Some(Status::open().collect()),
+            ..ListFilter::default()
+        };
+        let mut ids = self.api.list_reference_ids(org, &filter).await?;
+        let mut open = 0;
+        while let Some(batch) = ids.next().await {
+            open += batch?.len() as u64;
+        }
+        Ok(open)
+    }
+
+    fn note(&self, order: &RunOrder, tally: Tally, summary: &mut RunSummary) {
+        summary.selected = tally.selected;
+        summary.observed = tally.observed;
+        summary.unchanged = tally.unchanged;
+        summary.failed = tally.failed;
+        record::requests_observed(&order.job.name, &order.org, tally.observed);
+        record::requests_unchanged(&order.job.name, &order.org, tally.unchanged);
+    }
+}
+
+fn decide(job: &Job, candidate: &Candidate, verdict: Verdict, explanation: String) -> Decision {
+    Decision {
+        reference_id: candidate.request.reference_id.clone(),
+        external_reference: candidate.request.external_reference.clone(),
+        status: Some(candidate.request.status.clone()),
+        rule: Some(job.rules[candidate.intent.rule].name.clone()),
+        verdict,
+        explanation,
+    }
+}
+
+/// A reason that holds for every other candidate of the run too.
+fn ends_the_rest(verdict: &Verdict) -> Option<SkipReason> {
+    match verdict {
+        Verdict::Skip { reason, .. } => match reason {
+            SkipReason::CapReached
+            | SkipReason::Paused
+            | SkipReason::GuardHeld
+            | SkipReason::CircuitOpen
+            | SkipReason::ObserveMode
+            | SkipReason::Draining => Some(*reason),
+            _ => None,
+        },
+        _ => None,
+    }
+}
