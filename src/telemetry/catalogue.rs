@@ -109,16 +109,14 @@ pub const OTHER: &str = "other";
 /// The name under which the requests for a bearer token are counted; it is not one of the sixteen operations.
 pub const TOKEN_OPERATION: &str = "token";
 
-/// The store's calls that have a series of their own: those that every run and every loop makes. The rest
-/// (listings, a person's commands) is `other`, because a histogram for each of some fifty calls would be a third
+/// The store's calls that have a series of their own: those on a run's path. The rest (listings, a person's
+/// commands, the loops' small reads) is `other`, because a histogram for each of some fifty calls would be a third
 /// of all series.
 pub const STORE_OPERATIONS: &[&str] = &[
     "ping",
     "start",
     "beat",
     "finish",
-    "reap_lost",
-    "last_slot",
     "remember_observations",
     "observations",
     "remember_decisions",
@@ -128,9 +126,6 @@ pub const STORE_OPERATIONS: &[&str] = &[
     "advance",
     "attempts_for",
     "due_for_verification",
-    "pauses",
-    "take_triggers",
-    "beat_replica",
 ];
 
 /// The sixteen operations.
@@ -184,7 +179,10 @@ const KIND: Label = closed("kind", words!(FindingKind));
 const MODE_LABEL: Label = closed("mode", words!(Mode));
 const OPERATION: Label = closed("operation", operations);
 const UPSTREAM_OPERATION: Label = closed("operation", upstream_operations);
-const CODE: Label = open("code", "the HTTP status code, or a word for what came instead");
+const CODE: Label = open(
+    "code",
+    "the HTTP status code, or a word for what came instead",
+);
 const CIRCUIT: Label = closed("state", || CIRCUIT_STATES.to_vec());
 const STORE_OPERATION: Label = closed("operation", store_operations);
 const REASON: Label = closed("reason", || StoreError::REASONS.to_vec());
@@ -193,8 +191,7 @@ const SECONDS_OF_A_RUN: Kind = Kind::Histogram(&[
     0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
 ]);
 const SECONDS_OF_DELAY: Kind = Kind::Histogram(&[0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0]);
-const SECONDS_OF_A_CALL: Kind =
-    Kind::Histogram(&[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+const SECONDS_OF_A_CALL: Kind = Kind::Histogram(&[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
 const SECONDS_OF_A_STORE_CALL: Kind = Kind::Histogram(&[0.005, 0.05, 0.5, 5.0]);
 const SECONDS_TO_REPAIR: Kind = Kind::Histogram(&[
     60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0, 259_200.0,

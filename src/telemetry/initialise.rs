@@ -61,7 +61,11 @@ fn values(label: &Label, scope: &Scope) -> Vec<String> {
 fn successes() -> impl Iterator<Item = (&'static str, &'static str)> {
     let reads = ReadOperation::ALL.iter().map(|read| (read.as_str(), "200"));
     let writes = Operation::ALL.iter().map(|write| {
-        let code = if write.is_create_request() { "201" } else { "200" };
+        let code = if write.is_create_request() {
+            "201"
+        } else {
+            "200"
+        };
         (write.as_str(), code)
     });
     let token = (catalogue::TOKEN_OPERATION, "200");

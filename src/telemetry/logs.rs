@@ -81,11 +81,7 @@ impl Look {
 }
 
 /// Sets up the process's log; once, by `main`.
-pub fn install(
-    format: LogFormat,
-    filter: &str,
-    clock: SharedClock,
-) -> Result<LogHandle, LogError> {
+pub fn install(format: LogFormat, filter: &str, clock: SharedClock) -> Result<LogHandle, LogError> {
     let no_color = std::env::var_os("NO_COLOR");
     let look = Look::new(format, io::stderr().is_terminal(), no_color.as_deref());
     let (subscriber, handle) = subscriber(look, filter, clock, io::stderr)?;
@@ -135,7 +131,9 @@ impl FormatTime for Timer {
 }
 
 fn timestamp(clock: &SharedClock) -> String {
-    clock.now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    clock
+        .now()
+        .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]

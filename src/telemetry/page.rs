@@ -34,10 +34,17 @@ pub fn markdown() -> String {
 
 // Writing to a text can't fail, so its results are dropped throughout.
 fn table(page: &mut String, title: &str, metrics: &[Metric]) {
-    let _ = write!(page, "## {title}\n\n| metric | type | meaning |\n|---|---|---|\n");
+    let _ = write!(
+        page,
+        "## {title}\n\n| metric | type | meaning |\n|---|---|---|\n"
+    );
     for metric in metrics {
         let keys: Vec<&str> = metric.labels.iter().map(|label| label.key).collect();
-        let keys = if keys.is_empty() { String::new() } else { format!("{{{}}}", keys.join(",")) };
+        let keys = if keys.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", keys.join(","))
+        };
         let _ = writeln!(
             page,
             "| `{}{keys}` | {} | {} |",
@@ -58,7 +65,10 @@ fn kind(metric: &Metric) -> String {
             format!("histogram: {}", bounds.join(" "))
         }
     };
-    if super::store_gauges::METRICS.iter().any(|of_store| of_store.name == metric.name) {
+    if super::store_gauges::METRICS
+        .iter()
+        .any(|of_store| of_store.name == metric.name)
+    {
         text.push_str(", *store*");
     }
     if metric.start == Start::Absent && metric.name.starts_with("tesa_") {
@@ -81,7 +91,9 @@ fn labels(page: &mut String) {
                     words.join(", ")
                 }
             };
-            let same = rows.iter_mut().find(|row| row.0 == label.key && row.1 == values);
+            let same = rows
+                .iter_mut()
+                .find(|row| row.0 == label.key && row.1 == values);
             match same {
                 Some(row) => row.2.push(metric.name),
                 None => rows.push((label.key, values, vec![metric.name])),
@@ -92,7 +104,11 @@ fn labels(page: &mut String) {
         let of = match metrics.as_slice() {
             [one] => format!("`{one}`"),
             several if several.len() > 4 => "many".to_owned(),
-            several => several.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            several => several
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
         };
         let _ = writeln!(page, "| `{key}` | {of} | {values} |");
     }

@@ -44,7 +44,11 @@ pub fn render(page: &mut String) {
     line(page, &RESIDENT, kilobytes(&status, "VmRSS:"));
     line(page, &VIRTUAL, kilobytes(&status, "VmSize:"));
     // One of them is the listing itself.
-    line(page, &OPEN_FDS, open_fds.ok().map(|open| float(open.saturating_sub(1))));
+    line(
+        page,
+        &OPEN_FDS,
+        open_fds.ok().map(|open| float(open.saturating_sub(1))),
+    );
     line(page, &MAX_FDS, max_fds(&limits));
     line(page, &THREADS, field(&status, "Threads:"));
     line(page, &START, start_time(&stat, &boot));
@@ -53,13 +57,23 @@ pub fn render(page: &mut String) {
 fn line(page: &mut String, metric: &Metric, value: Option<f64>) {
     if let Some(value) = value {
         let (name, help) = (metric.name, metric.help);
-        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+        let kind = if metric.kind == Kind::Counter {
+            "counter"
+        } else {
+            "gauge"
+        };
         // Writing to a text can't fail.
-        let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n");
+        let _ = write!(
+            page,
+            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n"
+        );
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a number of descriptors is far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of descriptors is far below 2^53"
+)]
 fn float(count: usize) -> f64 {
     count as f64
 }
@@ -86,9 +100,7 @@ fn start_time(stat: &str, boot: &str) -> Option<f64> {
 /// The number after a line's first word.
 fn field(text: &str, name: &str) -> Option<f64> {
     let mut lines = text.lines().map(str::split_ascii_whitespace);
-    lines.find_map(|mut words| {
-        (words.next() == Some(name)).then(|| words.next()?.parse().ok())?
-    })
+    lines.find_map(|mut words| (words.next() == Some(name)).then(|| words.next()?.parse().ok())?)
 }
 
 fn kilobytes(status: &str, name: &str) -> Option<f64> {
@@ -97,7 +109,9 @@ fn kilobytes(status: &str, name: &str) -> Option<f64> {
 
 /// The soft limit; none when there is no limit.
 fn max_fds(limits: &str) -> Option<f64> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
@@ -105,7 +119,8 @@ fn max_fds(limits: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const STAT: &str = "4711 (a) b (c) S 1 4711 4711 0 -1 4194560 900 0 0 0 250 50 0 0 20 0 3 0 12345 9 8 7\n";
+    const STAT: &str =
+        "4711 (a) b (c) S 1 4711 4711 0 -1 4194560 900 0 0 0 250 50 0 0 20 0 3 0 12345 9 8 7\n";
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
@@ -115,9 +130,18 @@ mod tests {
 
     #[test]
     fn memory_is_in_bytes_and_limits_are_the_soft_ones() {
-        assert_eq!(kilobytes("VmSize:\t 10 kB\nVmRSS:\t  2 kB\n", "VmRSS:"), Some(2048.0));
-        assert_eq!(max_fds("Max open files   1024   4096   files\n"), Some(1024.0));
-        assert_eq!(max_fds("Max open files   unlimited unlimited files\n"), None);
+        assert_eq!(
+            kilobytes("VmSize:\t 10 kB\nVmRSS:\t  2 kB\n", "VmRSS:"),
+            Some(2048.0)
+        );
+        assert_eq!(
+            max_fds("Max open files   1024   4096   files\n"),
+            Some(1024.0)
+        );
+        assert_eq!(
+            max_fds("Max open files   unlimited unlimited files\n"),
+            None
+        );
     }
 
     #[test]
@@ -134,7 +158,11 @@ mod tests {
         let mut page = String::new();
         render(&mut page);
         for metric in METRICS {
-            assert!(page.contains(&format!("\n{} ", metric.name)), "{}", metric.name);
+            assert!(
+                page.contains(&format!("\n{} ", metric.name)),
+                "{}",
+                metric.name
+            );
         }
     }
 }

@@ -34,7 +34,9 @@ pub fn upstream_request(operation: &'static str, code: &str, took: Duration) {
 fn bounded_code(code: &str) -> String {
     let status = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
     let word = (1..=20).contains(&code.len())
-        && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if status || word { code } else { m::OTHER }.to_owned()
 }
 
@@ -84,7 +86,8 @@ pub fn store_error(reason: &'static str) {
 
 /// So many slots of a job ended like this.
 pub fn slot(job: &JobName, result: SlotResult, n: u64) {
-    counter!(m::SLOTS.name, "job_name" => job.to_string(), "result" => result.as_str()).increment(n);
+    counter!(m::SLOTS.name, "job_name" => job.to_string(), "result" => result.as_str())
+        .increment(n);
 }
 
 /// A run began so long after its slot.

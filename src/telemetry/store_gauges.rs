@@ -15,9 +15,9 @@ use metrics::gauge;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use super::Scope;
 use super::catalogue::{self as m, CIRCUIT_STATES, Metric, UNDOCUMENTED_STATUS};
 use super::record::{self, seconds};
-use super::Scope;
 use crate::clock::SharedClock;
 use crate::domain::ids::{JobName, Org};
 use crate::domain::{AttemptState, FindingKind, Status};
@@ -67,6 +67,7 @@ type Series = (&'static str, Vec<(&'static str, String)>);
 pub struct StoreGauges {
     read: Reader,
     scope: watch::Receiver<Scope>,
+    time_out: Duration,
     last: Mutex<Last>,
 }
 
@@ -104,6 +105,7 @@ impl StoreGauges {
         Self {
             read,
             scope,
+            time_out: TIME_OUT,
             last: Mutex::default(),
         }
     }
@@ -116,19 +118,34 @@ impl StoreGauges {
             return;
         }
         last.tried = Some(Instant::now());
-        match tokio::time::timeout(TIME_OUT, (self.read)()).await {
+        match tokio::time::timeout(self.time_out, (self.read)()).await {
             Ok(Ok(readings)) => {
                 let values = values(&readings, &self.scope.borrow());
                 set(&last.written, &values);
                 last.written = values;
             }
             // The store has counted it already.
-            Ok(Err(error)) => tracing::warn!(%error, "the gauges made from the store are out of date"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the gauges made from the store are out of date")
+            }
             // Its call was dropped before it could count.
             Err(_elapsed) => {
                 record::store_error("timeout");
-                tracing::warn!(limit = ?TIME_OUT, "the store did not answer a scrape in time");
+                tracing::warn!(limit = ?self.time_out, "the store did not answer a scrape in time");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+impl StoreGauges {
+    /// Gauges of a store that never answers, given up after `time_out`.
+    pub(crate) fn of_a_hung_store(time_out: Duration) -> Self {
+        let (_, scope) = watch::channel(Scope::default());
+        let read = || -> BoxFuture<'static, _> { Box::pin(std::future::pending()) };
+        Self {
+            time_out,
+            ..Self::reading(Box::new(read), scope)
         }
     }
 }
@@ -183,7 +200,9 @@ struct Values(BTreeMap<Series, f64>);
 impl Values {
     fn put(&mut self, metric: &Metric, values: &[&str], value: f64) {
         let keys = metric.labels.iter().map(|label| label.key);
-        let labels = keys.zip(values).map(|(key, text)| (key, (*text).to_owned()));
+        let labels = keys
+            .zip(values)
+            .map(|(key, text)| (key, (*text).to_owned()));
         self.0.insert((metric.name, labels.collect()), value);
     }
 }
@@ -216,22 +235,44 @@ fn controls(values: &mut Values, readings: &Readings, scope: &Scope) {
 fn findings(values: &mut Values, readings: &Readings, org: &Org) {
     let of_org = || readings.findings.iter().filter(|row| row.org == *org);
     for kind in FindingKind::ALL {
-        let count = of_org().filter(|row| row.kind == *kind).map(|row| row.count).sum();
-        values.put(&m::FINDINGS_OPEN, &[org.as_str(), kind.as_str()], float(count));
+        let count = of_org()
+            .filter(|row| row.kind == *kind)
+            .map(|row| row.count)
+            .sum();
+        values.put(
+            &m::FINDINGS_OPEN,
+            &[org.as_str(), kind.as_str()],
+            float(count),
+        );
     }
     let stuck = || of_org().filter(|row| row.kind == FindingKind::StuckRequest);
     let known = Status::KNOWN;
-    for status in known.iter().map(Status::as_str).chain([UNDOCUMENTED_STATUS]) {
-        let count = stuck().filter(|row| status_label(&row.status) == status).map(|row| row.count).sum();
+    for status in known
+        .iter()
+        .map(Status::as_str)
+        .chain([UNDOCUMENTED_STATUS])
+    {
+        let count = stuck()
+            .filter(|row| status_label(&row.status) == status)
+            .map(|row| row.count)
+            .sum();
         values.put(&m::REQUESTS_STUCK, &[org.as_str(), status], float(count));
     }
     let oldest = stuck().filter_map(|row| row.oldest).min();
-    values.put(&m::OLDEST_STUCK, &[org.as_str()], oldest.map_or(0.0, seconds));
+    values.put(
+        &m::OLDEST_STUCK,
+        &[org.as_str()],
+        oldest.map_or(0.0, seconds),
+    );
 }
 
 /// A status nobody documented is the upstream's own text, which no label may carry.
 fn status_label(text: &str) -> &str {
-    if Status::parse(text).is_known() { text } else { UNDOCUMENTED_STATUS }
+    if Status::parse(text).is_known() {
+        text
+    } else {
+        UNDOCUMENTED_STATUS
+    }
 }
 
 /// A circuit that was never remembered is closed.
@@ -239,13 +280,20 @@ fn circuit(values: &mut Values, readings: &Readings, org: &Org) {
     let row = readings.circuits.iter().find(|row| row.org == *org);
     let current = row.map_or(CIRCUIT_STATES[0], |row| row.state.as_str());
     for state in CIRCUIT_STATES {
-        values.put(&m::CIRCUIT_STATE, &[org.as_str(), state], one_if(state == current));
+        values.put(
+            &m::CIRCUIT_STATE,
+            &[org.as_str(), state],
+            one_if(state == current),
+        );
     }
 }
 
 fn pairs(scope: &Scope) -> impl Iterator<Item = (&JobName, &Org)> {
     let orgs = &scope.orgs;
-    scope.jobs.iter().flat_map(move |job| orgs.iter().map(move |org| (job, org)))
+    scope
+        .jobs
+        .iter()
+        .flat_map(move |job| orgs.iter().map(move |org| (job, org)))
 }
 
 fn one_if(condition: bool) -> f64 {

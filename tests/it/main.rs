@@ -1,5 +1,6 @@
 //! The integration tests, in one binary (fewer and larger ones link faster), a module an area.
 
+mod architecture;
 mod client;
 mod config;
 mod metrics;

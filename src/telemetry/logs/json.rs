@@ -40,12 +40,14 @@ where
 
         let message = fields.0.remove("message").unwrap_or_default();
         let metadata = event.metadata();
+        let target = fields.take_target_of_log();
+        let target = target.unwrap_or_else(|| Value::from(metadata.target()));
         // The log's own names first, for people who read raw lines.
         let own = [
             ("timestamp", Value::from(timestamp(&self.0))),
             ("level", Value::from(metadata.level().as_str())),
             ("message", message),
-            ("target", Value::from(metadata.target())),
+            ("target", target),
         ];
         writer.write_char('{')?;
         for (name, value) in &own {
@@ -69,13 +71,18 @@ fn object(text: &str) -> Map<String, Value> {
 struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// A record that came through the `log` crate carries its metadata in fields. Its target takes the place of
+    /// the event's own, which is only `log`; the rest is noise.
+    fn take_target_of_log(&mut self) -> Option<Value> {
+        let target = self.0.remove("log.target");
+        self.0.retain(|name, _| !name.starts_with("log."));
+        target
+    }
+
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         // A raw identifier is written without its prefix.
         let name = field.name().trim_start_matches("r#");
-        // Records of the `log` crate carry their own metadata along; it is noise.
-        if !name.starts_with("log.") {
-            self.0.insert(name.to_owned(), value.into());
-        }
+        self.0.insert(name.to_owned(), value.into());
     }
 }
 

@@ -39,14 +39,19 @@ fn log(look: Look, filter: &str, test: impl FnOnce(&LogHandle)) -> Buffer {
     let buffer = Buffer::default();
     let writer = buffer.clone();
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH, 1));
-    let (subscriber, handle) =
-        subscriber(look, filter, clock, move || writer.clone()).unwrap();
+    let (subscriber, handle) = subscriber(look, filter, clock, move || writer.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, || test(&handle));
     buffer
 }
 
-const JSON: Look = Look { json: true, colour: false };
-const PLAIN: Look = Look { json: false, colour: false };
+const JSON: Look = Look {
+    json: true,
+    colour: false,
+};
+const PLAIN: Look = Look {
+    json: false,
+    colour: false,
+};
 
 #[test]
 fn fields_of_spans_stand_beside_those_of_the_event() {
@@ -73,7 +78,9 @@ fn the_innermost_field_wins_and_the_logs_own_names_always() {
         let _inner = tracing::info_span!("inner", org = "inner").entered();
         tracing::warn!(timestamp = 5, "a message");
     });
-    let [line] = &written.objects()[..] else { panic!("one line") };
+    let [line] = &written.objects()[..] else {
+        panic!("one line")
+    };
     assert_eq!(line["org"], "inner");
     assert_eq!(line["level"], "WARN");
     assert_eq!(line["timestamp"], "1970-01-01T00:00:00.000Z");
@@ -85,7 +92,9 @@ fn errors_and_line_breaks_stay_in_their_line() {
         let error = io::Error::other("first\nsecond");
         tracing::error!(%error, source = &error as &dyn std::error::Error, "it failed");
     });
-    let [line] = &written.objects()[..] else { panic!("one line") };
+    let [line] = &written.objects()[..] else {
+        panic!("one line")
+    };
     assert_eq!(line["error"], "first\nsecond");
     assert_eq!(line["source"], "first\nsecond");
 }
@@ -100,7 +109,11 @@ fn the_filter_can_be_changed_while_running_and_a_wrong_one_changes_nothing() {
         assert!(error.to_string().contains("info,=nonsense="), "{error}");
         tracing::info!("three");
     });
-    let messages: Vec<Value> = written.objects().iter().map(|line| line["message"].clone()).collect();
+    let messages: Vec<Value> = written
+        .objects()
+        .iter()
+        .map(|line| line["message"].clone())
+        .collect();
     assert_eq!(messages, ["two", "three"]);
 }
 
@@ -111,8 +124,19 @@ fn for_people_a_line_names_its_run_and_has_no_colours_unless_asked_for() {
         tracing::info!(attempts = 2, "sent");
     };
     let plain = log(PLAIN, "info", say).text();
-    assert_eq!(plain, "1970-01-01T00:00:00.000Z  INFO run{org=\"yoigo\"}: sent attempts=2\n");
-    let colour = log(Look { json: false, colour: true }, "info", say).text();
+    assert_eq!(
+        plain,
+        "1970-01-01T00:00:00.000Z  INFO run{org=\"yoigo\"}: sent attempts=2\n"
+    );
+    let colour = log(
+        Look {
+            json: false,
+            colour: true,
+        },
+        "info",
+        say,
+    )
+    .text();
     assert!(colour.contains('\u{1b}'), "{colour:?}");
 }
 
@@ -130,6 +154,10 @@ fn the_look_follows_the_setting_the_terminal_and_no_color() {
         (Human, true, empty, false, true),
     ] {
         let look = Look::new(format, terminal, no_color);
-        assert_eq!(look, Look { json, colour }, "{format} {terminal} {no_color:?}");
+        assert_eq!(
+            look,
+            Look { json, colour },
+            "{format} {terminal} {no_color:?}"
+        );
     }
 }
