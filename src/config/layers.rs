@@ -4,6 +4,7 @@
 //! does not hold.
 
 use super::keys::{self, Kind, Preset, SECTIONS};
+use super::nearest::nearest;
 use super::problem::{Place, Problems};
 use super::tree::{self, Entry, Node, Table, Value};
 use super::{defaults, state};
@@ -75,7 +76,7 @@ impl Environment {
 }
 
 /// Refuses (and removes) what the file may not hold.
-pub(super) fn check_names(table: &mut Table, path: &str, problems: &mut Problems) {
+pub(super) fn check_names(table: &mut Table, path: &str, header: &Place, problems: &mut Problems) {
     let known = keys::names_in(path);
     let names: Vec<String> = table.keys().cloned().collect();
     for name in names {
@@ -93,6 +94,9 @@ pub(super) fn check_names(table: &mut Table, path: &str, problems: &mut Problems
             true
         } else {
             refuse_key(entry, path, &name, problems);
+            if let Some(meant) = nearest(&name, known.iter().copied()) {
+                problems.excuse(header, meant);
+            }
             false
         };
         if !keep {
@@ -109,7 +113,7 @@ fn check_section(
     let header = keys::header(section);
     match &mut entry.node.value {
         Value::Table(inner) if !section.repeated => {
-            check_names(inner, section.path, problems);
+            check_names(inner, section.path, &entry.node.place, problems);
             return true;
         }
         Value::List(nodes) if section.repeated => {
@@ -124,7 +128,7 @@ fn check_section(
             let mut sound = true;
             for node in nodes {
                 if let Value::Table(inner) = &mut node.value {
-                    check_names(inner, section.path, problems);
+                    check_names(inner, section.path, &node.place, problems);
                 } else {
                     let what = node.value.what();
                     problems.report(&node.place, format!("{header} is a table, this is {what}"));
@@ -134,10 +138,11 @@ fn check_section(
             return sound;
         }
         other => {
-            problems.conceal(&entry.node.place);
+            let what = other.what();
+            problems.conceal(&entry.node);
             problems.report_with_help(
                 &entry.key,
-                format!("{header} is needed here, this is {}", other.what()),
+                format!("{header} is needed here, this is {what}"),
                 format!("write {header} on a line, and its keys below it"),
             );
         }
@@ -146,7 +151,7 @@ fn check_section(
 }
 
 fn refuse_key(entry: &Entry, path: &str, name: &str, problems: &mut Problems) {
-    problems.conceal(&entry.node.place);
+    problems.conceal(&entry.node);
     if path.is_empty() && name == "console" {
         problems.report_with_help(
             &entry.key,
@@ -233,7 +238,7 @@ fn refuse_variable(place: &Place, path: &str, key: &str, dotted: &str, problems:
                 keys.map(|key| format!("{}.{}", section.path, key.name))
             })
             .collect();
-        super::nearest::nearest(dotted, all.iter().map(String::as_str))
+        nearest(dotted, all.iter().map(String::as_str))
             .map(|near| format!("did you mean `{PREFIX}{}`?", variable(near)))
     };
     let message = format!("no key is called `{dotted}`");

@@ -47,7 +47,7 @@ pub use tesamanager::{Credentials, Tesamanager};
 
 use files::{Folders, Need};
 use layers::Environment;
-use problem::Problems;
+use problem::{Place, Problems};
 use source::Source;
 use tree::Table;
 
@@ -186,7 +186,7 @@ fn assemble(
 ) -> Result<Effective, ConfigErrors> {
     let mut problems = Problems::default();
     let effective = tree::parse(source, &mut problems).and_then(|mut root| {
-        layers::check_names(&mut root, "", &mut problems);
+        layers::check_names(&mut root, "", &Place::WholeFile, &mut problems);
         layers::lay_environment(&mut root, environment, &mut problems);
         layers::lay_flags(&mut root, overrides, &mut problems);
         layers::lay_defaults(&mut root, environment);

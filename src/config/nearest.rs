@@ -22,7 +22,7 @@ pub(super) fn nearest<'c>(
 }
 
 /// A hint that names the nearest word, or else all of them where they are few.
-pub(super) fn hint<'c>(word: &str, candidates: &[&'c str]) -> Option<String> {
+pub(super) fn hint(word: &str, candidates: &[&str]) -> Option<String> {
     match nearest(word, candidates.iter().copied()) {
         Some(near) => Some(format!("did you mean `{near}`?")),
         None if candidates.len() <= 20 => Some(format!("one of: {}", candidates.join(", "))),

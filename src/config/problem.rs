@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::source::Source;
+use super::tree::{Node, Value};
 
 /// Where a value comes from; also where a problem points.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,7 @@ pub(super) struct Problems {
     drafts: Vec<Draft>,
     masks: Vec<Range<usize>>,
     context: Vec<String>,
+    excused: Vec<(Place, String)>,
 }
 
 #[derive(Debug)]
@@ -125,11 +127,29 @@ impl Problems {
         self.push(&Place::File(span), message, None, true);
     }
 
-    /// What stands at `place` may be a secret: no quote shows it.
-    pub(super) fn conceal(&mut self, place: &Place) {
-        if let Place::File(span) = place {
-            self.masks.push(span.clone());
+    /// A value may be a secret: no quote shows it. Of tables, what stands in them.
+    pub(super) fn conceal(&mut self, node: &Node) {
+        match &node.value {
+            Value::Table(table) => table.values().for_each(|entry| self.conceal(&entry.node)),
+            Value::List(nodes) => nodes.iter().for_each(|node| self.conceal(node)),
+            _ => {
+                if let Place::File(span) = &node.place {
+                    self.masks.push(span.clone());
+                }
+            }
         }
+    }
+
+    /// The key is missing from the section that begins at `header` because it is misspelt: that is told already.
+    pub(super) fn excuse(&mut self, header: &Place, key: &str) {
+        self.excused.push((header.clone(), key.to_owned()));
+    }
+
+    /// That the key is missing needs no telling.
+    pub(super) fn is_excused(&self, header: &Place, key: &str) -> bool {
+        self.excused
+            .iter()
+            .any(|(place, name)| place == header && name == key)
     }
 
     /// Reads something whose problems are all about `subject`.

@@ -33,6 +33,10 @@ impl<'a> Source<'a> {
     pub(super) fn quote(&self, span: Range<usize>, masks: &[Range<usize>]) -> Option<String> {
         let (start, number) = self.line_at(span.start);
         let end = start + self.line_from(start).len();
+        let span = span.start..span.end.max(span.start + 1);
+        // A comment behind it may hold anything, an old secret too.
+        let rest = self.text.get(span.end..end).unwrap_or_default();
+        let end = rest.find('#').map_or(end, |comment| span.end + comment);
         let mut shown = String::new();
         let mut carets = Carets::default();
         let mut at = start;
@@ -58,9 +62,10 @@ impl<'a> Source<'a> {
         let (start, number) = self.line_at(span.start);
         let line = self.line_from(start);
         let harmless = match line.split_once('=') {
-            Some((key, value)) => keys::is_harmless(key.trim()) && !value.contains('='),
+            Some((key, value)) => keys::is_harmless(key.trim()) && !value.contains(['=', '#']),
             None => is_header(line.trim()),
         };
+        let span = span.start..span.end.max(span.start + 1);
         let mut carets = Carets::default();
         if harmless {
             for (at, c) in line.char_indices() {
@@ -127,6 +132,7 @@ fn is_header(line: &str) -> bool {
 fn framed(number: usize, line: &str, carets: Carets) -> String {
     let number = number.to_string();
     let gutter = " ".repeat(number.len());
+    let line = line.trim_end();
     let carets = carets.0.trim_end().to_owned();
     format!("{gutter} |\n{number} | {line}\n{gutter} | {carets}\n")
 }

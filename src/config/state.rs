@@ -103,12 +103,12 @@ fn url(node: &Node, problems: &mut Problems) -> Option<String> {
         .ok()
         .filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
     let Some(url) = url else {
-        problems.conceal(&node.place);
+        problems.conceal(node);
         problems.report_with_help(&node.place, "this is no store that we know", FORMS);
         return None;
     };
     if url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password") {
-        problems.conceal(&node.place);
+        problems.conceal(node);
         problems.report_with_help(
             &node.place,
             "a password must not stand in the url",

@@ -176,12 +176,12 @@ fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {
     const FORM: &str = "for example \"https://provision.masstack.com/v1\"";
     let text = value::text(node, problems)?;
     let Ok(url) = Url::parse(&text) else {
-        problems.conceal(&node.place);
+        problems.conceal(node);
         problems.report_with_help(&node.place, "this is not a URL", FORM);
         return None;
     };
     if !url.username().is_empty() || url.password().is_some() {
-        problems.conceal(&node.place);
+        problems.conceal(node);
         problems.report_with_help(
             &node.place,
             "a URL must not carry a user or a password",
@@ -190,7 +190,7 @@ fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {
         return None;
     }
     if url.query().is_some() || url.fragment().is_some() {
-        problems.conceal(&node.place);
+        problems.conceal(node);
         problems.report_with_help(&node.place, "nothing may follow the path of the URL", FORM);
         return None;
     }

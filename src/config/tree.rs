@@ -186,14 +186,7 @@ fn table(table: &DeTable<'_>, places: &mut Places<'_>) -> Table {
 fn node(spanned: &Spanned<DeValue<'_>>, places: &mut Places<'_>) -> Node {
     let place = places.of(spanned);
     let value = match spanned.get_ref() {
-        DeValue::String(text) => {
-            if let Places::File(problems) = places
-                && looks_like_a_secret(text)
-            {
-                problems.conceal(&place);
-            }
-            Value::Text(text.clone().into_owned())
-        }
+        DeValue::String(text) => Value::Text(text.clone().into_owned()),
         DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
             .map_or(Value::Other("a number too large"), Value::Integer),
         DeValue::Float(digits) => digits
@@ -205,5 +198,11 @@ fn node(spanned: &Spanned<DeValue<'_>>, places: &mut Places<'_>) -> Node {
         DeValue::Array(array) => Value::List(array.iter().map(|item| node(item, places)).collect()),
         DeValue::Table(inner) => Value::Table(table(inner, places)),
     };
-    Node { value, place }
+    let node = Node { value, place };
+    if let (Value::Text(text), Places::File(problems)) = (&node.value, places)
+        && looks_like_a_secret(text)
+    {
+        problems.conceal(&node);
+    }
+    node
 }

@@ -66,6 +66,9 @@ impl<'t> Reader<'t> {
         if let Some(value) = self.optional(problems, key, read)? {
             return Some(value);
         }
+        if problems.is_excused(&self.place, key) {
+            return None;
+        }
         let message = format!("`{key}` is missing");
         match keys::key(self.path, key).map(|key| key.preset) {
             Some(Preset::Required(example)) => problems.report_with_help(
