@@ -314,3 +314,68 @@ fn a_reload_knows_what_changed_and_what_needs_a_restart() {
     assert_eq!(changed_sections(&old, &moved), ["state", "http", "daemon"]);
     assert_eq!(restart_needed(&old, &moved), ["state.url", "http.listen"]);
 }
+
+#[test]
+fn a_file_with_every_section_is_taken_as_written() {
+    let config = parse(
+        r#"
+[tesamanager]
+base_url = "https://provision.masstack.com/v1"
+orgs = ["masmovil", "yoigo"]
+service_account_file = "/etc/tesa-reconciler/service-account.json"
+ca_file = "/etc/ca.pem"
+
+[tesamanager.endpoints]
+get_request = "GET /other/{org}/{referenceId}"
+
+[state]
+url = "postgres://reconciler@db.example/tesa?sslmode=verify-full"
+password_file = "/etc/password"
+
+[safety]
+mode = "enforce"
+backoff = { initial = "10m", max = "6h" }
+
+[[job]]
+name = "resolve-issues"
+kind = "resolve_issues"
+every = "10m"
+overlap = "queue_one"
+catch_up = "skip"
+jitter = "30s"
+
+[[job.rule]]
+name = "customer-was-absent"
+statuses = ["INCIDENCE_OPERATOR"]
+issue_codes = ["CLI-*"]
+repeated = false
+action = "resolve_incident"
+observations = "Cita confirmada de nuevo con el cliente ({issue_code})"
+party = "operator"
+"#,
+    )
+    .unwrap();
+    assert_eq!(config.tesamanager.ca_file, Some("/etc/ca.pem".into()));
+    let reads = &config.tesamanager.endpoints.reads;
+    let endpoint = &reads[&tesa_reconciler::domain::ReadOperation::GetRequest];
+    assert_eq!(endpoint.path, "/other/{org}/{referenceId}");
+    assert_eq!(config.state.password_file, Some("/etc/password".into()));
+    let job = &config.jobs[0];
+    assert_eq!(job.schedule.overlap, Overlap::QueueOne);
+    assert_eq!(job.schedule.catch_up, CatchUp::Skip);
+    assert_eq!(job.schedule.jitter, Duration::from_secs(30));
+    let rule = &job.rules[0];
+    assert_eq!(rule.matcher.statuses, Some(vec![Status::IncidenceOperator]));
+    assert_eq!(rule.matcher.repeated, Some(false));
+    assert!(rule.matcher.issue_codes.as_ref().unwrap()[0].matches("CLI-7"));
+    assert_eq!(rule.party.as_deref(), Some("operator"));
+    let Action::Send(write) = &rule.action else {
+        panic!("{:?}", rule.action);
+    };
+    assert_eq!(write.kind, WriteKind::ResolveIncident);
+    assert!(
+        write.parameters["observations"]
+            .to_string()
+            .contains("{issue_code}")
+    );
+}
