@@ -1,19 +1,58 @@
 //! The configuration: what a person may set, where it comes from, and what is wrong with it.
 //!
-//! Files here are one a section. What they build is *valid by type*: a [`Config`] that exists can be run.
+//! The file, then `TESA_RECONCILER__SECTION__KEY` variables, then flags. One file here is one section: its keys,
+//! their defaults, its type and its checks. What they build is *valid by type*: a [`Config`] that exists can be run.
+//! Whatever is wrong is reported all at once, with places ([`ConfigErrors`]).
+//!
+//! The environment comes in as a value, so everything but [`load`] (which opens files) is a pure function.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+mod daemon;
+mod defaults;
+mod endpoints;
+mod example;
+mod files;
+mod http;
+mod job;
+mod keys;
+mod layers;
+mod nearest;
+mod problem;
+mod reload;
+mod rule;
+mod safety;
+mod schedule;
+mod show;
+mod source;
+mod state;
+mod tesamanager;
+mod tree;
+mod value;
 
-use crate::domain::ids::{JobName, Org};
-use crate::domain::run::Mode;
-use crate::domain::{Operation, ReadOperation, closed_set};
-use crate::reconcile::rules::Rule;
-use crate::schedule::Spec;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use daemon::{Daemon, LogFormat};
+pub use endpoints::{Endpoint, Endpoints, default_endpoints};
+pub use example::example;
+pub use http::Http;
+pub use job::{Job, JobKind};
+pub use layers::Overrides;
+pub use problem::{ConfigErrors, Problem};
+pub use reload::{changed_sections, restart_needed};
+pub use safety::{Backoff, Safety};
+pub use state::State;
+pub use tesamanager::{Credentials, Tesamanager};
+
+use files::{Folders, Need};
+use layers::Environment;
+use problem::{Place, Problems};
+use source::Source;
+use tree::Table;
 
 /// The whole configuration, validated.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The upstream.
     pub tesamanager: Tesamanager,
@@ -29,158 +68,161 @@ pub struct Config {
     pub jobs: Vec<Job>,
 }
 
-/// `[tesamanager]`.
-#[derive(Debug, Clone)]
-pub struct Tesamanager {
-    /// Without a trailing slash.
-    pub base_url: String,
-    /// The tenants.
-    pub orgs: Vec<Org>,
-    /// Where the bearer token comes from.
-    pub credentials: Credentials,
-    /// For a connection.
-    pub connect_timeout: Duration,
-    /// For a whole call; for the list call, between two chunks.
-    pub request_timeout: Duration,
-    /// Calls at once.
-    pub max_in_flight: usize,
-    /// Reads per second and org.
-    pub reads_per_second: u32,
-    /// Writes per second and org.
-    pub writes_per_second: u32,
-    /// A private CA (PEM).
-    pub ca_file: Option<PathBuf>,
-    /// Methods and paths of all sixteen operations.
-    pub endpoints: Endpoints,
+/// Reads the file at `path` under the environment and the flags. Files that it names must be there; relative names
+/// are looked for beside it, then in `$CREDENTIALS_DIRECTORY`.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+) -> Result<Config, ConfigErrors> {
+    load_as(path, env, overrides, Need::All).map(|effective| effective.config)
 }
 
-/// Where the bearer token comes from.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// A file that holds the token; read again when it changes.
-    TokenFile(PathBuf),
-    /// A service account's JSON file.
-    ServiceAccountFile(PathBuf),
+/// As [`load`], for commands that only steer a daemon through the store: credentials of the upstream, which such a
+/// person may not be allowed to read, need not be there.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load_for_steering(
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+) -> Result<Config, ConfigErrors> {
+    load_as(path, env, overrides, Need::Store).map(|effective| effective.config)
 }
 
-/// Method and path templates of the operations; `{org}` and `{referenceId}` are filled in.
-#[derive(Debug, Clone)]
-pub struct Endpoints {
-    /// Of the writes.
-    pub writes: std::collections::BTreeMap<Operation, Endpoint>,
-    /// Of the reads.
-    pub reads: std::collections::BTreeMap<ReadOperation, Endpoint>,
+/// As [`load`], from a text; `name` is the file's name in messages. Names of files stay as they are written, and
+/// are not looked for.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn parse(
+    text: &str,
+    name: &str,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+) -> Result<Config, ConfigErrors> {
+    let source = Source { name, text };
+    assemble(&source, &Environment::of(env), overrides, None).map(|effective| effective.config)
 }
 
-/// One operation's method and path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// `GET`, `POST`, `PUT`, …
-    pub method: String,
-    /// Begins with a slash.
-    pub path: String,
+/// The configuration that holds, as TOML with the origin of each value.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn show(
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+) -> Result<String, ConfigErrors> {
+    load_as(path, env, overrides, Need::All).map(|effective| effective.shown)
 }
 
-/// `[state]`.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// `sqlite:PATH` or `postgres://…`.
-    pub url: String,
-    /// A file with PostgreSQL's password.
-    pub password_file: Option<PathBuf>,
-    /// How long closed rows are kept.
-    pub retention: Duration,
+/// The variables of this process that concern the configuration. (`std::env::vars` would panic on a variable of
+/// somebody else's that is not Unicode.)
+pub fn process_environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        Some((name, value.to_string_lossy().into_owned()))
+    })
 }
 
-/// `[http]`.
-#[derive(Debug, Clone)]
-pub struct Http {
-    /// Where `/metrics`, `/livez` and `/readyz` are served.
-    pub listen: SocketAddr,
+/// A configuration, and how it is shown.
+struct Effective {
+    config: Config,
+    shown: String,
 }
 
-/// `[daemon]`.
-#[derive(Debug, Clone)]
-pub struct Daemon {
-    /// How long a stop may wait for what is in flight.
-    pub drain_timeout: Duration,
-    /// Filter of the log, in the `tracing` directive syntax.
-    pub log_level: String,
-    /// Form of the log.
-    pub log_format: LogFormat,
+fn load_as(
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+    need: Need,
+) -> Result<Effective, ConfigErrors> {
+    let name = path.display().to_string();
+    let text = read(path, &name)?;
+    let environment = Environment::of(env);
+    let folders = Folders {
+        beside: path.parent().unwrap_or(Path::new("")),
+        credentials: environment.credentials_directory.as_deref().map(Path::new),
+    };
+    let source = Source {
+        name: &name,
+        text: &text,
+    };
+    assemble(&source, &environment, overrides, Some((&folders, need)))
 }
 
-closed_set! {
-    /// The form of the log.
-    LogFormat {
-        /// For people on a terminal, JSON otherwise.
-        Auto = "auto",
-        /// For people.
-        Human = "human",
-        /// One JSON object a line.
-        Json = "json",
+fn read(path: &Path, name: &str) -> Result<String, ConfigErrors> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let help = match error.kind() {
+            std::io::ErrorKind::NotFound => format!(
+                "name the file with --config FILE, or begin one: tesa-reconciler config example > {name}"
+            ),
+            _ => "make the file readable for the user that runs this".to_owned(),
+        };
+        ConfigErrors::of_file(name, format!("the configuration can't be read: {error}"), help)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .split(|byte| *byte == b'\n')
+            .count();
+        ConfigErrors::of_file(
+            &format!("{name}:{line}"),
+            "this is not UTF-8".to_owned(),
+            "save the file as UTF-8".to_owned(),
+        )
+    })
+}
+
+fn assemble(
+    source: &Source<'_>,
+    environment: &Environment,
+    overrides: &Overrides,
+    files: Option<(&Folders<'_>, Need)>,
+) -> Result<Effective, ConfigErrors> {
+    let mut problems = Problems::default();
+    let effective = tree::parse(source, &mut problems).and_then(|mut root| {
+        layers::check_names(&mut root, "", &Place::WholeFile, &mut problems);
+        layers::lay_environment(&mut root, environment, &mut problems);
+        layers::lay_flags(&mut root, overrides, &mut problems);
+        layers::lay_defaults(&mut root, environment);
+        if let Some((folders, need)) = files {
+            files::resolve(&mut root, folders, need, &mut problems);
+        }
+        let config = build(&root, &mut problems)?;
+        let shown = show::render(&root, source);
+        Some(Effective { config, shown })
+    });
+    match (problems.finish(source), effective) {
+        (None, Some(effective)) => Ok(effective),
+        (Some(errors), _) => Err(errors),
+        // Nothing is refused without a problem; were it ever, starting would be the wrong answer.
+        (None, None) => Err(ConfigErrors::of_file(
+            source.name,
+            "the configuration is refused, and no reason was recorded".to_owned(),
+            "this is a fault of the program: please report it".to_owned(),
+        )),
     }
 }
 
-/// `[safety]`.
-#[derive(Debug, Clone)]
-pub struct Safety {
-    /// Observe or enforce.
-    pub mode: Mode,
-    /// Cap per run.
-    pub max_writes_per_run: u32,
-    /// Cap per hour and org.
-    pub max_writes_per_hour: u32,
-    /// Hold when more than so many requests …
-    pub hold_above_count: u32,
-    /// … and more than this share of the org's open ones want a write.
-    pub hold_above_fraction: f64,
-    /// Then a person.
-    pub max_attempts: u32,
-    /// Pause between attempts.
-    pub backoff: Backoff,
-    /// Pauses before each verification of a write.
-    pub verify_after: Vec<Duration>,
-}
-
-/// Exponential pause between attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    /// The first.
-    pub initial: Duration,
-    /// The longest.
-    pub max: Duration,
-}
-
-/// `[[job]]`.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Unique.
-    pub name: JobName,
-    /// What it does.
-    pub kind: JobKind,
-    /// When.
-    pub schedule: Spec,
-    /// A run's longest time.
-    pub timeout: Duration,
-    /// How long an observation may be trusted without reading again.
-    pub reobserve_every: Duration,
-    /// What to do about what it finds.
-    pub rules: Vec<Rule>,
-    /// Which checks of event streams are made, for `flag_events`.
-    pub events: crate::reconcile::events::EventChecks,
-}
-
-closed_set! {
-    /// The kinds of job.
-    JobKind {
-        /// Finds requests that aged beyond their rule and acts on them.
-        RetryStuck = "retry_stuck",
-        /// Resolves issues.
-        ResolveIssues = "resolve_issues",
-        /// Flags inconsistent events.
-        FlagEvents = "flag_events",
-        /// Keeps the store small.
-        Housekeeping = "housekeeping",
-    }
+fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
+    let tesamanager = tesamanager::read(root, problems);
+    let state = state::read(root, problems);
+    let http = http::read(root, problems);
+    let daemon = daemon::read(root, problems);
+    let safety = safety::read(root, problems);
+    let orgs = tesamanager.as_ref().map(|section| section.orgs.as_slice());
+    let jobs = job::read_all(root, orgs, problems);
+    Some(Config {
+        tesamanager: tesamanager?,
+        state: state?,
+        http: http?,
+        daemon: daemon?,
+        safety: safety?,
+        jobs: jobs?,
+    })
 }

@@ -7,36 +7,24 @@
 use std::collections::BTreeMap;
 
 use super::plan::{instant, sighting};
-use crate::domain::{Event, FindingKind, Observation};
+use crate::domain::{Event, FindingKind, Observation, closed_set};
 use crate::store::findings::Sighting;
 
-/// Which checks are made; all by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventChecks {
-    /// The upstream's `inconsistent` mark.
-    pub inconsistent: bool,
-    /// A sequence number is missing.
-    pub gap: bool,
-    /// A sequence number stands twice with different contents.
-    pub duplicate: bool,
-    /// A later number with an earlier date.
-    pub out_of_order: bool,
-    /// An event dated after the request's last change, the request being finished.
-    pub after_final_status: bool,
-    /// Events of more than one request number under one reference.
-    pub mixed_request_numbers: bool,
-}
-
-impl Default for EventChecks {
-    fn default() -> Self {
-        Self {
-            inconsistent: true,
-            gap: true,
-            duplicate: true,
-            out_of_order: true,
-            after_final_status: true,
-            mixed_request_numbers: true,
-        }
+closed_set! {
+    /// The checks that can be made; all are by default.
+    EventCheck {
+        /// The upstream's `inconsistent` mark.
+        Inconsistent = "inconsistent",
+        /// A sequence number is missing.
+        SequenceGap = "sequence_gap",
+        /// A sequence number stands twice.
+        SequenceDuplicate = "sequence_duplicate",
+        /// A later number with an earlier date.
+        OutOfOrder = "out_of_order",
+        /// An event dated after the request's last change, the request being finished.
+        AfterFinalStatus = "after_final_status",
+        /// Events of more than one request number under one reference.
+        MixedRequestNumbers = "mixed_request_numbers",
     }
 }
 
@@ -44,17 +32,18 @@ impl Default for EventChecks {
 pub const MIXED: &str = "mixed request numbers";
 
 /// Everything that is wrong with a request's events. The upstream's order does not matter.
-pub fn check(request: &Observation, events: &[Event], checks: EventChecks) -> Vec<Sighting> {
+pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> Vec<Sighting> {
+    let makes = |check| checks.contains(&check);
     let mut found = Vec::new();
     let mut see = |kind, detail: String, evidence: String| {
         found.push(sighting(request, kind, detail, evidence));
     };
-    if checks.inconsistent {
+    if makes(EventCheck::Inconsistent) {
         for event in events.iter().filter(|event| event.inconsistent) {
             see(FindingKind::InconsistentEvent, name(event), describe(event));
         }
     }
-    if checks.after_final_status
+    if makes(EventCheck::AfterFinalStatus)
         && request.status.is_final()
         && let Some(ended) = request.last_updated
     {
@@ -72,7 +61,7 @@ pub fn check(request: &Observation, events: &[Event], checks: EventChecks) -> Ve
         }
     }
     let streams = streams(events);
-    if checks.mixed_request_numbers {
+    if makes(EventCheck::MixedRequestNumbers) {
         let mut numbers: Vec<i64> = streams.keys().filter_map(|(number, _)| *number).collect();
         numbers.dedup();
         if numbers.len() > 1 {
@@ -91,7 +80,7 @@ pub fn check(request: &Observation, events: &[Event], checks: EventChecks) -> Ve
             else {
                 continue;
             };
-            if checks.gap && after > before + 1 {
+            if makes(EventCheck::SequenceGap) && after > before + 1 {
                 let missing = if after == before + 2 {
                     format!("#{}", before + 1)
                 } else {
@@ -104,7 +93,7 @@ pub fn check(request: &Observation, events: &[Event], checks: EventChecks) -> Ve
                 );
                 see(FindingKind::EventSequenceGap, label(missing), evidence);
             }
-            if checks.duplicate && after == before {
+            if makes(EventCheck::SequenceDuplicate) && after == before {
                 let evidence = format!("{} and {}", describe(pair[0]), describe(pair[1]));
                 see(
                     FindingKind::EventSequenceDuplicate,
@@ -113,7 +102,7 @@ pub fn check(request: &Observation, events: &[Event], checks: EventChecks) -> Ve
                 );
             }
             let dates = (pair[0].event_date, pair[1].event_date);
-            if checks.out_of_order
+            if makes(EventCheck::OutOfOrder)
                 && after > before
                 && let (Some(earlier), Some(later)) = dates
                 && later < earlier
@@ -198,7 +187,7 @@ mod tests {
     }
 
     fn kinds(request: &Observation, events: &[Event]) -> Vec<String> {
-        check(request, events, EventChecks::default())
+        check(request, events, EventCheck::ALL)
             .into_iter()
             .map(|seen| format!("{} {}", seen.key.kind, seen.key.detail))
             .collect()
@@ -279,16 +268,15 @@ mod tests {
             },
         ];
         let finished = fixtures::in_status(Status::Finished);
-        assert!(check(&finished, &events, EventChecks::default()).len() >= 5);
-        let none = EventChecks {
-            inconsistent: false,
-            gap: false,
-            duplicate: false,
-            out_of_order: false,
-            after_final_status: false,
-            mixed_request_numbers: false,
-        };
-        assert_eq!(check(&finished, &events, none), []);
+        assert!(check(&finished, &events, EventCheck::ALL).len() >= 5);
+        for check_made in EventCheck::ALL {
+            let found = check(&finished, &events, &[*check_made]);
+            assert!(
+                found.len() < check(&finished, &events, EventCheck::ALL).len(),
+                "{check_made}"
+            );
+        }
+        assert_eq!(check(&finished, &events, &[]), []);
     }
 
     #[test]

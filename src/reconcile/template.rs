@@ -105,6 +105,14 @@ impl Template {
         })
     }
 
+    /// The fields that it names.
+    pub fn fields(&self) -> impl Iterator<Item = Field> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Field(field) => Some(*field),
+            Part::Text(_) => None,
+        })
+    }
+
     /// The text for a request, or the first field that it does not have.
     pub fn fill(&self, subject: Subject<'_>) -> Result<String, Field> {
         let mut filled = String::new();

@@ -84,7 +84,7 @@ impl Survey<'_> {
     /// calls inconsistent.
     pub(in crate::reconcile) fn judge_stream(&self, known: Known<'_>, events: &[Event]) -> Item {
         let request = known.request;
-        let mut sightings = events::check(request, events, self.job.events);
+        let mut sightings = events::check(request, events, &self.job.event_checks);
         if !request.status.is_known() {
             let why = "a status outside the documented list";
             let status = request.status.as_str();

@@ -1,0 +1,192 @@
+//! What every command needs: the configuration, the store, the time, and how to print.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::exit::{Exit, Failure};
+use super::output::Format;
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{self, Config, Job, Overrides};
+use crate::domain::ids::Org;
+use crate::store::{self, Actor, SchemaState, Store};
+
+/// What is given before or after any command.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// How to print.
+    pub format: Format,
+    /// Flags that override the configuration.
+    pub overrides: Overrides,
+}
+
+impl Common {
+    /// Reads and validates the configuration.
+    pub fn load(&self) -> Result<Config, Failure> {
+        config::load(&self.config, std::env::vars(), &self.overrides)
+            .map_err(|errors| Failure::new(Exit::Configuration, errors.to_string()))
+    }
+}
+
+/// A command that works on the store.
+pub struct Session {
+    /// The configuration.
+    pub config: Config,
+    /// The store, at this program's schema.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: SharedClock,
+    /// How to print.
+    pub format: Format,
+}
+
+impl Session {
+    /// Opens the store that the configuration names. Creates nothing: a store that isn't there is an error that
+    /// says what makes one.
+    pub async fn open(common: &Common) -> Result<Self, Failure> {
+        let config = common.load()?;
+        let store = store::open_existing(&config.state).await?;
+        match store.check_schema().await? {
+            SchemaState::Current => {}
+            SchemaState::Behind { pending } => {
+                return Err(Failure::new(
+                    Exit::StoreUnavailable,
+                    format!(
+                        "the store {} lacks {pending} migration(s): run `tesa-reconciler migrate`, or start the daemon",
+                        config.state.shown_url()
+                    ),
+                ));
+            }
+            SchemaState::Ahead => {
+                return Err(Failure::new(
+                    Exit::StoreUnavailable,
+                    format!(
+                        "the store {} was written by a newer version: use that version",
+                        config.state.shown_url()
+                    ),
+                ));
+            }
+        }
+        Ok(Self { config, store, clock: Arc::new(SystemClock), format: common.format })
+    }
+
+    /// The time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// A configured job by name, or the names that there are.
+    pub fn job(&self, name: &str) -> Result<&Job, Failure> {
+        find_job(&self.config, name)
+    }
+
+    /// The orgs that a command means: the one named (which must be configured), or all.
+    pub fn orgs(&self, named: Option<&str>) -> Result<Vec<Org>, Failure> {
+        find_orgs(&self.config, named)
+    }
+}
+
+/// A configured job by name, or an error with the names that there are.
+pub fn find_job<'c>(config: &'c Config, name: &str) -> Result<&'c Job, Failure> {
+    config.jobs.iter().find(|job| job.name.as_str() == name).ok_or_else(|| {
+        let names: Vec<&str> = config.jobs.iter().map(|job| job.name.as_str()).collect();
+        Failure::new(
+            Exit::Usage,
+            format!("there is no job {name:?}; configured are {}", names.join(", ")),
+        )
+    })
+}
+
+/// The org named (which must be configured), or all configured ones.
+pub fn find_orgs(config: &Config, named: Option<&str>) -> Result<Vec<Org>, Failure> {
+    let all = &config.tesamanager.orgs;
+    match named {
+        None => Ok(all.clone()),
+        Some(name) => match all.iter().find(|org| org.as_str() == name) {
+            Some(org) => Ok(vec![org.clone()]),
+            None => {
+                let names: Vec<&str> = all.iter().map(Org::as_str).collect();
+                Err(Failure::new(
+                    Exit::Usage,
+                    format!("there is no org {name:?}; configured are {}", names.join(", ")),
+                ))
+            }
+        },
+    }
+}
+
+/// Jobs named on the command line, or all of them.
+pub fn find_jobs<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Job>, Failure> {
+    if names.is_empty() {
+        return Ok(config.jobs.iter().collect());
+    }
+    names.iter().map(|name| find_job(config, name)).collect()
+}
+
+/// The person at the keyboard, with their reason.
+pub fn person(reason: &str) -> Result<Actor, Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::new(Exit::Usage, "--reason must say why: it goes into the audit"));
+    }
+    let user = ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned());
+    Ok(Actor { who: format!("cli:{user}"), reason: reason.trim().to_owned() })
+}
+
+/// A moment in the past: an instant (RFC 3339) or an age ("12h").
+pub fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+    moment(text, |age| now - age)
+}
+
+/// A moment in the future: an instant (RFC 3339) or a time from now ("2h").
+pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+    let at = moment(text, |wait| now + wait)?;
+    if at <= now {
+        return Err(Failure::new(Exit::Usage, format!("{text:?} is in the past")));
+    }
+    Ok(at)
+}
+
+fn moment(
+    text: &str,
+    from_now: impl FnOnce(std::time::Duration) -> DateTime<Utc>,
+) -> Result<DateTime<Utc>, Failure> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(at.to_utc());
+    }
+    humantime::parse_duration(text).map(from_now).map_err(|_| {
+        Failure::new(
+            Exit::Usage,
+            format!("{text:?} is neither an instant (2026-03-02T12:00:00Z) nor a time span (12h)"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn moments_are_instants_or_spans() {
+        let now = Utc.with_ymd_and_hms(2026, 3, 2, 12, 0, 0).unwrap();
+        let noon = Utc.with_ymd_and_hms(2026, 3, 2, 10, 0, 0).unwrap();
+        assert_eq!(since("2h", now).unwrap(), noon);
+        assert_eq!(since("2026-03-02T11:00:00+01:00", now).unwrap(), noon);
+        assert_eq!(until("2h", now).unwrap() - now, chrono::TimeDelta::hours(2));
+        assert_eq!(until("2020-01-01T00:00:00Z", now).unwrap_err().exit, Exit::Usage);
+        assert_eq!(since("yesterday", now).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn a_reason_must_say_something() {
+        assert_eq!(person("  ").unwrap_err().exit, Exit::Usage);
+        assert_eq!(person(" night shift ").unwrap().reason, "night shift");
+    }
+}

@@ -1,0 +1,92 @@
+//! `config check|show|example`: what is wrong with the configuration, what holds, and what can be set.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::Subcommand;
+
+use crate::config::{self, Config, ConfigErrors, Overrides};
+use crate::schedule::When;
+
+/// `config …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say what is wrong with the configuration, all of it
+    Check,
+    /// Print the configuration that holds, with where each value comes from
+    Show,
+    /// Print every key with its default and one line on it
+    Example,
+}
+
+/// Why `config …` failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigCommandError {
+    /// The configuration is wrong (exit code 78).
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// The output could not be written.
+    #[error("the output can't be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Carries out a `config` command; data goes to `out`, what is wrong into the error.
+///
+/// # Errors
+/// The configuration's errors, all at once, or that `out` could not be written.
+pub fn run(
+    command: &ConfigCommand,
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: &Overrides,
+    out: &mut dyn Write,
+) -> Result<(), ConfigCommandError> {
+    match command {
+        ConfigCommand::Check => {
+            let config = config::load(path, env, overrides)?;
+            out.write_all(summary(path, &config).as_bytes())?;
+        }
+        ConfigCommand::Show => {
+            out.write_all(config::show(path, env, overrides)?.as_bytes())?;
+        }
+        ConfigCommand::Example => out.write_all(config::example().as_bytes())?,
+    }
+    Ok(())
+}
+
+/// What a person wants to see before starting: who is touched, may it write, when does it run.
+fn summary(path: &Path, config: &Config) -> String {
+    let orgs: Vec<&str> = config
+        .tesamanager
+        .orgs
+        .iter()
+        .map(|org| org.as_str())
+        .collect();
+    let mut lines = vec![
+        format!("OK: {}", path.display()),
+        format!(
+            "  upstream  {} ({})",
+            config.tesamanager.base_url,
+            orgs.join(", ")
+        ),
+        format!("  store     {}", config.state.url),
+        format!("  metrics   {}", config.http.listen),
+        format!("  mode      {}", config.safety.mode),
+    ];
+    for job in &config.jobs {
+        let when = match &job.schedule.when {
+            When::Cron { text, zone, .. } => format!("at \"{text}\" {zone}"),
+            When::Every(interval) => format!("every {}", humantime::format_duration(*interval)),
+        };
+        let rules = match job.rules.len() {
+            0 => "no rules: it only flags".to_owned(),
+            1 => "1 rule".to_owned(),
+            count => format!("{count} rules"),
+        };
+        lines.push(format!(
+            "  job       {} ({}) {when}, {rules}",
+            job.name, job.kind
+        ));
+    }
+    lines.join("\n") + "\n"
+}

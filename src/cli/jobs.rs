@@ -1,0 +1,88 @@
+//! `jobs`: what is configured, when it runs next, how it went, and what holds it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::common::Session;
+use super::exit::Failure;
+use super::output::{self, Row, instant, or_dash};
+use crate::domain::RunOutcome;
+use crate::domain::ids::{JobName, Org};
+use crate::schedule;
+
+#[derive(Debug, Serialize)]
+struct JobRow {
+    job_name: JobName,
+    org: Org,
+    kind: &'static str,
+    schedule: String,
+    next: Option<DateTime<Utc>>,
+    last_started: Option<DateTime<Utc>>,
+    last_outcome: Option<RunOutcome>,
+    last_success: Option<DateTime<Utc>>,
+    paused: Option<String>,
+    held: Option<String>,
+}
+
+impl Row for JobRow {
+    const COLUMNS: &'static [&'static str] =
+        &["job", "org", "kind", "schedule", "next", "last run", "outcome", "last success", "held by"];
+    fn cells(&self) -> Vec<String> {
+        let paused = self.paused.as_ref().map(|why| format!("paused: {why}"));
+        let held = self.held.as_ref().map(|why| format!("guard: {why}"));
+        let held_by: Vec<String> = paused.into_iter().chain(held).collect();
+        vec![
+            self.job_name.to_string(),
+            self.org.to_string(),
+            self.kind.to_owned(),
+            self.schedule.clone(),
+            or_dash(self.next, instant),
+            or_dash(self.last_started, instant),
+            or_dash(self.last_outcome, |outcome| outcome.to_string()),
+            or_dash(self.last_success, instant),
+            if held_by.is_empty() { "-".to_owned() } else { held_by.join("; ") },
+        ]
+    }
+}
+
+/// Lists the jobs, a line for each org.
+pub async fn run(session: &Session) -> Result<(), Failure> {
+    let now = session.now();
+    let pauses = session.store.pauses(now).await?;
+    let latches = session.store.latches().await?;
+    let last: HashMap<_, _> = session
+        .store
+        .last_runs()
+        .await?
+        .into_iter()
+        .map(|runs| ((runs.job_name.clone(), runs.org.clone()), runs))
+        .collect();
+    let mut rows = Vec::new();
+    for job in &session.config.jobs {
+        for org in &session.config.tesamanager.orgs {
+            let last = last.get(&(job.name.clone(), org.clone()));
+            let pause = pauses
+                .iter()
+                .find(|pause| pause.job_name.as_ref().is_none_or(|name| *name == job.name));
+            let latch = latches.iter().find(|latch| latch.job_name == job.name && latch.org == *org);
+            rows.push(JobRow {
+                job_name: job.name.clone(),
+                org: org.clone(),
+                kind: job.kind.as_str(),
+                schedule: job.schedule.when.to_string(),
+                next: schedule::next_due(&job.schedule, &job.name, now),
+                last_started: last.map(|runs| runs.last_started),
+                last_outcome: last.and_then(|runs| runs.last_outcome),
+                last_success: last.and_then(|runs| runs.last_success),
+                paused: pause.map(|pause| {
+                    let until = or_dash(pause.until, |until| format!("until {}", instant(until)));
+                    format!("{} ({}, {until})", pause.reason, pause.who)
+                }),
+                held: latch.map(|latch| latch.reason.clone()),
+            });
+        }
+    }
+    Ok(output::list(session.format, &rows)?)
+}

@@ -1,0 +1,256 @@
+//! `runs`, `attempts`, `findings`, `audit`: what the store remembers, newest first, with filters.
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+
+use super::common::{Session, since};
+use super::exit::Failure;
+use super::output::{self, Row, instant, or_dash};
+use crate::domain::finding::{Attention, FindingKind, FindingState};
+use crate::domain::ids::{JobName, Org, RunId};
+use crate::domain::{AttemptState, Operation, RunOutcome};
+use crate::store::Page;
+use crate::store::attempts::{Attempt, AttemptFilter};
+use crate::store::audit::{AuditFilter, AuditRow};
+use crate::store::findings::{Finding, FindingFilter};
+use crate::store::runs::{RunFilter, RunRow};
+
+/// Which page of a list.
+#[derive(Debug, Clone, Args)]
+pub struct PageArgs {
+    /// At most so many rows
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// Only rows with an id below this one: the last id of the page before
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
+}
+
+impl PageArgs {
+    fn page(&self) -> Page {
+        Page { limit: self.limit, before: self.before }
+    }
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Only of this job
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Only of this org
+    #[arg(long)]
+    org: Option<String>,
+    /// Only with this outcome: succeeded, partial, failed, held, aborted, lost
+    #[arg(long, value_parser = parse::<RunOutcome>)]
+    outcome: Option<RunOutcome>,
+    /// Only started since: an instant (RFC 3339) or an age ("12h")
+    #[arg(long, value_name = "T")]
+    since: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// `attempts`.
+#[derive(Debug, Args)]
+pub struct AttemptsArgs {
+    /// Only of this reference id or external reference
+    reference: Option<String>,
+    /// Only of this org
+    #[arg(long)]
+    org: Option<String>,
+    /// Only in this state: intended, not_sent, rejected, accepted, unknown, confirmed, ineffective, needs_human
+    #[arg(long, value_parser = parse::<AttemptState>)]
+    state: Option<AttemptState>,
+    /// Only of this operation
+    #[arg(long, value_parser = parse::<Operation>)]
+    operation: Option<Operation>,
+    /// Only of this run
+    #[arg(long, value_name = "ID")]
+    run: Option<RunId>,
+    /// Only since: an instant (RFC 3339) or an age ("12h")
+    #[arg(long, value_name = "T")]
+    since: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// `findings`.
+#[derive(Debug, Args)]
+pub struct FindingsArgs {
+    /// Only of this reference id or external reference
+    reference: Option<String>,
+    /// Only of this org
+    #[arg(long)]
+    org: Option<String>,
+    /// Only of this kind
+    #[arg(long, value_parser = parse::<FindingKind>)]
+    kind: Option<FindingKind>,
+    /// Only in this state: open, acknowledged, resolved (default: all but resolved)
+    #[arg(long, value_parser = parse::<FindingState>)]
+    state: Option<FindingState>,
+    /// Only those that wait for a person: given_up, needs_human
+    #[arg(long, value_parser = parse::<Attention>)]
+    attention: Option<Attention>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Only by this actor
+    #[arg(long)]
+    who: Option<String>,
+    /// Only this action: pause, resume, latch, release, trigger, acknowledge, settle, start, stop, reload
+    #[arg(long)]
+    action: Option<String>,
+    /// Only since: an instant (RFC 3339) or an age ("12h")
+    #[arg(long, value_name = "T")]
+    since: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// Reads a word of a closed set, naming its members when it is none.
+pub fn parse<T>(text: &str) -> Result<T, String>
+where
+    T: std::str::FromStr<Err = crate::domain::NotAMember> + Clone + Send + Sync + 'static,
+{
+    text.parse().map_err(|error: crate::domain::NotAMember| error.to_string())
+}
+
+fn instant_of(text: &Option<String>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Failure> {
+    text.as_deref().map(|text| since(text, now)).transpose()
+}
+
+/// Runs.
+pub async fn runs(session: &Session, args: &RunsArgs) -> Result<(), Failure> {
+    let filter = RunFilter {
+        job_name: args.job.as_ref().map(JobName::new),
+        org: args.org.as_ref().map(Org::new),
+        outcome: args.outcome,
+        since: instant_of(&args.since, session.now())?,
+    };
+    let rows = session.store.runs(&filter, args.page.page()).await?;
+    Ok(output::list(session.format, &rows)?)
+}
+
+/// Attempts.
+pub async fn attempts(session: &Session, args: &AttemptsArgs) -> Result<(), Failure> {
+    let filter = AttemptFilter {
+        org: args.org.as_ref().map(Org::new),
+        reference: args.reference.clone(),
+        state: args.state,
+        operation: args.operation,
+        run_id: args.run,
+        since: instant_of(&args.since, session.now())?,
+    };
+    let rows = session.store.attempts(&filter, args.page.page()).await?;
+    Ok(output::list(session.format, &rows)?)
+}
+
+/// Findings.
+pub async fn findings(session: &Session, args: &FindingsArgs) -> Result<(), Failure> {
+    let filter = FindingFilter {
+        org: args.org.as_ref().map(Org::new),
+        kind: args.kind,
+        state: args.state,
+        attention: args.attention,
+        reference: args.reference.clone(),
+    };
+    let rows = session.store.findings(&filter, args.page.page()).await?;
+    Ok(output::list(session.format, &rows)?)
+}
+
+/// The audit.
+pub async fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> {
+    let filter = AuditFilter {
+        who: args.who.clone(),
+        action: args.action.clone(),
+        since: instant_of(&args.since, session.now())?,
+    };
+    let rows = session.store.audit(&filter, args.page.page()).await?;
+    Ok(output::list(session.format, &rows)?)
+}
+
+impl Row for RunRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "id", "job", "org", "started", "took", "trigger", "mode", "outcome", "selected", "read", "sent",
+        "flagged", "failed", "trouble",
+    ];
+    fn cells(&self) -> Vec<String> {
+        let took = self.finished_at.and_then(|end| (end - self.started_at).to_std().ok());
+        vec![
+            self.id.to_string(),
+            self.job_name.to_string(),
+            self.org.to_string(),
+            instant(self.started_at),
+            or_dash(took, |took| format!("{:.1}s", took.as_secs_f64())),
+            self.trigger.to_string(),
+            self.mode.to_string(),
+            self.outcome.map_or_else(|| "running".to_owned(), |outcome| outcome.to_string()),
+            self.summary.selected.to_string(),
+            self.summary.observed.to_string(),
+            self.summary.sent.to_string(),
+            self.summary.flagged.to_string(),
+            self.summary.failed.to_string(),
+            self.summary.trouble.clone(),
+        ]
+    }
+}
+
+impl Row for Attempt {
+    const COLUMNS: &'static [&'static str] = &[
+        "id", "org", "order", "request", "operation", "state", "intended", "http", "verify at", "detail",
+    ];
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.org.to_string(),
+            self.external_reference.to_string(),
+            self.reference_id.to_string(),
+            self.operation.to_string(),
+            self.state.to_string(),
+            instant(self.intended_at),
+            or_dash(self.http_status, |status| status.to_string()),
+            or_dash(self.verify_at, instant),
+            self.detail.clone(),
+        ]
+    }
+}
+
+impl Row for Finding {
+    const COLUMNS: &'static [&'static str] = &[
+        "id", "org", "request", "order", "kind", "detail", "state", "waits for a person", "first seen",
+        "evidence",
+    ];
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.org.to_string(),
+            self.key.reference_id.to_string(),
+            or_dash(self.external_reference.as_ref(), ToString::to_string),
+            self.key.kind.to_string(),
+            self.key.detail.clone(),
+            self.state.to_string(),
+            or_dash(self.attention, |attention| attention.to_string()),
+            instant(self.first_seen),
+            self.evidence.clone(),
+        ]
+    }
+}
+
+impl Row for AuditRow {
+    const COLUMNS: &'static [&'static str] = &["id", "at", "who", "action", "subject", "reason"];
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            instant(self.at),
+            self.who.clone(),
+            self.action.clone(),
+            self.subject.clone(),
+            self.reason.clone(),
+        ]
+    }
+}

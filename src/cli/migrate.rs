@@ -1,0 +1,28 @@
+//! `migrate`: brings the store's schema to this version. The daemon does so by itself at its start; this is for
+//! those who want it as a step of its own.
+
+use super::common::Common;
+use super::exit::{Exit, Failure};
+use super::output;
+use crate::store::{self, SchemaState};
+
+/// Applies what is missing.
+pub async fn run(common: &Common) -> Result<(), Failure> {
+    let config = common.load()?;
+    let store = store::open(&config.state).await?;
+    let shown = config.state.shown_url();
+    let outcome = match store.check_schema().await? {
+        SchemaState::Current => Ok(format!("{shown} is up to date")),
+        SchemaState::Behind { pending } => {
+            store.migrate().await?;
+            Ok(format!("{shown}: {pending} migration(s) applied"))
+        }
+        SchemaState::Ahead => Err(Failure::new(
+            Exit::StoreUnavailable,
+            format!("{shown} was written by a newer version: use that version"),
+        )),
+    };
+    store.close().await;
+    output::note(&outcome?);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! `plan`: every decision that a run would make now, with its reason. Reads only.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::common::{Common, find_jobs, find_orgs};
+use super::exit::Failure;
+use super::output::{self, Format, or_dash};
+use crate::app;
+use crate::clock::SystemClock;
+use crate::domain::ids::{JobName, Org};
+use crate::domain::{Decision, Trigger};
+use crate::reconcile::plan::Item;
+use crate::reconcile::runner::RunOrder;
+use crate::reconcile::survey::{PlanSink, SurveyError};
+use crate::store::{Actor, StoreError};
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Only this job (may be given several times)
+    #[arg(long = "job", value_name = "NAME")]
+    jobs: Vec<String>,
+    /// Only this org
+    #[arg(long)]
+    org: Option<String>,
+    /// Show what is left alone too, not only what is acted on or flagged
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    job_name: JobName,
+    org: Org,
+    #[serde(flatten)]
+    decision: Decision,
+}
+
+impl output::Row for Line {
+    const COLUMNS: &'static [&'static str] =
+        &["job", "org", "request", "order", "status", "rule", "decision", "why"];
+    fn cells(&self) -> Vec<String> {
+        let decision = &self.decision;
+        vec![
+            self.job_name.to_string(),
+            self.org.to_string(),
+            decision.reference_id.to_string(),
+            or_dash(decision.external_reference.as_ref(), ToString::to_string),
+            or_dash(decision.status.as_ref(), ToString::to_string),
+            or_dash(decision.rule.as_ref(), ToString::to_string),
+            decision.verdict.label().to_owned(),
+            decision.explanation.clone(),
+        ]
+    }
+}
+
+struct Collector {
+    lines: Vec<Line>,
+    job_name: JobName,
+    org: Org,
+}
+
+#[async_trait]
+impl PlanSink for Collector {
+    async fn accept(&mut self, items: Vec<Item>) -> Result<(), StoreError> {
+        let (job_name, org) = (&self.job_name, &self.org);
+        self.lines.extend(items.into_iter().map(|item| Line {
+            job_name: job_name.clone(),
+            org: org.clone(),
+            decision: item.decision,
+        }));
+        Ok(())
+    }
+}
+
+/// Prints the plan.
+pub async fn run(common: &Common, args: &PlanArgs) -> Result<(), Failure> {
+    let config = common.load()?;
+    let jobs = find_jobs(&config, &args.jobs)?;
+    let orgs = find_orgs(&config, args.org.as_deref())?;
+    let reader = app::Reader::open(&config, Arc::new(SystemClock)).await?;
+    let mut lines = Vec::new();
+    for job in jobs {
+        for org in &orgs {
+            let order = RunOrder {
+                job: Arc::new(job.clone()),
+                org: org.clone(),
+                trigger: Trigger::Manual,
+                slot: None,
+                actor: Actor::daemon("plan"),
+            };
+            let mut sink = Collector { lines: Vec::new(), job_name: job.name.clone(), org: org.clone() };
+            let stop = CancellationToken::new();
+            reader.reconciler.plan(&order, &stop, &mut sink).await.map_err(|error| match error {
+                SurveyError::Read(error) => error.into(),
+                SurveyError::Store(error) => error.into(),
+                SurveyError::Stopped => Failure::new(super::exit::Exit::Failed, error.to_string()),
+            })?;
+            lines.append(&mut sink.lines);
+        }
+    }
+    lines.sort_by(|a, b| {
+        let key = |line: &Line| (line.job_name.clone(), line.org.clone(), line.decision.reference_id.clone());
+        key(a).cmp(&key(b))
+    });
+    summary(&lines);
+    if !args.all && common.format == Format::Table {
+        lines.retain(|line| !matches!(line.decision.verdict.label(), "not_stuck" | "final_status" | "ignore"));
+    }
+    Ok(output::list(common.format, &lines)?)
+}
+
+fn summary(lines: &[Line]) {
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for line in lines {
+        *counts.entry(line.decision.verdict.label()).or_default() += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(label, count)| format!("{count} {label}")).collect();
+    let counts = if counts.is_empty() { "nothing is stuck".to_owned() } else { counts.join(", ") };
+    output::note(&format!("{} requests looked at: {counts}. Nothing was written.", lines.len()));
+}

@@ -1,0 +1,284 @@
+//! Commands that steer a running daemon: through the store, so they reach every replica and need no port.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::common::{Session, person, until};
+use super::exit::{Exit, Failure};
+use super::output::{self, Format};
+use crate::domain::ids::{AttemptId, FindingId, JobName, Org, TriggerId};
+use crate::domain::{AttemptState, RunOutcome};
+use crate::store::attempts::Step;
+use crate::store::runs::RunRow;
+
+/// A daemon that did not beat for so long is not counted on.
+pub const ALIVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often `--wait` looks.
+const POLL: Duration = Duration::from_millis(250);
+
+/// `trigger`.
+#[derive(Debug, Args)]
+pub struct TriggerArgs {
+    /// The job to run now
+    job: String,
+    /// Only for this org (default: all)
+    #[arg(long)]
+    org: Option<String>,
+    /// Wait for the run and end with its outcome (0 succeeded, 3 partial or held, 1 otherwise)
+    #[arg(long)]
+    wait: bool,
+    /// Give up waiting after so long
+    #[arg(long, default_value = "15m", value_parser = humantime::parse_duration)]
+    wait_timeout: Duration,
+    /// Why, for the audit
+    #[arg(long, default_value = "triggered by hand")]
+    reason: String,
+}
+
+/// Which job, or all.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Scope {
+    /// The job
+    job: Option<String>,
+    /// Every job
+    #[arg(long)]
+    all: bool,
+}
+
+/// `pause`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    #[command(flatten)]
+    scope: Scope,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
+    /// When it ends by itself: an instant (RFC 3339) or a time from now ("2h"); default: when resumed
+    #[arg(long, value_name = "T")]
+    until: Option<String>,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    scope: Scope,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
+}
+
+/// `release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The job that the guard holds
+    job: String,
+    /// For this org
+    #[arg(long)]
+    org: String,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
+}
+
+/// `findings ack`.
+#[derive(Debug, Args)]
+pub struct AckArgs {
+    /// The findings
+    #[arg(required = true)]
+    ids: Vec<FindingId>,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
+}
+
+/// `attempts settle`.
+#[derive(Debug, Args)]
+pub struct SettleArgs {
+    /// The attempt
+    id: AttemptId,
+    #[command(flatten)]
+    verdict: SettleVerdict,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
+}
+
+/// What a person found out.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SettleVerdict {
+    /// The write had its effect
+    #[arg(long)]
+    confirmed: bool,
+    /// The write had no effect: it may be tried again
+    #[arg(long)]
+    ineffective: bool,
+}
+
+impl Scope {
+    fn job(&self, session: &Session) -> Result<Option<JobName>, Failure> {
+        match &self.job {
+            Some(name) => Ok(Some(session.job(name)?.name.clone())),
+            None => Ok(None),
+        }
+    }
+}
+
+fn shown(job: Option<&JobName>) -> String {
+    job.map_or_else(|| "every job".to_owned(), |job| format!("job {job}"))
+}
+
+/// Asks the daemon for a run; waits for it if told to.
+pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Failure> {
+    let job = session.job(&args.job)?.name.clone();
+    let orgs = session.orgs(args.org.as_deref())?;
+    let actor = person(&args.reason)?;
+    let now = session.now();
+    if session.store.live_replicas(now - ALIVE_WITHIN).await?.is_empty() {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "no daemon is running on this store; start one, or use `tesa-reconciler run --once --job {job}`"
+            ),
+        ));
+    }
+    let mut asked = Vec::new();
+    for org in orgs {
+        let id = session.store.request_trigger(&job, &org, &actor, now).await?;
+        asked.push((org, id));
+    }
+    if !args.wait {
+        output::note(&format!(
+            "asked for {} run(s) of {job}; see `tesa-reconciler runs --job {job}`",
+            asked.len()
+        ));
+        return Ok(Exit::Done);
+    }
+    let waiting = wait_for_all(session, &asked);
+    let runs = tokio::time::timeout(args.wait_timeout, waiting).await.map_err(|_| {
+        Failure::new(
+            Exit::Failed,
+            format!("no outcome within {:?}; the runs go on, see `runs`", args.wait_timeout),
+        )
+    })??;
+    output::list(session.format, &runs)?;
+    Ok(runs
+        .iter()
+        .map(|run| Exit::from(run.outcome.unwrap_or(RunOutcome::Failed)))
+        .fold(Exit::Done, Exit::worse))
+}
+
+async fn wait_for_all(
+    session: &Session,
+    asked: &[(Org, TriggerId)],
+) -> Result<Vec<RunRow>, Failure> {
+    let mut runs = Vec::new();
+    for (_, id) in asked {
+        loop {
+            let run = match session.store.trigger(*id).await?.and_then(|trigger| trigger.run_id) {
+                Some(run) => session.store.run(run).await?,
+                None => None,
+            };
+            if let Some(run) = run.filter(|run| run.outcome.is_some()) {
+                runs.push(run);
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+    Ok(runs)
+}
+
+/// Stops new writes of a job, or of all, on every replica.
+pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
+    let job = args.scope.job(session)?;
+    let now = session.now();
+    let end = args.until.as_deref().map(|text| until(text, now)).transpose()?;
+    session.store.pause(job.as_ref(), end, &person(&args.reason)?, now).await?;
+    let end = end.map_or_else(|| "until resumed".to_owned(), |end| format!("until {}", output::instant(end)));
+    let scope = args.scope.job.as_deref().unwrap_or("--all");
+    output::note(&format!(
+        "paused {} {end}; go on with `tesa-reconciler resume {scope} --reason …`",
+        shown(job.as_ref())
+    ));
+    Ok(())
+}
+
+/// Lets a job, or all, go on.
+pub async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), Failure> {
+    let job = args.scope.job(session)?;
+    let resumed = session.store.resume(job.as_ref(), &person(&args.reason)?, session.now()).await?;
+    if !resumed {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{} was not paused; see `tesa-reconciler jobs`", shown(job.as_ref())),
+        ));
+    }
+    output::note(&format!("resumed {}", shown(job.as_ref())));
+    let left = session.store.pauses(session.now()).await?;
+    if !left.is_empty() {
+        let scopes: Vec<String> = left.iter().map(|pause| shown(pause.job_name.as_ref())).collect();
+        output::note(&format!("still paused: {}", scopes.join(", ")));
+    }
+    Ok(())
+}
+
+/// Lets a held job go on.
+pub async fn release(session: &Session, args: &ReleaseArgs) -> Result<(), Failure> {
+    let job = session.job(&args.job)?.name.clone();
+    let orgs = session.orgs(Some(&args.org))?;
+    for org in orgs {
+        let actor = person(&args.reason)?;
+        if !session.store.release_guard(&job, &org, &actor, session.now()).await? {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("the guard does not hold {job} for {org}; see `tesa-reconciler jobs`"),
+            ));
+        }
+        output::note(&format!("released {job} for {org}: its next run writes again, within the caps"));
+    }
+    Ok(())
+}
+
+/// A person knows about findings.
+pub async fn acknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
+    session
+        .store
+        .acknowledge_findings(&args.ids, &person(&args.reason)?, session.now())
+        .await?;
+    output::note(&format!("acknowledged {} finding(s)", args.ids.len()));
+    Ok(())
+}
+
+/// A person settles what reading could not.
+pub async fn settle(session: &Session, args: &SettleArgs) -> Result<(), Failure> {
+    let to = if args.verdict.confirmed { AttemptState::Confirmed } else { AttemptState::Ineffective };
+    let attempt = session.store.attempt(args.id).await?.ok_or_else(|| {
+        Failure::new(Exit::Failed, format!("there is no attempt {}", args.id))
+    })?;
+    if attempt.state != AttemptState::NeedsHuman {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "attempt {} is {}; only one that is needs_human waits for a person",
+                attempt.id, attempt.state
+            ),
+        ));
+    }
+    let actor = person(&args.reason)?;
+    let step = Step {
+        to,
+        detail: format!("settled by a person: {}", actor.reason),
+        http_status: attempt.http_status,
+        verify_at: None,
+    };
+    session.store.advance(args.id, &step, &actor, session.now()).await?;
+    if session.format == Format::Table {
+        output::note(&format!("attempt {} is {to}", args.id));
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The files that the configuration names: where a relative name is looked for, and that they are there.
+//!
+//! A relative name means a file beside the configuration file. If there is none, it is looked for in
+//! `$CREDENTIALS_DIRECTORY`, where systemd puts what a unit loads with `LoadCredential=`; so the same file serves in
+//! a container and under systemd. A file that is missing is found here, at load, rather than at the first call.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::keys::{Kind, SECTIONS};
+use super::problem::{Problems, looks_like_a_secret, shown};
+use super::tree::{self, Table, Value};
+
+/// Where relative names are looked for.
+pub(super) struct Folders<'a> {
+    /// The configuration file's folder.
+    pub(super) beside: &'a Path,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub(super) credentials: Option<&'a Path>,
+}
+
+/// Which files must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// All.
+    All,
+    /// Those of the store: what a command that only steers a daemon opens. It must work for a person who may not
+    /// read the daemon's credentials, in an emergency most of all.
+    Store,
+}
+
+/// Turns the names of files into paths, and reports those that can't be opened.
+pub(super) fn resolve(
+    root: &mut Table,
+    folders: &Folders<'_>,
+    need: Need,
+    problems: &mut Problems,
+) {
+    for section in SECTIONS.iter().filter(|section| !section.repeated) {
+        for key in section.keys.iter().filter(|key| key.kind == Kind::File) {
+            let Some((_, table)) = tree::section(root, section.path) else {
+                continue;
+            };
+            let Some(Value::Text(name)) = table.get(key.name).map(|entry| &entry.node.value) else {
+                continue;
+            };
+            if name.trim().is_empty() {
+                continue;
+            }
+            let found = find(Path::new(name), folders);
+            let needed = need == Need::All || section.path == "state";
+            let place = table.get(key.name).map(|entry| entry.node.place.clone());
+            match (found, place) {
+                (Ok(path), Some(place)) => {
+                    if let Some(table) = tree::section_mut(root, section.path, &place)
+                        && let Some(entry) = table.get_mut(key.name)
+                    {
+                        entry.node.value = Value::Text(path.to_string_lossy().into_owned());
+                    }
+                }
+                (Err(error), Some(place)) if needed => {
+                    let message = format!("{}.{}: {}", section.path, key.name, tell(name, &error));
+                    problems.report_with_help(&place, message, way_out(name, folders));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn find(name: &Path, folders: &Folders<'_>) -> io::Result<PathBuf> {
+    let beside = folders.beside.join(name);
+    match (open(&beside), folders.credentials) {
+        (Err(error), Some(credentials))
+            if error.kind() == io::ErrorKind::NotFound && name.is_relative() =>
+        {
+            let loaded = credentials.join(name);
+            open(&loaded).map(|()| loaded)
+        }
+        (outcome, _) => outcome.map(|()| beside),
+    }
+}
+
+/// Can it be read? A pipe is taken at its word: opening one would take from it, or wait.
+fn open(path: &Path) -> io::Result<()> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if kind.is_file() {
+        File::open(path)?;
+    }
+    Ok(())
+}
+
+fn tell(name: &str, error: &io::Error) -> String {
+    let name = shown(name);
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {name}"),
+        io::ErrorKind::PermissionDenied => format!("the file {name} may not be read"),
+        io::ErrorKind::IsADirectory => format!("{name} is a folder"),
+        _ => format!("the file {name} can't be opened: {error}"),
+    }
+}
+
+fn way_out(name: &str, folders: &Folders<'_>) -> String {
+    if looks_like_a_secret(name) {
+        return "this looks like the secret itself: put it into a file, and name that file here"
+            .to_owned();
+    }
+    if Path::new(name).is_absolute() {
+        return "mend the name, or make the file readable for the user that runs this".to_owned();
+    }
+    let beside = match folders.beside.as_os_str() {
+        empty if empty.is_empty() => Path::new("."),
+        _ => folders.beside,
+    };
+    let credentials = folders.credentials.map_or_else(
+        || "$CREDENTIALS_DIRECTORY (not set)".to_owned(),
+        |path| path.display().to_string(),
+    );
+    format!("looked for in {} and in {credentials}", beside.display())
+}

@@ -1,0 +1,39 @@
+//! What a reload changes, and what of it needs a restart.
+
+use super::Config;
+
+/// The sections that differ, for the log line of a reload.
+pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
+    [
+        ("tesamanager", old.tesamanager != new.tesamanager),
+        ("state", old.state != new.state),
+        ("http", old.http != new.http),
+        ("daemon", old.daemon != new.daemon),
+        ("safety", old.safety != new.safety),
+        ("job", old.jobs != new.jobs),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
+}
+
+/// The keys that differ and can't be swapped while the process runs: the store that holds its ledger, the socket
+/// that it listens on, the form of the log. Everything else takes effect at once.
+pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (old_state, new_state) = (&old.state, &new.state);
+    [
+        ("state.url", old_state.url != new_state.url),
+        (
+            "state.password_file",
+            old_state.password_file != new_state.password_file,
+        ),
+        ("http.listen", old.http != new.http),
+        (
+            "daemon.log_format",
+            old.daemon.log_format != new.daemon.log_format,
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
+}

@@ -1,0 +1,229 @@
+//! `[tesamanager]`: where the upstream is, as whom we come, and how hard we may press.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::endpoints::{self, Endpoints};
+use super::keys::{Key, Kind, Section};
+use super::problem::{Problems, shown};
+use super::tree::{Node, Table};
+use super::value::{self, Reader};
+use crate::domain::ids::Org;
+
+/// `[tesamanager]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tesamanager {
+    /// Without a trailing slash.
+    pub base_url: String,
+    /// The tenants.
+    pub orgs: Vec<Org>,
+    /// Where the bearer token comes from.
+    pub credentials: Credentials,
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// For a whole call; for the list call, between two chunks.
+    pub request_timeout: Duration,
+    /// Calls at once.
+    pub max_in_flight: usize,
+    /// Reads per second and org.
+    pub reads_per_second: u32,
+    /// Writes per second and org.
+    pub writes_per_second: u32,
+    /// A private CA (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Methods and paths of all sixteen operations.
+    pub endpoints: Endpoints,
+}
+
+/// Where the bearer token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A file that holds the token; read again when it changes.
+    TokenFile(PathBuf),
+    /// A service account's JSON file.
+    ServiceAccountFile(PathBuf),
+}
+
+const LONGEST_CALL: Duration = Duration::from_secs(600);
+
+pub(super) const SECTION: Section = Section {
+    path: "tesamanager",
+    repeated: false,
+    doc: "The upstream: where it is, as whom we come, how hard we may press.",
+    keys: &[
+        Key::required(
+            "base_url",
+            Kind::Url,
+            "\"https://provision.masstack.com/v1\"",
+            "Where Tesamanager answers: https, or http on this machine only.",
+        ),
+        Key::required(
+            "orgs",
+            Kind::List,
+            "[\"masmovil\", \"yoigo\"]",
+            "The tenants to look after.",
+        ),
+        Key::optional(
+            "service_account_file",
+            Kind::File,
+            "\"service-account.json\"",
+            "The service account's JSON file; this or token_file, beside this file or in $CREDENTIALS_DIRECTORY.",
+        ),
+        Key::optional(
+            "token_file",
+            Kind::File,
+            "\"token\"",
+            "A file with a bearer token, read again when it changes; this or service_account_file.",
+        ),
+        Key::preset(
+            "connect_timeout",
+            Kind::Text,
+            "\"3s\"",
+            "How long making a connection may take.",
+        ),
+        Key::preset(
+            "request_timeout",
+            Kind::Text,
+            "\"10s\"",
+            "How long a call may take; for the list of ids, how long it may be silent.",
+        ),
+        Key::preset("max_in_flight", Kind::Number, "16", "Calls at once."),
+        Key::preset(
+            "reads_per_second",
+            Kind::Number,
+            "50",
+            "Reads per second and org, all replicas together.",
+        ),
+        Key::preset(
+            "writes_per_second",
+            Kind::Number,
+            "2",
+            "Writes per second and org, all replicas together.",
+        ),
+        Key::optional(
+            "ca_file",
+            Kind::File,
+            "\"ca.pem\"",
+            "A private certificate authority (PEM) to trust beside the machine's own.",
+        ),
+    ],
+};
+
+/// Reads the section and its endpoints.
+pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager> {
+    let section = Reader::new(root, SECTION.path);
+    let call = || value::duration(Duration::from_millis(1), LONGEST_CALL);
+    let base_url = section.required(problems, "base_url", base_url);
+    let orgs = orgs(&section, problems);
+    let credentials = credentials(&section, problems);
+    let connect_timeout = section.required(problems, "connect_timeout", call());
+    let request_timeout = section.required(problems, "request_timeout", call());
+    let max_in_flight = section.required(problems, "max_in_flight", value::number(1, 1024));
+    let reads = section.required(problems, "reads_per_second", value::number(1, 100_000));
+    let writes = section.required(problems, "writes_per_second", value::number(1, 100_000));
+    let ca_file = section.optional(problems, "ca_file", value::text);
+    let endpoints = endpoints::read(root, problems);
+    Some(Tesamanager {
+        base_url: base_url?,
+        orgs: orgs?,
+        credentials: credentials?,
+        connect_timeout: connect_timeout?,
+        request_timeout: request_timeout?,
+        max_in_flight: usize::try_from(max_in_flight?).ok()?,
+        reads_per_second: reads?,
+        writes_per_second: writes?,
+        ca_file: ca_file?.map(PathBuf::from),
+        endpoints: endpoints?,
+    })
+}
+
+/// The tenants: a name stands in paths and labels, so it must be a plain one.
+fn orgs(section: &Reader<'_>, problems: &mut Problems) -> Option<Vec<Org>> {
+    let org = |node: &Node, problems: &mut Problems| value::name(node, problems).map(Org::from);
+    let list = value::list("no org, nothing to do: name at least one", org);
+    section.required(problems, "orgs", list)
+}
+
+fn credentials(section: &Reader<'_>, problems: &mut Problems) -> Option<Credentials> {
+    let token = section.optional(problems, "token_file", value::text);
+    let account = section.optional(problems, "service_account_file", value::text);
+    match (token?, account?) {
+        (Some(file), None) => Some(Credentials::TokenFile(file.into())),
+        (None, Some(file)) => Some(Credentials::ServiceAccountFile(file.into())),
+        (Some(_), Some(_)) => {
+            let second = section.place_of("token_file").unwrap_or(section.place());
+            problems.report_with_help(
+                second,
+                "both `service_account_file` and `token_file` are given",
+                "the token comes from one of them: remove the other",
+            );
+            None
+        }
+        (None, None) => {
+            problems.report_with_help(
+                section.place(),
+                "`service_account_file` is missing in [tesamanager]",
+                "give it, or a `token_file`: the upstream wants a token",
+            );
+            None
+        }
+    }
+}
+
+fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {
+    const FORM: &str = "for example \"https://provision.masstack.com/v1\"";
+    let text = value::text(node, problems)?;
+    let Ok(url) = Url::parse(&text) else {
+        problems.conceal(node);
+        problems.report_with_help(&node.place, "this is not a URL", FORM);
+        return None;
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        problems.conceal(node);
+        problems.report_with_help(
+            &node.place,
+            "a URL must not carry a user or a password",
+            "secrets come from files: service_account_file or token_file",
+        );
+        return None;
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        problems.conceal(node);
+        problems.report_with_help(&node.place, "nothing may follow the path of the URL", FORM);
+        return None;
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => {
+            problems.report_with_help(
+                &node.place,
+                "over http to another machine the token would travel in clear",
+                "use https (http is for a server on this machine only)",
+            );
+            return None;
+        }
+        other => {
+            problems.report_with_help(
+                &node.place,
+                format!("{} is not a scheme to reach Tesamanager by", shown(other)),
+                FORM,
+            );
+            return None;
+        }
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        host == "localhost"
+            || host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    })
+}
