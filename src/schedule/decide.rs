@@ -157,7 +157,7 @@ impl Lane<'_> {
     fn wake(&self, fired: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         let latest = self.when().latest_at(self.now);
         let before = latest.and_then(|slot| self.when().latest_before(slot));
-        let known = [latest, self.state.last_slot];
+        let known = [latest, self.state.last_slot, Some(self.state.since)];
         let next = self
             .when()
             .next_after(known.into_iter().flatten().fold(self.now, Ord::max));

@@ -62,7 +62,9 @@ impl When {
     /// cron expression are enumerated, and None says that there are more than [`COUNTED_AT_MOST`].
     pub fn count(&self, first: DateTime<Utc>, last: DateTime<Utc>) -> Option<u64> {
         if let Self::Every(interval) = self {
-            let interval = i64::try_from(interval.as_micros()).ok().filter(|&n| n > 0)?;
+            let interval = i64::try_from(interval.as_micros())
+                .ok()
+                .filter(|&n| n > 0)?;
             let steps = (last - first).num_microseconds()? / interval;
             return u64::try_from(steps).ok().map(|steps| steps + 1);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::closed_set;
 
 /// When a job is due, and what happens when it can't run just then.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// The instants.
     pub when: When,
@@ -20,7 +20,7 @@ pub struct Spec {
 }
 
 /// The instants of a schedule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum When {
     /// Cron with seconds, in a zone: `sec min hour day month weekday`.
     Cron {

@@ -1,1 +1,3 @@
-//! To come.
+//! Logs and metrics.
+
+pub mod record;

@@ -159,7 +159,10 @@ fn sub_seconds_do_not_leak_into_slots() {
         Some(slot)
     );
     assert_eq!(when.latest_at(slot), Some(slot));
-    assert_eq!(when.latest_at(at("2026-06-01T10:05:00.000001Z")), Some(slot));
+    assert_eq!(
+        when.latest_at(at("2026-06-01T10:05:00.000001Z")),
+        Some(slot)
+    );
     assert_eq!(
         when.latest_before(slot),
         Some(at("2026-06-01T10:00:00Z")),
@@ -184,7 +187,10 @@ fn an_interval_keeps_to_multiples_since_1970() {
     assert_eq!(when.count(slot, slot), Some(1));
     assert_eq!(when.count(slot, slot + TimeDelta::hours(1)), Some(13));
     let never = When::Every(Duration::ZERO);
-    assert_eq!((never.next_after(slot), never.latest_at(slot)), (None, None));
+    assert_eq!(
+        (never.next_after(slot), never.latest_at(slot)),
+        (None, None)
+    );
 }
 
 #[test]
