@@ -366,8 +366,8 @@ proptest! {
         as_cron in any::<bool>(),
     ) {
         let spec = Spec {
-            overlap: overlap,
-            catch_up: catch_up,
+            overlap,
+            catch_up,
             jitter: Duration::from_secs(jitter),
             ..if as_cron { cron("0 */5 * * * *") } else { five() }
         };

@@ -1,6 +1,12 @@
 //! A store, a runner and a clock that the driver can live with, all in memory and on tokio's paused time: an hour
 //! of schedule takes milliseconds, and a call can be made to fail or hang at will.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "support for tests, where a panic is the report"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
