@@ -1,1 +1,16 @@
-//! To come.
+//! How the process lives and ends: signals, the drain, the word to systemd, and the proof that its loops beat.
+//!
+//! In order of use: [`Signals::install`] first thing, before the configuration is read; a [`Lifecycle`] and
+//! [`steer`] right after, so that a SIGTERM during a slow start already counts; everything else spawned on the
+//! lifecycle; [`Notifier::ready`] once it serves; [`Lifecycle::shutdown`] last.
+
+pub mod beats;
+pub mod drain;
+pub mod signals;
+pub mod systemd;
+pub mod watchdog;
+
+pub use beats::Beats;
+pub use drain::{Left, Lifecycle};
+pub use signals::{Requests, SignalEvent, Signals, serve_requests, steer};
+pub use systemd::Notifier;

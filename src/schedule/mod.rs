@@ -1,5 +1,16 @@
 //! When jobs run: the schedule as a value, the pure decision about it, the alarm clock and the loop around them.
+//!
+//! `spec` (what a person configured) → `slots` (its instants) → `decide` (the fate of each, pure) → `driver` (the loop
+//! that acts on it, woken by `ticker`). What the driver needs of others stands in `needs`.
 
+pub mod decide;
+pub mod driver;
+pub mod needs;
+pub mod slots;
 pub mod spec;
+pub mod ticker;
 
+pub use driver::{Parts, Poker, drive};
+pub use needs::{RunRequest, Runner, ScheduleStore, ScheduledJob};
 pub use spec::{CatchUp, Overlap, Spec, When};
+pub use ticker::Ticker;

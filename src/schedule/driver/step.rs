@@ -1,0 +1,270 @@
+//! One job and org's turn: account for slots, claim, start, and what comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+use super::{Driver, Key, STORE_PATIENCE, bounded};
+use crate::domain::run::SlotResult;
+use crate::schedule::decide::{Due, Unrun};
+use crate::schedule::needs::{RunRequest, Runner, ScheduleStore};
+use crate::schedule::slots::COUNTED_AT_MOST;
+use crate::schedule::spec::Overlap;
+use crate::store::StoreError;
+use crate::store::controls::TriggerRow;
+use crate::store::runs::{RunLease, Started, UnrunSlots};
+use crate::telemetry::record;
+
+/// How long to leave a job and org alone that runs elsewhere.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// A last slot so far ahead of now means that a clock was wrong once.
+const FAR_AHEAD: TimeDelta = TimeDelta::days(1);
+
+impl<S, R> Driver<S, R>
+where
+    S: ScheduleStore + ?Sized + 'static,
+    R: Runner + ?Sized,
+{
+    /// Decides and acts for one job and org.
+    pub(super) async fn step(&mut self, key: &Key) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let paused = self.is_paused(key, now);
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return Ok(());
+        };
+        if lane.gone || lane.patience.waits() {
+            return Ok(());
+        }
+        if !lane.is_loaded() {
+            let last = bounded("last_slot", self.parts.store.last_slot(&key.0, &key.1)).await?;
+            lane.learn(last);
+            warn_if_far_ahead(key, last, now);
+        }
+        if lane.signalled && paused {
+            lane.signalled = false;
+            tracing::info!(job_name = %key.0, org = %key.1, "is paused, so the signal does not run it");
+        }
+        let mut decision = lane.decide(&key.0, paused, now);
+        if !decision.is_quiet() {
+            // Another replica may have been faster: only what the store says now is acted on.
+            let last = bounded("last_slot", self.parts.store.last_slot(&key.0, &key.1)).await?;
+            lane.learn(last);
+            if decision.due.is_some_and(|due| Some(due.slot) <= last) {
+                record::slot(&key.0, SlotResult::Deduplicated, 1);
+            }
+            decision = lane.decide(&key.0, paused, now);
+        }
+        lane.wake = decision.wake;
+        for unrun in &decision.unrun {
+            self.account_for(key, unrun).await?;
+        }
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return Ok(());
+        };
+        lane.queued = decision.queue.or(lane.queued);
+        if let Some(request) = lane.request(key, decision.due, paused) {
+            self.claim(key, request, decision.due).await?;
+        }
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.adopt_next_spec(now);
+        }
+        Ok(())
+    }
+
+    /// Records slots that don't run.
+    async fn account_for(&mut self, key: &Key, unrun: &Unrun) -> Result<(), StoreError> {
+        let (job, org) = key;
+        let slots = UnrunSlots {
+            job_name: job.clone(),
+            org: org.clone(),
+            result: unrun.result,
+            first: unrun.first,
+            last: unrun.last,
+            count: unrun.count,
+        };
+        let now = self.parts.clock.now();
+        bounded("record_unrun", self.parts.store.record_unrun(&slots, now)).await?;
+        tracing::info!(
+            job_name = %job, %org, result = %unrun.result, first = %unrun.first, last = %unrun.last, count = unrun.count,
+            "slots did not run"
+        );
+        record::slot(job, unrun.result, unrun.count.unwrap_or(COUNTED_AT_MOST));
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.learn(Some(unrun.last));
+        }
+        Ok(())
+    }
+
+    async fn claim(
+        &mut self,
+        key: &Key,
+        request: RunRequest,
+        due: Option<Due>,
+    ) -> Result<(), StoreError> {
+        match bounded("start", self.parts.runner.claim(&request)).await? {
+            Started::Yes(lease) => self.begin(key, request, due, lease),
+            Started::SlotTaken => {
+                record::slot(&key.0, SlotResult::Deduplicated, 1);
+                if let Some(lane) = self.lanes.get_mut(key) {
+                    lane.learn(request.slot);
+                }
+            }
+            Started::AlreadyRunning(run) => {
+                tracing::info!(job_name = %key.0, org = %key.1, %run, "goes on elsewhere");
+                if let Some(lane) = self.lanes.get_mut(key) {
+                    lane.busy_elsewhere_until = Some(Instant::now() + ASK_AGAIN_AFTER);
+                }
+                if let Some(slot) = request.slot {
+                    self.overlaps_elsewhere(key, slot).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A slot is due while a run of its job and org goes on in another process: maybe that very slot's.
+    async fn overlaps_elsewhere(
+        &mut self,
+        key: &Key,
+        slot: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let last = bounded("last_slot", self.parts.store.last_slot(&key.0, &key.1)).await?;
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return Ok(());
+        };
+        lane.learn(last);
+        if Some(slot) <= last {
+            record::slot(&key.0, SlotResult::Deduplicated, 1);
+            return Ok(());
+        }
+        match lane.spec.overlap {
+            Overlap::QueueOne => {
+                lane.queued = Some(slot);
+                Ok(())
+            }
+            Overlap::Skip => {
+                let skipped = Unrun {
+                    result: SlotResult::SkippedOverlap,
+                    first: slot,
+                    last: slot,
+                    count: Some(1),
+                };
+                self.account_for(key, &skipped).await
+            }
+        }
+    }
+
+    /// The run is ours: it goes on a task of its own.
+    fn begin(&mut self, key: &Key, request: RunRequest, due: Option<Due>, lease: RunLease) {
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return;
+        };
+        lane.running = true;
+        lane.signalled = false;
+        lane.busy_elsewhere_until = None;
+        lane.triggers.clear();
+        let answers = request.triggers.iter().map(|&id| (id, lease.run_id));
+        self.answered.extend(answers);
+        if let Some(due) = due {
+            lane.learn(Some(due.slot));
+            record::slot(&key.0, SlotResult::Run, 1);
+            record::slot_delay(&key.0, due.late);
+        }
+        let runner = Arc::clone(&self.parts.runner);
+        let task = {
+            let (runner, lease) = (Arc::clone(&runner), lease.clone());
+            self.parts
+                .tracker
+                .spawn(async move { runner.execute(request, lease).await })
+        };
+        let key = key.clone();
+        self.runs.push(Box::pin(async move {
+            // The panic's own words are left to the panic hook: they may quote data.
+            if let Err(error) = task.await
+                && error.is_panic()
+            {
+                record::panicked();
+                tracing::error!(job_name = %key.0, org = %key.1, run = %lease.run_id, "the run panicked; the job goes on");
+                let ending = runner.panicked(&lease);
+                if tokio::time::timeout(STORE_PATIENCE, ending).await.is_err() {
+                    tracing::warn!(run = %lease.run_id, "the store did not note the end of a run that panicked");
+                }
+            }
+            key
+        }));
+    }
+
+    pub(super) fn run_ended(&mut self, key: &Key) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.running = false;
+        }
+    }
+
+    /// Hands people's triggers to their lanes.
+    pub(super) fn adopt_triggers(&mut self, triggers: Vec<TriggerRow>) {
+        let seen_before = std::mem::take(&mut self.strays);
+        for trigger in triggers {
+            if self.answered.contains_key(&trigger.id) {
+                continue;
+            }
+            let key = (trigger.job_name.clone(), trigger.org.clone());
+            if let Some(lane) = self.lanes.get_mut(&key).filter(|lane| !lane.gone) {
+                lane.triggers.insert(trigger.id, trigger);
+                continue;
+            }
+            if !seen_before.contains(&trigger.id) {
+                tracing::warn!(
+                    trigger = %trigger.id, job_name = %key.0, org = %key.1,
+                    "a trigger for a job or org that is not configured here is left alone"
+                );
+            }
+            self.strays.insert(trigger.id);
+        }
+    }
+
+    /// Tells the store which runs answer which triggers. Until it has noted that, they are remembered here, so that
+    /// none of them causes a second run.
+    pub(super) async fn answer_triggers(&mut self) {
+        if self.answer_patience.waits() {
+            return;
+        }
+        while let Some((_, &run)) = self.answered.first_key_value() {
+            let ids: Vec<_> = self
+                .answered
+                .iter()
+                .filter(|&(_, other)| *other == run)
+                .map(|(&id, _)| id)
+                .collect();
+            match bounded(
+                "answer_triggers",
+                self.parts.store.answer_triggers(&ids, run),
+            )
+            .await
+            {
+                Ok(()) => {
+                    self.answer_patience.succeeded();
+                    self.answered.retain(|_, other| *other != run);
+                }
+                Err(error) => {
+                    if self.answer_patience.failed() {
+                        tracing::error!(%run, %error, "triggers were run, but the store did not note it yet");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn warn_if_far_ahead(key: &Key, last: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    if let Some(last) = last.filter(|&last| last > now + FAR_AHEAD) {
+        tracing::warn!(
+            job_name = %key.0, org = %key.1, %last,
+            "slots are accounted for up to a day in the future: a clock was wrong. The schedule starts nothing before \
+             then; check this machine's clock. Triggers work"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! The alarm clock: says when to look at the schedule again. The only user of tokio-cron-scheduler.
+//!
+//! That crate wakes us and does nothing more, because what it says about time can't be relied on (version 0.15.1,
+//! measured): it polls the wall clock every 500 ms, so cron jobs fire some 300 ms late and one-shots up to a second
+//! early; a repeat of 2.5 s comes every 2 s; ticks are lost when its channel is full, and may double; it keeps the
+//! offset of the day it was started on, so after a DST change a 09:00 job fires at 08:00; its shutdown waits for
+//! nothing. So its closure rings a bell, no instant is ever taken from it, and beside the bell stands a sleep of our
+//! own. Whoever is woken looks at the wall clock: a lost, doubled, early or late ring changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio_cron_scheduler::{Job, JobSchedulerError};
+
+use crate::clock::SharedClock;
+
+/// How often the alarm rings.
+const RING_EVERY: Duration = Duration::from_secs(1);
+
+/// The longest sleep between two looks at the wall clock. A sleep is measured on the monotonic clock, which knows
+/// nothing of a wall clock that was set, or of a machine that was suspended.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+
+/// Waits for instants of the wall clock.
+pub struct Ticker {
+    clock: SharedClock,
+    bell: Arc<Notify>,
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this file is the alarm clock's one owner"
+    )]
+    alarm: Option<tokio_cron_scheduler::JobScheduler>,
+}
+
+/// The alarm clock can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the scheduler's alarm clock does not start: {0}")]
+pub struct AlarmError(#[from] JobSchedulerError);
+
+impl Ticker {
+    /// Sets the alarm up; it rings until [`Ticker::stop`].
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this file is the alarm clock's one owner"
+    )]
+    pub async fn start(clock: SharedClock) -> Result<Self, AlarmError> {
+        let mut ticker = Self::without_alarm(clock);
+        let bell = Arc::clone(&ticker.bell);
+        let alarm = tokio_cron_scheduler::JobScheduler::new().await?;
+        let ring = Job::new_repeated(RING_EVERY, move |_, _| bell.notify_waiters())?;
+        alarm.add(ring).await?;
+        alarm.start().await?;
+        ticker.alarm = Some(alarm);
+        Ok(ticker)
+    }
+
+    /// Only the sleep of our own: what is left when the alarm fails, and what tests use.
+    pub fn without_alarm(clock: SharedClock) -> Self {
+        Self {
+            clock,
+            bell: Arc::new(Notify::new()),
+            alarm: None,
+        }
+    }
+
+    /// The bell: ringing it makes a waiter look at the wall clock.
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
+    }
+
+    /// Returns once the wall clock shows `instant` or later; never, for None. Cancel safe.
+    pub async fn wait_until(&self, instant: Option<DateTime<Utc>>) {
+        loop {
+            let rung = self.bell.notified();
+            let left = match instant {
+                None => LOOK_AT_LEAST_EVERY,
+                Some(instant) => match (instant - self.clock.now()).to_std() {
+                    Err(_) | Ok(Duration::ZERO) => return,
+                    Ok(left) => left.min(LOOK_AT_LEAST_EVERY),
+                },
+            };
+            tokio::select! {
+                () = rung => {}
+                () = tokio::time::sleep(left) => {}
+            }
+        }
+    }
+
+    /// Stops the alarm. Nothing is waited for: the alarm has nothing to lose.
+    pub async fn stop(&mut self) {
+        if let Some(mut alarm) = self.alarm.take()
+            && let Err(error) = alarm.shutdown().await
+        {
+            tracing::debug!(%error, "the alarm clock did not stop");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::clock::{Clock, ManualClock, SystemClock};
+
+    fn noon() -> DateTime<Utc> {
+        "2026-06-01T12:00:00Z".parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_set_ahead_is_noticed_without_a_ring() {
+        let clock = Arc::new(ManualClock::new(noon(), 1));
+        let ticker = Ticker::without_alarm(clock.clone());
+        let instant = noon() + TimeDelta::hours(5);
+        let wait = ticker.wait_until(Some(instant));
+        tokio::pin!(wait);
+        assert!(
+            tokio::time::timeout(Duration::from_secs(1), &mut wait)
+                .await
+                .is_err()
+        );
+        clock.set(instant);
+        tokio::time::timeout(LOOK_AT_LEAST_EVERY, wait)
+            .await
+            .expect("noticed within one look");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ring_before_the_instant_is_harmless_and_one_after_it_wakes() {
+        let clock = Arc::new(ManualClock::new(noon(), 1));
+        let ticker = Ticker::without_alarm(clock.clone());
+        let instant = noon() + TimeDelta::seconds(20);
+        let wait = ticker.wait_until(Some(instant));
+        tokio::pin!(wait);
+        let moment = Duration::from_millis(1);
+        assert!(tokio::time::timeout(moment, &mut wait).await.is_err());
+        ticker.bell().notify_waiters();
+        ticker.bell().notify_waiters();
+        assert!(tokio::time::timeout(moment, &mut wait).await.is_err());
+        clock.set(instant);
+        ticker.bell().notify_waiters();
+        assert!(tokio::time::timeout(moment, &mut wait).await.is_ok());
+    }
+
+    // In real time: the alarm polls a wall clock that no test can pause.
+    #[tokio::test]
+    async fn the_alarm_rings() {
+        let mut ticker = Ticker::start(Arc::new(SystemClock)).await.unwrap();
+        let bell = ticker.bell();
+        tokio::time::timeout(Duration::from_secs(10), bell.notified())
+            .await
+            .expect("it rings every second or so");
+        let soon = SystemClock.now() + TimeDelta::milliseconds(20);
+        ticker.wait_until(Some(soon)).await;
+        assert!(SystemClock.now() >= soon);
+        ticker.stop().await;
+    }
+}
