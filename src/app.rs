@@ -1,1 +1,215 @@
-//! The one place where live objects are built and wired.
+//! The one place where live objects are built and wired. Read this to see how the daemon hangs together.
+//!
+//! ```text
+//!   configuration ──► Core: store, upstream client behind its circuit breaker, guard's in-flight set
+//!                      │
+//!        ┌─────────────┼──────────────┬───────────────┬──────────────┐
+//!    scheduler       keeper        verifier       HTTP server     signals
+//!   (slots due,   (heartbeat,    (settles sent  (/metrics /livez (reload, run
+//!    triggers)    lost runs,      writes by       /readyz)        all, dump,
+//!        │        the sweep)      reading)                        stop)
+//!        ▼
+//!    a run: select → observe → decide → guard → act → record   (reconcile/)
+//! ```
+//!
+//! Start is all or nothing: configuration, store and schema, upstream client and listener are all there before the
+//! first loop begins, and what a dead process left in doubt is marked so before anything else is done. Everything
+//! that a reload may change hangs on one [`Live`] value, which is swapped as a whole.
+
+mod core;
+mod keeper;
+mod once;
+mod reader;
+mod reload;
+mod runs;
+mod state_dump;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::http::{self, Health, Pages};
+use crate::lifecycle::{Beats, Lifecycle, Notifier, Requests, serve_requests, watchdog};
+use crate::schedule::{self, Parts, Poker, Ticker};
+use crate::store::Actor;
+use crate::telemetry::logs::LogHandle;
+use crate::telemetry::{self, Scope, StoreGauges, record};
+
+pub use self::core::{Core, Live, StartError, scheduled};
+pub use once::{OnceReport, run_once};
+pub use reader::Reader;
+
+/// A replica that did not beat for so long is taken for dead.
+pub const ALIVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.
+const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// What the process gives to the daemon beside the configuration.
+pub struct Process {
+    /// The time.
+    pub clock: SharedClock,
+    /// The process's tasks and its two ways to stop.
+    pub lifecycle: Lifecycle,
+    /// What people ask for by signal.
+    pub requests: Requests,
+    /// The log, for a reload.
+    pub log: Option<LogHandle>,
+    /// The metrics page.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// Reads the configuration again, for a reload.
+    pub read_again: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+}
+
+/// Runs the daemon until it is told to stop. `ready` is told the address of the HTTP server once all is up.
+pub async fn run(
+    config: Config,
+    process: Process,
+    ready: impl FnOnce(std::net::SocketAddr),
+) -> Result<(), StartError> {
+    let Process { clock, lifecycle, requests, log, metrics, read_again } = process;
+    let notifier = Notifier::from_env();
+    let listener = http::bind(config.http.listen, "[http].listen").await?;
+    let address = listener.local_addr().map_err(StartError::Io)?;
+    let core = Core::start(&config, Arc::clone(&clock)).await?;
+    let drain_timeout = config.daemon.drain_timeout;
+
+    record::build_info();
+    record::mode(config.safety.mode);
+    record::reload(true, clock.now());
+    let scope = Scope {
+        jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
+        orgs: config.tesamanager.orgs.clone(),
+    };
+    telemetry::initialise(&scope);
+    let (scope, scope_seen) = watch::channel(scope);
+    let (jobs, jobs_seen) = watch::channel(Arc::new(scheduled(&config)));
+    let (live, live_seen) = watch::channel(Arc::new(core.live(config)?));
+
+    let beats = Beats::default();
+    let pages = Arc::new(Pages {
+        metrics: metrics.clone(),
+        store: Some(StoreGauges::new(
+            Arc::clone(&core.store),
+            scope_seen,
+            Arc::clone(&clock),
+            ALIVE_WITHIN,
+        )),
+        health: health(&core, &beats, &lifecycle),
+    });
+    // Outlives the drain, so that the drain can be watched.
+    let served = tokio_util::sync::CancellationToken::new();
+    let server = tokio::spawn(http::serve(listener, http::router(pages), served.clone()));
+
+    lifecycle.spawn("metrics upkeep", telemetry::metrics::upkeep(metrics, lifecycle.soft().clone()));
+    lifecycle.spawn("keeper", keeper::keep(core.clone(), beats.clone(), lifecycle.soft().clone()));
+    lifecycle.spawn(
+        "verifier",
+        keeper::verify(core.clone(), live_seen.clone(), beats.clone(), lifecycle.soft().clone()),
+    );
+    let poker = Arc::new(Poker::default());
+    beats.register(schedule::driver::LOOP_NAME, SCHEDULER_MAX_AGE);
+    let parts = Parts {
+        store: Arc::clone(&core.store),
+        runner: Arc::new(runs::Runs::new(&core, live_seen.clone(), lifecycle.soft().clone())),
+        clock: Arc::clone(&clock),
+        ticker: Ticker::start(Arc::clone(&clock)).await?,
+        jobs: jobs_seen,
+        poker: Arc::clone(&poker),
+        stop: lifecycle.soft().clone(),
+        tracker: lifecycle.tracker().clone(),
+        replica: core.replica.id.clone(),
+        beat: {
+            let beats = beats.clone();
+            Arc::new(move || beats.beat(schedule::driver::LOOP_NAME))
+        },
+    };
+    lifecycle.spawn("scheduler", schedule::drive(parts));
+
+    serve_people(
+        &lifecycle,
+        &requests,
+        reload::Reload {
+            core: core.clone(),
+            live,
+            jobs,
+            scope,
+            log,
+            notifier: notifier.clone(),
+            read_again,
+        },
+        poker,
+        live_seen,
+        &beats,
+    );
+    tokio::spawn(watchdog::watch(notifier.clone(), beats.clone(), lifecycle.hard().clone()));
+
+    notifier.ready(&format!("serving on http://{address}"));
+    core.note("start", &Actor::daemon("started")).await;
+    tracing::info!(%address, replica = %core.replica.id, "ready");
+    ready(address);
+
+    lifecycle.soft().cancelled().await;
+    tracing::info!(?drain_timeout, "stopping: nothing new is begun, what is in flight is finished");
+    notifier.stopping("draining");
+    let left = lifecycle.shutdown(drain_timeout).await;
+    if let Some(left) = &left {
+        tracing::warn!(tasks = left.tasks, names = ?left.names, "not everything ended in time");
+    }
+    core.retire().await;
+    served.cancel();
+    // The server ends by itself within its own bound; what it still serves is not worth waiting for.
+    server.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn health(core: &Core, beats: &Beats, lifecycle: &Lifecycle) -> Health {
+    let stale = {
+        let beats = beats.clone();
+        Arc::new(move || {
+            let stale = beats.stale(tokio::time::Instant::now());
+            stale.into_iter().map(str::to_owned).collect()
+        })
+    };
+    Health::new(stale, Arc::clone(&core.store), lifecycle.soft().clone())
+}
+
+/// What people ask for by signal, each kind on a task of its own, so that none waits for another.
+fn serve_people(
+    lifecycle: &Lifecycle,
+    requests: &Requests,
+    reload: reload::Reload,
+    poker: Arc<Poker>,
+    live: watch::Receiver<Arc<Live>>,
+    beats: &Beats,
+) {
+    let core = reload.core.clone();
+    let reload = Arc::new(reload);
+    lifecycle.spawn(
+        "reload",
+        serve_requests(Arc::clone(&requests.reload), lifecycle.soft().clone(), move || {
+            let reload = Arc::clone(&reload);
+            async move { reload.run().await }
+        }),
+    );
+    lifecycle.spawn(
+        "run all",
+        serve_requests(Arc::clone(&requests.poke), lifecycle.soft().clone(), move || {
+            poker.run_all();
+            std::future::ready(())
+        }),
+    );
+    let beats = beats.clone();
+    lifecycle.spawn(
+        "state dump",
+        serve_requests(Arc::clone(&requests.dump), lifecycle.soft().clone(), move || {
+            let (core, beats, live) = (core.clone(), beats.clone(), live.borrow().clone());
+            async move { state_dump::log(&core, &live, &beats).await }
+        }),
+    );
+}
+

@@ -56,7 +56,7 @@ impl Session {
                     Exit::StoreUnavailable,
                     format!(
                         "the store {} lacks {pending} migration(s): run `tesa-reconciler migrate`, or start the daemon",
-                        config.state.shown_url()
+                        config.state.url
                     ),
                 ));
             }
@@ -65,7 +65,7 @@ impl Session {
                     Exit::StoreUnavailable,
                     format!(
                         "the store {} was written by a newer version: use that version",
-                        config.state.shown_url()
+                        config.state.url
                     ),
                 ));
             }

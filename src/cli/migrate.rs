@@ -10,7 +10,7 @@ use crate::store::{self, SchemaState};
 pub async fn run(common: &Common) -> Result<(), Failure> {
     let config = common.load()?;
     let store = store::open(&config.state).await?;
-    let shown = config.state.shown_url();
+    let shown = config.state.url;
     let outcome = match store.check_schema().await? {
         SchemaState::Current => Ok(format!("{shown} is up to date")),
         SchemaState::Behind { pending } => {

@@ -1,0 +1,211 @@
+//! What lives as long as the process, and what a reload makes anew from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::SharedClock;
+use crate::config::{Config, Job, JobKind};
+use crate::domain::ids::{JobName, ReplicaId};
+use crate::http::BindError;
+use crate::reconcile::breaker::Breaker;
+use crate::reconcile::guard::InFlight;
+use crate::reconcile::guard::circuit::CircuitPolicy;
+use crate::reconcile::runner::Reconciler;
+use crate::reconcile::verifier::Verifier;
+use crate::schedule::ScheduledJob;
+use crate::schedule::ticker::AlarmError;
+use crate::store::replicas::ReplicaRow;
+use crate::store::{self, Actor, SchemaState, Store, StoreError, StoreOptions};
+use crate::telemetry::record;
+use crate::tesamanager::{BuildError, HttpTesamanager, Tesamanager};
+
+/// Why the daemon can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store can't be opened, is held by another daemon, or has a newer schema.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The upstream's client can't be built.
+    #[error(transparent)]
+    Upstream(#[from] BuildError),
+    /// The HTTP server's address can't be had.
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// The alarm clock does not start.
+    #[error(transparent)]
+    Alarm(#[from] AlarmError),
+    /// Something of the operating system.
+    #[error(transparent)]
+    Io(std::io::Error),
+}
+
+/// What lives as long as the process.
+#[derive(Clone)]
+pub struct Core {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: SharedClock,
+    /// This process among the replicas.
+    pub replica: ReplicaRow,
+    /// Attempts being sent right now.
+    pub in_flight: InFlight,
+    /// The circuit breakers' memory is read once, from the store; each client made anew continues it.
+    breakers: Arc<crate::reconcile::breaker::Circuits>,
+}
+
+/// What a reload makes anew and swaps as a whole.
+pub struct Live {
+    /// The configuration.
+    pub config: Config,
+    /// Runs jobs.
+    pub reconciler: Reconciler,
+    /// Settles attempts.
+    pub verifier: Verifier,
+    /// The jobs by name.
+    pub jobs: HashMap<JobName, Arc<Job>>,
+}
+
+impl Core {
+    /// Opens the store for this process alone (or among its replicas), brings the schema up to date, and marks what
+    /// dead processes left: their runs are `lost`, their unanswered writes `unknown`. Nothing else has begun by then.
+    pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        let store = store::open_for_daemon(&config.state.url, &StoreOptions::default()).await?;
+        if store.check_schema().await? == SchemaState::Ahead {
+            return Err(StartError::Store(StoreError::Schema {
+                operation: "start",
+                detail: format!(
+                    "the store {} was written by a newer version: use that version",
+                    config.state.url
+                ),
+            }));
+        }
+        store.migrate().await?;
+        let core = Self::over(store, clock).await?;
+        core.recover().await?;
+        Ok(core)
+    }
+
+    /// Around a store that is open and up to date.
+    pub async fn over(store: Arc<dyn Store>, clock: SharedClock) -> Result<Self, StoreError> {
+        let now = clock.now();
+        let replica = ReplicaRow {
+            // Never the host's name alone: replicas may share that.
+            id: ReplicaId::new(clock.uuid().to_string()),
+            host: host_name(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: now,
+            last_beat: now,
+        };
+        let breakers = Breaker::remembered(&*store, CircuitPolicy::default()).await?;
+        Ok(Self {
+            store,
+            clock,
+            replica,
+            in_flight: InFlight::default(),
+            breakers: Arc::new(breakers),
+        })
+    }
+
+    async fn recover(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.store.beat_replica(&self.replica, now).await?;
+        let alive = self.store.live_replicas(now - super::ALIVE_WITHIN).await?;
+        let alive: Vec<ReplicaId> = alive.into_iter().map(|replica| replica.id).collect();
+        let beat_before = self.store.is_shared().then(|| now - super::keeper::RUN_ALIVE_WITHIN);
+        let lost = self.store.reap_lost(beat_before, now).await?;
+        super::keeper::report_lost(&lost);
+        let others: &[ReplicaId] = if self.store.is_shared() { &alive } else { &[] };
+        for attempt in self.store.recover_intended(others, now, now).await? {
+            record::attempt(attempt.operation, attempt.state);
+            tracing::warn!(
+                attempt = attempt.id.0,
+                operation = %attempt.operation,
+                org = %attempt.org,
+                "the process that sent a write is gone; the write is verified by reading"
+            );
+        }
+        Ok(())
+    }
+
+    /// Builds what a configuration decides.
+    pub fn live(&self, config: Config) -> Result<Live, BuildError> {
+        let client = HttpTesamanager::new(&config.tesamanager, Arc::clone(&self.clock))?;
+        Ok(self.live_over(config, Arc::new(client)))
+    }
+
+    /// The same around any upstream.
+    pub fn live_over(&self, config: Config, upstream: Arc<dyn Tesamanager>) -> Live {
+        let api: Arc<dyn Tesamanager> = Arc::new(Breaker::new(
+            upstream,
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.breakers),
+        ));
+        let reconciler = Reconciler {
+            api: Arc::clone(&api),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            replica: self.replica.id.clone(),
+            in_flight: self.in_flight.clone(),
+            safety: config.safety.clone(),
+            max_in_flight: config.tesamanager.max_in_flight,
+            retention: config.state.retention,
+        };
+        let verifier = Verifier::new(
+            api,
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            self.in_flight.clone(),
+            config.safety.verify_after.clone(),
+        );
+        let jobs = config
+            .jobs
+            .iter()
+            .map(|job| (job.name.clone(), Arc::new(job.clone())))
+            .collect();
+        Live { config, reconciler, verifier, jobs }
+    }
+
+    /// Notes something in the audit. The deed itself is done, so a failure is only logged.
+    pub async fn note(&self, action: &str, actor: &Actor) {
+        let subject = format!("{} on {}", self.replica.id, self.replica.host);
+        if let Err(error) = self.store.note(action, &subject, actor, self.clock.now()).await {
+            tracing::warn!(action, %error, "could not be noted in the audit");
+        }
+    }
+
+    /// The process goes in good order.
+    pub async fn retire(&self) {
+        self.note("stop", &Actor::daemon("stopped in good order")).await;
+        if let Err(error) = self.store.retire_replica(&self.replica.id).await {
+            tracing::warn!(%error, "the store could not be told of the end");
+        }
+        self.store.close().await;
+    }
+}
+
+/// The jobs as the scheduler sees them.
+pub fn scheduled(config: &Config) -> Vec<ScheduledJob> {
+    let orgs = &config.tesamanager.orgs;
+    config
+        .jobs
+        .iter()
+        .map(|job| ScheduledJob {
+            name: job.name.clone(),
+            spec: job.schedule.clone(),
+            // Housekeeping is about the store, which is one for all orgs.
+            orgs: match job.kind {
+                JobKind::Housekeeping => orgs.iter().take(1).cloned().collect(),
+                _ => orgs.clone(),
+            },
+        })
+        .collect()
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_else(|_| "unknown".to_owned())
+}

@@ -1,0 +1,70 @@
+//! What `plan` and `explain` work with: the upstream's reads, the store as it is, and no way to write to either.
+
+use std::sync::Arc;
+
+use super::Core;
+use crate::clock::SharedClock;
+use crate::config::{Config, Job};
+use crate::reconcile::runner::Reconciler;
+use crate::store::{self, SchemaState, Store, StoreError, StoreOptions};
+use crate::tesamanager::Tesamanager;
+
+use super::StartError;
+
+/// Reads the world and the store.
+pub struct Reader {
+    /// The upstream.
+    pub api: Arc<dyn Tesamanager>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Decides.
+    pub reconciler: Reconciler,
+    /// The configured jobs.
+    pub jobs: Vec<Arc<Job>>,
+    /// Holds the stand-in for a store that isn't there yet.
+    _stand_in: Option<tempfile::TempDir>,
+}
+
+impl Reader {
+    /// Opens the store that the configuration names. If SQLite's file isn't there yet, an empty store in a temporary
+    /// directory stands in for it: looking at a plan before the first start must neither fail nor leave anything.
+    pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        let (store, stand_in) = open_or_stand_in(&config.state.url).await?;
+        let core = Core::over(Arc::clone(&store), clock).await?;
+        let live = core.live(config.clone())?;
+        let mut jobs: Vec<Arc<Job>> = live.jobs.into_values().collect();
+        jobs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self {
+            api: Arc::clone(&live.reconciler.api),
+            store,
+            reconciler: live.reconciler,
+            jobs,
+            _stand_in: stand_in,
+        })
+    }
+}
+
+async fn open_or_stand_in(
+    url: &str,
+) -> Result<(Arc<dyn Store>, Option<tempfile::TempDir>), StartError> {
+    if !store::exists(url) {
+        let dir = tempfile::tempdir().map_err(StartError::Io)?;
+        let url = format!("sqlite:{}", dir.path().join("empty.db").display());
+        let store = store::open(&url, &StoreOptions::default()).await?;
+        store.migrate().await?;
+        return Ok((store, Some(dir)));
+    }
+    let options = StoreOptions { create_if_missing: false, ..StoreOptions::default() };
+    let store = store::open(url, &options).await?;
+    match store.check_schema().await? {
+        SchemaState::Current => Ok((store, None)),
+        SchemaState::Behind { pending } => Err(StartError::Store(StoreError::Schema {
+            operation: "open",
+            detail: format!("{url} lacks {pending} migration(s): run `tesa-reconciler migrate`"),
+        })),
+        SchemaState::Ahead => Err(StartError::Store(StoreError::Schema {
+            operation: "open",
+            detail: format!("{url} was written by a newer version: use that version"),
+        })),
+    }
+}

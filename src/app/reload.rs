@@ -1,0 +1,83 @@
+//! SIGHUP: the whole configuration is read and checked again, and swapped as a whole or not at all.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Core, Live, scheduled};
+use crate::config::{self, Config};
+use crate::lifecycle::Notifier;
+use crate::schedule::ScheduledJob;
+use crate::store::Actor;
+use crate::telemetry::logs::LogHandle;
+use crate::telemetry::{self, Scope, record};
+
+/// What a reload changes.
+pub struct Reload {
+    /// What stays.
+    pub core: Core,
+    /// What runs use from their next start on.
+    pub live: watch::Sender<Arc<Live>>,
+    /// What the scheduler looks at.
+    pub jobs: watch::Sender<Arc<Vec<ScheduledJob>>>,
+    /// What the gauges are about.
+    pub scope: watch::Sender<Scope>,
+    /// The log's filter.
+    pub log: Option<LogHandle>,
+    /// The service manager is told.
+    pub notifier: Notifier,
+    /// Reads the configuration.
+    pub read_again: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+}
+
+impl Reload {
+    /// Reloads. Any error keeps the old configuration, is logged and shows in a metric.
+    pub async fn run(&self) {
+        self.notifier.reloading();
+        let now = self.core.clock.now();
+        match self.swap() {
+            Ok(changed) => {
+                record::reload(true, now);
+                tracing::info!(?changed, "the configuration is reloaded");
+                let actor = Actor::daemon(format!("reloaded: {}", shown(&changed)));
+                self.core.note("reload", &actor).await;
+                self.notifier.ready("reloaded");
+            }
+            Err(error) => {
+                record::reload(false, now);
+                tracing::error!(error, "the configuration is not reloaded: the old one stays in force");
+                self.notifier.ready("the configuration could not be reloaded: the old one stays in force");
+            }
+        }
+    }
+
+    fn swap(&self) -> Result<Vec<&'static str>, String> {
+        let config = (self.read_again)()?;
+        let old = self.live.borrow().config.clone();
+        let changed = config::changed_sections(&old, &config);
+        let waits = config::restart_needed(&old, &config);
+        if !waits.is_empty() {
+            tracing::warn!(keys = ?waits, "these changes take effect with the next start only");
+        }
+        if let Some(log) = &self.log {
+            log.set_filter(&config.daemon.log_level).map_err(|error| error.to_string())?;
+        }
+        let scope = Scope {
+            jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
+            orgs: config.tesamanager.orgs.clone(),
+        };
+        let jobs = scheduled(&config);
+        let live = self.core.live(config).map_err(|error| error.to_string())?;
+        record::mode(live.config.safety.mode);
+        telemetry::initialise(&scope);
+        // Runs must know a job before the scheduler asks for it.
+        self.live.send_replace(Arc::new(live));
+        self.scope.send_replace(scope);
+        self.jobs.send_replace(Arc::new(jobs));
+        Ok(changed)
+    }
+}
+
+fn shown(changed: &[&str]) -> String {
+    if changed.is_empty() { "nothing changed".to_owned() } else { changed.join(", ") }
+}
