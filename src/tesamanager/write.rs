@@ -49,9 +49,7 @@ impl HttpTesamanager {
             })?;
         self.note_skew(&response);
         if response.status() == StatusCode::UNAUTHORIZED {
-            // This write is refused, but the next call shall not come with the same token. Whether there is a
-            // better one is told by that call.
-            let _ = self.tokens.after_refusal(&bearer).await;
+            self.tokens.forget(&bearer);
         }
         self.outcome(operation.as_str(), &call, response).await
     }

@@ -143,6 +143,15 @@ impl Tokens {
         }
     }
 
+    /// `refused` got a 401 and its call is over: the next one shall begin with another token. Calls nobody.
+    pub fn forget(&self, refused: &Bearer) {
+        match self {
+            // Looked at before every call anyway.
+            Self::File(_) => {}
+            Self::Account(account) => account.forget(refused),
+        }
+    }
+
     /// What to look at when a fresh token is refused.
     pub fn hint(&self) -> String {
         match self {

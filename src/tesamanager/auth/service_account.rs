@@ -48,6 +48,17 @@ struct Refreshing {
     forced_at: Option<Instant>,
 }
 
+impl Refreshing {
+    /// Not more often than every [`FORCED_PAUSE`]; a yes counts.
+    fn may_force(&mut self) -> bool {
+        let may = self.forced_at.is_none_or(|at| at.elapsed() >= FORCED_PAUSE);
+        if may {
+            self.forced_at = Some(Instant::now());
+        }
+        may
+    }
+}
+
 /// The account's file and the token that was last made of it.
 #[derive(Debug)]
 pub struct ServiceAccount {
@@ -100,14 +111,33 @@ impl ServiceAccount {
         if let Some(newer) = current.filter(|it| it.bearer.generation != refused.generation) {
             return Ok(Some(newer.bearer.clone()));
         }
-        if refreshing
-            .forced_at
-            .is_some_and(|at| at.elapsed() < FORCED_PAUSE)
-        {
+        if !refreshing.may_force() {
             return Ok(None);
         }
-        refreshing.forced_at = Some(Instant::now());
         self.refresh(&mut refreshing).await.map(Some)
+    }
+
+    /// Lets the next caller refresh, without doing it now.
+    pub fn forget(&self, refused: &Bearer) {
+        // Somebody refreshes at this moment: nothing is left to be done.
+        let Ok(mut refreshing) = self.refreshing.try_lock() else {
+            return;
+        };
+        let current = self.current();
+        let same = current.filter(|it| it.bearer.generation == refused.generation);
+        if let Some(current) = same
+            && refreshing.may_force()
+        {
+            self.put(Current {
+                bearer: current.bearer.clone(),
+                refresh_at: DateTime::UNIX_EPOCH,
+                expires_at: current.expires_at,
+            });
+        }
+    }
+
+    fn put(&self, current: Current) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
     }
 
     fn current(&self) -> Option<Arc<Current>> {
@@ -153,13 +183,12 @@ impl ServiceAccount {
         })?;
         let lifetime = expires_at - self.clock.now();
         let margin = (lifetime / 10).clamp(TimeDelta::zero(), TimeDelta::seconds(60));
-        let current = Current {
+        record::token_expiry(expires_at);
+        self.put(Current {
             bearer: bearer.clone(),
             refresh_at: expires_at - margin,
             expires_at,
-        };
-        record::token_expiry(expires_at);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
+        });
         Ok(bearer)
     }
 

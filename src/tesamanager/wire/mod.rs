@@ -21,7 +21,7 @@ pub use filter::query;
 pub use issue::issues;
 pub use problem::problem;
 pub use request::request;
-pub use result::{WriteResult, write_result};
+pub use result::write_result;
 
 use serde_json::{Map, Value};
 
