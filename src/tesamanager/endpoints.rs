@@ -69,7 +69,9 @@ pub enum AddressError {
         method: String,
     },
     /// A path.
-    #[error("tesamanager.endpoints.{operation}: {path:?} is no path (it begins with a slash and has no ? or #)")]
+    #[error(
+        "tesamanager.endpoints.{operation}: {path:?} is no path (it begins with a slash and has no ? or #)"
+    )]
     Path {
         /// The operation.
         operation: &'static str,
@@ -166,10 +168,11 @@ impl Routes {
 }
 
 fn route(operation: &'static str, endpoint: &Endpoint) -> Result<Route, AddressError> {
-    let method = Method::from_bytes(endpoint.method.as_bytes()).map_err(|_| AddressError::Method {
-        operation,
-        method: endpoint.method.clone(),
-    })?;
+    let method =
+        Method::from_bytes(endpoint.method.as_bytes()).map_err(|_| AddressError::Method {
+            operation,
+            method: endpoint.method.clone(),
+        })?;
     if !endpoint.path.starts_with('/') || endpoint.path.contains(['?', '#']) {
         return Err(AddressError::Path {
             operation,

@@ -40,7 +40,9 @@ impl Limits {
         Self {
             reads: Lane::new(reads_per_second),
             writes: Lane::new(writes_per_second),
-            slots: Arc::new(Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
+            slots: Arc::new(Semaphore::new(
+                max_in_flight.clamp(1, Semaphore::MAX_PERMITS),
+            )),
             replicas: AtomicU32::new(1),
             paused_until: Mutex::default(),
         }
@@ -183,7 +185,10 @@ mod tests {
         ] {
             let quota = quota(per_second, replicas);
             assert_eq!(
-                (quota.replenish_interval().as_millis(), quota.burst_size().get()),
+                (
+                    quota.replenish_interval().as_millis(),
+                    quota.burst_size().get()
+                ),
                 (period_ms, burst),
                 "{per_second} / {replicas}"
             );
@@ -199,7 +204,11 @@ mod tests {
             limits.admit_read(&one).await;
         }
         // Ten leave at once, the other ten every 10 ms.
-        assert!(start.elapsed() >= Duration::from_millis(95), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() >= Duration::from_millis(95),
+            "{:?}",
+            start.elapsed()
+        );
         assert_eq!(limits.wait(&limits.reads, &other), None);
     }
 

@@ -155,7 +155,11 @@ impl HttpTesamanager {
     }
 
     /// What an answer's status means, apart from 401.
-    async fn judge<'a>(&self, question: &Question<'a>, head: Head<'a>) -> Result<Head<'a>, Failure> {
+    async fn judge<'a>(
+        &self,
+        question: &Question<'a>,
+        head: Head<'a>,
+    ) -> Result<Head<'a>, Failure> {
         let operation = question.name();
         let status = head.response.status();
         if status.is_success() {
@@ -205,13 +209,19 @@ impl HttpTesamanager {
 
     /// Reads what an error says, and ends its call.
     async fn problem(&self, head: Head<'_>) -> Problem {
-        let body = head.call.read_error(head.response, self.request_timeout).await;
+        let body = head
+            .call
+            .read_error(head.response, self.request_timeout)
+            .await;
         wire::problem(&body)
     }
 
     fn unauthorised(&self, question: &Question<'_>, problem: &Problem) -> ReadError {
         let hint = self.tokens.hint();
-        auth(question, format!("the upstream answered 401 ({problem}); {hint}"))
+        auth(
+            question,
+            format!("the upstream answered 401 ({problem}); {hint}"),
+        )
     }
 }
 

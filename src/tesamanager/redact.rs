@@ -182,7 +182,10 @@ mod tests {
     fn secrets_and_personal_data_are_taken_out() {
         let cases = [
             ("status 406 in this state", "status 406 in this state"),
-            ("TESA-40601: CTO 12345 is full", "TESA-40601: CTO 12345 is full"),
+            (
+                "TESA-40601: CTO 12345 is full",
+                "TESA-40601: CTO 12345 is full",
+            ),
             ("call +34 600 123 456 now", "call [number] now"),
             ("call 600123456", "call [number]"),
             ("NIF 12345678Z", "NIF [number]Z"),
@@ -190,7 +193,10 @@ mod tests {
             ("IBAN ES91 2100 0418 4502 0005 1332.", "IBAN ES[number]."),
             ("write to ana.b@example.com!", "write to [email]"),
             ("Bearer abc.def is refused", "Bearer [token] is refused"),
-            ("token eyJhbGciOiJSUzI1NiJ9.e30.c2ln expired", "token [token] expired"),
+            (
+                "token eyJhbGciOiJSUzI1NiJ9.e30.c2ln expired",
+                "token [token] expired",
+            ),
             ("assertion=eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "[token]"),
             ("cut eyJhbGci", "cut [token]"),
             ("key 9fK2mQ8vX1pL7sT4wZ6yB3nC5dF0gH2jJ4", "key [token]"),
@@ -215,11 +221,20 @@ mod tests {
     #[test]
     fn of_a_body_only_the_shape_is_shown() {
         let cases = [
-            (r#"{"customer":{"name":"Ana"}"#, r#"{"customer":{"name":"…"}"#),
-            (r#"{"name" : "A\"n\"a", "x": 1}"#, r#"{"name" : "…", "x": 1}"#),
+            (
+                r#"{"customer":{"name":"Ana"}"#,
+                r#"{"customer":{"name":"…"}"#,
+            ),
+            (
+                r#"{"name" : "A\"n\"a", "x": 1}"#,
+                r#"{"name" : "…", "x": 1}"#,
+            ),
             (r#"{"name":"Ana cut off"#, r#"{"name":"…"#),
             (r#"["ADM-1","ADM-2""#, r#"["…","…""#),
-            ("<html>502 Bad Gateway</html>", "<html>502 Bad Gateway</html>"),
+            (
+                "<html>502 Bad Gateway</html>",
+                "<html>502 Bad Gateway</html>",
+            ),
         ];
         for (input, expected) in cases {
             assert_eq!(body(input.as_bytes()), expected, "{input:?}");

@@ -65,7 +65,9 @@ impl Budget {
     /// A call begins.
     pub fn deposit(&self) {
         let add = |shares: u32| Some((shares + PER_CALL).min(FULL));
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// May one retry be made?

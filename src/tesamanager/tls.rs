@@ -43,7 +43,10 @@ pub fn install_crypto_provider() {
 /// The client for the upstream and its token endpoint: HTTP/2 where TLS agrees on it, no redirects, no retries.
 pub fn client(settings: &config::Tesamanager) -> Result<Client, TlsError> {
     install_crypto_provider();
-    let extra = settings.ca_file.as_deref().map_or(Ok(Vec::new()), read_ca)?;
+    let extra = settings
+        .ca_file
+        .as_deref()
+        .map_or(Ok(Vec::new()), read_ca)?;
     // The machine's roots and ours. On a machine without any, that fails, even if nothing needs them.
     let merged = builder(settings).tls_certs_merge(extra.clone()).build();
     let plain = settings.base_url.starts_with("http://");
@@ -56,7 +59,10 @@ pub fn client(settings: &config::Tesamanager) -> Result<Client, TlsError> {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that builds HTTP clients")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that builds HTTP clients"
+)]
 fn builder(settings: &config::Tesamanager) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("tesa-reconciler/", env!("CARGO_PKG_VERSION")))
@@ -79,9 +85,10 @@ fn builder(settings: &config::Tesamanager) -> ClientBuilder {
 }
 
 fn is_loopback(base_url: &str) -> bool {
-    let host = Url::parse(base_url)
-        .ok()
-        .and_then(|url| url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()));
+    let host = Url::parse(base_url).ok().and_then(|url| {
+        url.host_str()
+            .map(|host| host.trim_matches(['[', ']']).to_owned())
+    });
     host.is_some_and(|host| {
         host == "localhost"
             || host
@@ -96,8 +103,8 @@ fn read_ca(path: &Path) -> Result<Vec<Certificate>, TlsError> {
         detail,
     };
     let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
-    let certificates = Certificate::from_pem_bundle(&pem)
-        .map_err(|error| fault(transport::describe(&error)))?;
+    let certificates =
+        Certificate::from_pem_bundle(&pem).map_err(|error| fault(transport::describe(&error)))?;
     if certificates.is_empty() {
         return Err(fault("no certificate in it (PEM is wanted)".to_owned()));
     }

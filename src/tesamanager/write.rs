@@ -27,8 +27,7 @@ impl HttpTesamanager {
             .await
             .map_err(|error| not_sent(error.to_string()))?;
         let correlation_id = permit.correlation_id();
-        let request =
-            transport::request(method, url, bearer.header(), correlation_id, Some(body));
+        let request = transport::request(method, url, bearer.header(), correlation_id, Some(body));
         let call = Call::begin(operation.as_str(), org, correlation_id);
         // Connecting has a time-out of its own; adding it here makes sure that the one which strikes while
         // connecting is that one, and so is known to have sent nothing.
@@ -87,7 +86,9 @@ impl HttpTesamanager {
                         excerpt = redact::body(&body),
                         "the upstream's answer breaks the contract"
                     );
-                    Err(unknown(format!("a {http_status} that can't be understood: {detail}")))
+                    Err(unknown(format!(
+                        "a {http_status} that can't be understood: {detail}"
+                    )))
                 }
             };
         }

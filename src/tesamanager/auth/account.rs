@@ -91,7 +91,10 @@ mod tests {
             (" \n", "is empty"),
             ("[]", "is no JSON object"),
             ("{", "is no JSON object"),
-            (r#"{"token_uri":"authn"}"#, "has a token_uri that is no http or https address"),
+            (
+                r#"{"token_uri":"authn"}"#,
+                "has a token_uri that is no http or https address",
+            ),
         ] {
             assert_eq!(parse(text.as_bytes()).unwrap_err(), fault);
         }

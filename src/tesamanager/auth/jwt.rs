@@ -97,7 +97,10 @@ mod tests {
         };
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
         let json = |part| -> Value { serde_json::from_slice(&decode(part)).unwrap() };
-        assert_eq!(json(header), json!({"alg": "RS256", "typ": "JWT", "kid": "kid-1"}));
+        assert_eq!(
+            json(header),
+            json!({"alg": "RS256", "typ": "JWT", "kid": "kid-1"})
+        );
         assert_eq!(
             json(claims),
             json!({
@@ -113,18 +116,36 @@ mod tests {
 
     #[test]
     fn a_bad_key_is_told_without_showing_it() {
-        for pem in ["", "CANARY", "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZ\n-----END PRIVATE KEY-----\n"] {
+        for pem in [
+            "",
+            "CANARY",
+            "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZ\n-----END PRIVATE KEY-----\n",
+        ] {
             let fault = assertion(&account(pem), DateTime::UNIX_EPOCH).unwrap_err();
-            assert!(fault.contains("private_key") && !fault.contains("CANARY"), "{fault}");
+            assert!(
+                fault.contains("private_key") && !fault.contains("CANARY"),
+                "{fault}"
+            );
         }
     }
 
     #[test]
     fn the_end_is_read_from_the_token_itself() {
-        let token = |payload: &str| SecretString::from(format!("h.{}.s", URL_SAFE_NO_PAD.encode(payload)));
-        assert_eq!(expiry(&token(r#"{"exp":60}"#)), DateTime::from_timestamp(60, 0));
-        assert_eq!(expiry(&token(r#"{"exp":60.7}"#)), DateTime::from_timestamp(60, 0));
-        for other in [token("{}"), token(r#"{"exp":"soon"}"#), SecretString::from("opaque")] {
+        let token =
+            |payload: &str| SecretString::from(format!("h.{}.s", URL_SAFE_NO_PAD.encode(payload)));
+        assert_eq!(
+            expiry(&token(r#"{"exp":60}"#)),
+            DateTime::from_timestamp(60, 0)
+        );
+        assert_eq!(
+            expiry(&token(r#"{"exp":60.7}"#)),
+            DateTime::from_timestamp(60, 0)
+        );
+        for other in [
+            token("{}"),
+            token(r#"{"exp":"soon"}"#),
+            SecretString::from("opaque"),
+        ] {
             assert_eq!(expiry(&other), None);
         }
     }

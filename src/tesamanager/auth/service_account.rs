@@ -212,13 +212,16 @@ impl ServiceAccount {
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
             .unwrap_or_default();
-        let assertion = jwt::assertion(account, now)
-            .map_err(|fault| account::unusable(&self.path, fault))?;
+        let assertion =
+            jwt::assertion(account, now).map_err(|fault| account::unusable(&self.path, fault))?;
         let unreachable = |failed: transport::Failed| AuthError::Unreachable {
             host: host.clone(),
             detail: failed.detail,
         };
-        let form = [("grant_type", GRANT), ("assertion", assertion.expose_secret())];
+        let form = [
+            ("grant_type", GRANT),
+            ("assertion", assertion.expose_secret()),
+        ];
         let response = self
             .http
             .post(&account.token_uri)

@@ -164,7 +164,10 @@ mod tests {
             }
             let error = file.bearer().await.unwrap_err().to_string();
             let path = file.path().display().to_string();
-            assert!(error.contains(&path) && !error.contains("CANARY"), "{error}");
+            assert!(
+                error.contains(&path) && !error.contains("CANARY"),
+                "{error}"
+            );
         }
         std::fs::write(file.path(), "good").unwrap();
         assert_eq!(shown(&file).await, "Bearer good");

@@ -28,7 +28,12 @@ fn ids_are_encoded_and_can_not_lead_elsewhere() {
     let routes = routes("http://h/v1/");
     let url = |org: &str, id: &str| {
         routes
-            .read(ReadOperation::GetRequest, &Org::from(org), Some(&ReferenceId::from(id)), "")
+            .read(
+                ReadOperation::GetRequest,
+                &Org::from(org),
+                Some(&ReferenceId::from(id)),
+                "",
+            )
             .map(|(_, url)| url.to_string())
     };
     for (id, expected) in [
@@ -46,7 +51,10 @@ fn ids_are_encoded_and_can_not_lead_elsewhere() {
         );
     }
     for id in ["", ".", ".."] {
-        assert!(matches!(url("masmovil", id), Err(AddressError::Segment { .. })), "{id:?}");
+        assert!(
+            matches!(url("masmovil", id), Err(AddressError::Segment { .. })),
+            "{id:?}"
+        );
     }
     assert!(url("", "1").is_err());
 }
@@ -60,16 +68,35 @@ fn an_endpoint_may_be_replaced() {
     };
     table.writes = BTreeMap::from([(Operation::CancelRequest, other)]);
     let routes = Routes::new("https://h/v1", &table).unwrap();
-    let (method, url) = routes.write(Operation::CancelRequest, &Org::from("o")).unwrap();
-    assert_eq!((method.as_str(), url.as_str()), ("PUT", "https://h/v1/x/o/cancel"));
-    let (_, url) = routes.write(Operation::CreatePort, &Org::from("o")).unwrap();
+    let (method, url) = routes
+        .write(Operation::CancelRequest, &Org::from("o"))
+        .unwrap();
+    assert_eq!(
+        (method.as_str(), url.as_str()),
+        ("PUT", "https://h/v1/x/o/cancel")
+    );
+    let (_, url) = routes
+        .write(Operation::CreatePort, &Org::from("o"))
+        .unwrap();
     assert_eq!(url.as_str(), "https://h/v1/tesa/orgs/o/ports");
 }
 
 #[test]
 fn what_makes_no_address_is_refused_by_name() {
-    for base in ["", "provision.example", "ftp://h", "http://", "http://h/v1?x=1"] {
-        assert!(matches!(Routes::new(base, &defaults()), Err(AddressError::Base { .. })), "{base:?}");
+    for base in [
+        "",
+        "provision.example",
+        "ftp://h",
+        "http://",
+        "http://h/v1?x=1",
+    ] {
+        assert!(
+            matches!(
+                Routes::new(base, &defaults()),
+                Err(AddressError::Base { .. })
+            ),
+            "{base:?}"
+        );
     }
     for (method, path) in [("GE T", "/x"), ("", "/x"), ("GET", "x"), ("GET", "/x?y")] {
         let mut table = defaults();

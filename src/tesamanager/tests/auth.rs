@@ -80,7 +80,10 @@ async fn a_401_forces_exactly_one_refresh_and_then_says_what_to_mend() {
     let error = read(&fixture.client).await.unwrap_err();
     assert_eq!((authn.seen().len(), upstream.seen().len()), (2, 2));
     let said = error.to_string();
-    assert!(error.ends_the_run() && said.contains("audience") && said.contains("account.json"), "{said}");
+    assert!(
+        error.ends_the_run() && said.contains("audience") && said.contains("account.json"),
+        "{said}"
+    );
     // The next caller learns it without another token.
     assert!(read(&fixture.client).await.is_err());
     assert_eq!((authn.seen().len(), upstream.seen().len()), (2, 3));
@@ -91,7 +94,16 @@ async fn a_write_with_a_refused_token_is_rejected_and_the_next_call_has_another(
     let (authn, upstream) = (authn(3600).await, only("token-1").await);
     let fixture = client_with_account(&upstream.url, &authn.url);
     let outcome = fixture.client.write(permit()).await;
-    assert!(matches!(outcome, Err(WriteError::Rejected { http_status: 401, .. })), "{outcome:?}");
+    assert!(
+        matches!(
+            outcome,
+            Err(WriteError::Rejected {
+                http_status: 401,
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
     assert_eq!((authn.seen().len(), upstream.seen().len()), (1, 1));
     fixture.client.write(permit()).await.unwrap();
     assert_eq!((authn.seen().len(), upstream.seen().len()), (2, 2));
@@ -100,7 +112,10 @@ async fn a_write_with_a_refused_token_is_rejected_and_the_next_call_has_another(
 #[tokio::test]
 async fn no_token_means_an_auth_error_that_names_the_file_and_the_host_and_no_stampede() {
     let authn = Server::start(|_, _| {
-        answer(400, r#"{"error":"invalid_grant","error_description":"audience"}"#)
+        answer(
+            400,
+            r#"{"error":"invalid_grant","error_description":"audience"}"#,
+        )
     })
     .await;
     let upstream = Server::start(|_, _| answer(200, "{}")).await;

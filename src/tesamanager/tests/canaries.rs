@@ -1,7 +1,6 @@
 //! Secrets and personal data planted wherever they could leak from: none may show up in an error, a `Debug`, or a
 //! log line.
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
@@ -9,8 +8,8 @@ use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::support::{Reply, Server, answer, client, client_with_account, id, org, with};
-use crate::domain::write::{CreateRequest, Write};
 use crate::domain::request::TerritoryOwner;
+use crate::domain::write::{CreateRequest, Write};
 use crate::reconcile::guard::WritePermit;
 use crate::tesamanager::{ListFilter, Tesamanager};
 
@@ -60,7 +59,9 @@ fn indiscreet() -> Vec<Reply> {
         answer(200, &format!(r#"{{"errors":[{{"title":"{CANARY}"}}]}}"#)),
         with(302, &format!("Location: http://{CANARY}/{JWT}\r\n"), ""),
         Reply::Close(vec![]),
-        Reply::Close(format!("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{{\"x\":\"{CANARY}").into_bytes()),
+        Reply::Close(
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{{\"x\":\"{CANARY}").into_bytes(),
+        ),
     ]
 }
 
@@ -97,10 +98,17 @@ async fn secrets_and_personal_data_stay_inside() {
         }
         let events = upstream.get_request_events(&org(), &id()).await;
         told.extend(events.err().map(|error| format!("{error} {error:?}")));
-        match upstream.list_reference_ids(&org(), &ListFilter::default()).await {
+        match upstream
+            .list_reference_ids(&org(), &ListFilter::default())
+            .await
+        {
             Ok(stream) => {
                 let ends = stream.filter_map(async |batch| batch.err());
-                told.extend(ends.map(|error| format!("{error} {error:?}")).collect::<Vec<_>>().await);
+                told.extend(
+                    ends.map(|error| format!("{error} {error:?}"))
+                        .collect::<Vec<_>>()
+                        .await,
+                );
             }
             Err(error) => told.push(format!("{error} {error:?}")),
         }
@@ -112,23 +120,36 @@ async fn secrets_and_personal_data_stay_inside() {
         }
         told.push(format!("{upstream:?}"));
         assert!(told.len() >= 4);
-        told.iter().for_each(|text| assert_clean("what was told", text));
+        told.iter()
+            .for_each(|text| assert_clean("what was told", text));
     }
     let authn = Server::start(|number, _| match number {
         0 => answer(200, &format!(r#"{{"access_token":"{JWT}"}}"#)),
-        _ => answer(400, &format!(r#"{{"error":"x","error_description":"{JWT}"}}"#)),
+        _ => answer(
+            400,
+            &format!(r#"{{"error":"x","error_description":"{JWT}"}}"#),
+        ),
     })
     .await;
     let upstream = Server::start(|_, _| answer(401, "{}")).await;
     let fixture = client_with_account(&upstream.url, &authn.url);
     let error = fixture.client.get_request(&org(), &id()).await.unwrap_err();
-    assert_clean("what was told", &format!("{error} {error:?} {:?}", fixture.client));
+    assert_clean(
+        "what was told",
+        &format!("{error} {error:?} {:?}", fixture.client),
+    );
     drop(guard);
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert_clean("the log", &log);
     // The log was captured, and says what it should.
-    for part in ["upstream answered", "breaks the contract", "correlation_id=", "status=400", "took_ms="] {
+    for part in [
+        "upstream answered",
+        "breaks the contract",
+        "correlation_id=",
+        "status=400",
+        "took_ms=",
+    ] {
         assert!(log.contains(part), "{part} is not in the log");
     }
 }

@@ -25,7 +25,9 @@ fn contract() -> Value {
 fn find<'a>(contract: &'a Value, seen: &Seen) -> (String, &'a Value) {
     let (method, target) = seen.line.split_once(' ').unwrap();
     let path = target.split('?').next().unwrap();
-    let path = path.replacen("/masmovil/", "/{org}/", 1).replace("/77", "/{referenceId}");
+    let path = path
+        .replacen("/masmovil/", "/{org}/", 1)
+        .replace("/77", "/{referenceId}");
     let definition = &contract["paths"][&path][method.to_lowercase()];
     assert!(definition.is_object(), "not in the contract: {}", seen.line);
     (path, definition)
@@ -40,7 +42,12 @@ fn body_schema(contract: &Value, definition: &Value) -> Value {
 fn documented(contract: &Value, definition: &Value) -> BTreeSet<String> {
     let pointer = &definition["requestBody"]["content"]["application/json"]["schema"]["$ref"];
     let schema = contract.pointer(pointer.as_str().unwrap().trim_start_matches('#'));
-    schema.unwrap()["properties"].as_object().unwrap().keys().cloned().collect()
+    schema.unwrap()["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect()
 }
 
 fn create(portability_indicator: Option<PortabilityIndicator>) -> Box<CreateRequest> {
@@ -57,8 +64,13 @@ fn create(portability_indicator: Option<PortabilityIndicator>) -> Box<CreateRequ
 /// Each write with all its fields, and those with optional ones without them too.
 fn writes() -> Vec<Write> {
     let external_reference = ExternalReference::from("EXT-1");
-    let by_reference = ByReference { external_reference: external_reference.clone() };
-    let port = CreatePort { external_reference: external_reference.clone(), port: "4".to_owned() };
+    let by_reference = ByReference {
+        external_reference: external_reference.clone(),
+    };
+    let port = CreatePort {
+        external_reference: external_reference.clone(),
+        port: "4".to_owned(),
+    };
     let incident = |observations: Option<&str>| ResolveIncident {
         external_reference: external_reference.clone(),
         observations: observations.map(str::to_owned),
@@ -125,19 +137,28 @@ async fn every_write_leaves_as_the_contract_has_it() {
         let permit = WritePermit::for_test(org(), write);
         fixture.client.write(permit).await.unwrap();
 
-        let [seen] = &server.seen()[..] else { panic!("not one request") };
+        let [seen] = &server.seen()[..] else {
+            panic!("not one request")
+        };
         let (path, definition) = find(&contract, seen);
         paths.insert(path);
         let body: Value = serde_json::from_str(&seen.body).unwrap();
         let schema = body_schema(&contract, definition);
         jsonschema::validate(&schema, &body).unwrap_or_else(|error| panic!("{body}: {error}"));
         for name in body.as_object().unwrap().keys() {
-            assert!(documented(&contract, definition).contains(name), "{name} is not documented");
+            assert!(
+                documented(&contract, definition).contains(name),
+                "{name} is not documented"
+            );
         }
         assert_eq!(seen.header("content-type"), Some("application/json"));
         assert_eq!(seen.header("accept"), Some("application/json"));
         let correlation = "00000000-0000-0000-0000-000000000000";
-        assert_eq!(seen.header("request-correlation-id"), Some(correlation), "the permit's");
+        assert_eq!(
+            seen.header("request-correlation-id"),
+            Some(correlation),
+            "the permit's"
+        );
     }
     assert!(operations.iter().eq(Operation::ALL), "{operations:?}");
     assert_eq!(paths.len(), Operation::ALL.len());
@@ -161,7 +182,14 @@ fn the_schemas_refuse_what_they_should() {
 #[tokio::test]
 async fn every_read_leaves_as_the_contract_has_it() {
     let server = Server::start(|_, request| {
-        answer(200, if request.line.ends_with("/77") { "{}" } else { "[]" })
+        answer(
+            200,
+            if request.line.ends_with("/77") {
+                "{}"
+            } else {
+                "[]"
+            },
+        )
     })
     .await;
     let fixture = client(&server.url);
@@ -185,9 +213,15 @@ async fn every_read_leaves_as_the_contract_has_it() {
     let seen = server.seen();
     let paths: BTreeSet<_> = seen.iter().map(|seen| find(&contract, seen).0).collect();
     assert_eq!(paths.len(), 4);
-    assert!(seen.iter().all(|seen| seen.body.is_empty() && seen.header("content-type").is_none()));
+    assert!(
+        seen.iter()
+            .all(|seen| seen.body.is_empty() && seen.header("content-type").is_none())
+    );
     let (_, query) = seen[0].line.split_once('?').unwrap();
-    let sent: BTreeSet<_> = query.split('&').map(|pair| pair.split('=').next().unwrap()).collect();
+    let sent: BTreeSet<_> = query
+        .split('&')
+        .map(|pair| pair.split('=').next().unwrap())
+        .collect();
     let (_, definition) = find(&contract, &seen[0]);
     let documented: BTreeSet<_> = definition["parameters"]
         .as_array()
@@ -196,6 +230,12 @@ async fn every_read_leaves_as_the_contract_has_it() {
         .map(|parameter| parameter["name"].as_str().unwrap())
         .collect();
     assert_eq!(sent, documented);
-    assert!(query.contains("statuses=NOT_SENT,INCIDENCE_OPERATOR&"), "{query}");
-    assert!(query.contains("notUpdatedSince=1970-01-01T00%3A00%3A00.000Z"), "{query}");
+    assert!(
+        query.contains("statuses=NOT_SENT,INCIDENCE_OPERATOR&"),
+        "{query}"
+    );
+    assert!(
+        query.contains("notUpdatedSince=1970-01-01T00%3A00%3A00.000Z"),
+        "{query}"
+    );
 }

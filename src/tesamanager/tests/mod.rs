@@ -6,4 +6,5 @@ mod canaries;
 mod contract;
 mod reads;
 pub mod support;
+mod tls;
 mod writes;

@@ -57,15 +57,26 @@ async fn a_hiccup_is_asked_again_and_a_definite_answer_is_not() {
 
 #[tokio::test]
 async fn failures_are_told_by_what_can_be_done_about_them() {
-    let cases: [(Reply, fn(&ReadError) -> bool); 7] = [
-        (answer(500, ""), |error| matches!(error, ReadError::Transient { .. })),
-        (answer(404, ""), |error| matches!(error, ReadError::NotFound { .. })),
+    type Expected = fn(&ReadError) -> bool;
+    let cases: [(Reply, Expected); 7] = [
+        (answer(500, ""), |error| {
+            matches!(error, ReadError::Transient { .. })
+        }),
+        (answer(404, ""), |error| {
+            matches!(error, ReadError::NotFound { .. })
+        }),
         (answer(400, r#"{"code":"E1"}"#), |error| {
             matches!(error, ReadError::Refused { http_status: 400, problem, .. }
                 if problem.code.as_deref() == Some("E1"))
         }),
         (with(307, "Location: /elsewhere\r\n", ""), |error| {
-            matches!(error, ReadError::Refused { http_status: 307, .. })
+            matches!(
+                error,
+                ReadError::Refused {
+                    http_status: 307,
+                    ..
+                }
+            )
         }),
         (with(429, "Retry-After: 1800\r\n", ""), |error| {
             matches!(error, ReadError::Throttled { retry_after: Some(after), .. }
@@ -74,7 +85,9 @@ async fn failures_are_told_by_what_can_be_done_about_them() {
         (answer(200, r#"{"reference_id":"another"}"#), |error| {
             matches!(error, ReadError::Contract { .. })
         }),
-        (answer(204, ""), |error| matches!(error, ReadError::Contract { .. })),
+        (answer(204, ""), |error| {
+            matches!(error, ReadError::Contract { .. })
+        }),
     ];
     for (reply, expected) in cases {
         let server = Server::start(move |_, _| reply.clone()).await;
@@ -102,7 +115,10 @@ async fn a_hang_ends_with_the_time_out() {
     });
     let start = Instant::now();
     let error = read(&fixture).await.unwrap_err();
-    assert!(matches!(&error, ReadError::Transient { detail, .. } if detail.contains("within")), "{error}");
+    assert!(
+        matches!(&error, ReadError::Transient { detail, .. } if detail.contains("within")),
+        "{error}"
+    );
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
@@ -146,7 +162,10 @@ async fn the_upstreams_clock_is_compared_with_ours() {
     let fixture = client(&server.url);
     assert_eq!(fixture.client.clock_skew(), None);
     read(&fixture).await.unwrap();
-    assert_eq!(fixture.client.clock_skew(), Some(chrono::TimeDelta::seconds(90)));
+    assert_eq!(
+        fixture.client.clock_skew(),
+        Some(chrono::TimeDelta::seconds(90))
+    );
 }
 
 fn chunked(parts: &[&str], last: bool) -> Vec<u8> {
@@ -171,15 +190,35 @@ async fn a_list_comes_whole_or_with_an_error_at_its_end() {
     let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n[\"A\",\"B\"]".to_vec();
     let until_close = b"HTTP/1.1 200 OK\r\n\r\n[\"A\",\"B".to_vec();
     let cases: [(&str, Reply, Expected); 9] = [
-        ("in pieces", Reply::Send(chunked(&["[\"A", "\",", "\"B\"]"], true)), (2, whole)),
-        ("wrapped", answer(200, r#"{"reference_ids":[1,{"referenceId":"B"}]}"#), (2, whole)),
+        (
+            "in pieces",
+            Reply::Send(chunked(&["[\"A", "\",", "\"B\"]"], true)),
+            (2, whole),
+        ),
+        (
+            "wrapped",
+            answer(200, r#"{"reference_ids":[1,{"referenceId":"B"}]}"#),
+            (2, whole),
+        ),
         ("empty", answer(200, "[]"), (0, whole)),
-        ("cut chunks", Reply::Close(chunked(&["[\"A\",\"B\"]"], false)), (2, transient)),
+        (
+            "cut chunks",
+            Reply::Close(chunked(&["[\"A\",\"B\"]"], false)),
+            (2, transient),
+        ),
         ("cut length", Reply::Close(cut), (2, transient)),
         ("cut by closing", Reply::Close(until_close), (1, transient)),
-        ("still", Reply::Hang(chunked(&["[\"A\","], false)), (1, transient)),
+        (
+            "still",
+            Reply::Hang(chunked(&["[\"A\","], false)),
+            (1, transient),
+        ),
         ("trailing", answer(200, r#"["A"]["B"]"#), (1, contract)),
-        ("an error with a 200", answer(200, r#"{"code":"E","title":"T"}"#), (0, contract)),
+        (
+            "an error with a 200",
+            answer(200, r#"{"code":"E","title":"T"}"#),
+            (0, contract),
+        ),
     ];
     for (case, reply, (count, ended)) in cases {
         let server = Server::start(move |_, _| reply.clone()).await;
@@ -187,7 +226,10 @@ async fn a_list_comes_whole_or_with_an_error_at_its_end() {
             settings.request_timeout = Duration::from_millis(200);
         });
         let (ids, error) = list(&fixture).await;
-        assert!(ids.len() == count && ended(&error), "{case}: {ids:?} {error:?}");
+        assert!(
+            ids.len() == count && ended(&error),
+            "{case}: {ids:?} {error:?}"
+        );
     }
 }
 
@@ -199,7 +241,11 @@ async fn empty_selection_selects_nothing() {
         statuses: Some(vec![]),
         ..ListFilter::default()
     };
-    let stream = fixture.client.list_reference_ids(&org(), &nothing).await.unwrap();
+    let stream = fixture
+        .client
+        .list_reference_ids(&org(), &nothing)
+        .await
+        .unwrap();
     assert_eq!(stream.count().await, 0);
     assert!(server.seen().is_empty());
 }
@@ -208,7 +254,10 @@ async fn empty_selection_selects_nothing() {
 async fn a_list_that_is_being_read_does_not_block_the_reads_about_its_ids() {
     let server = Server::start(|_, request| {
         if request.line.ends_with("/requests") {
-            Reply::Hang(chunked(&[&format!("[{}\"Z\",", "\"A\",".repeat(2000))], false))
+            Reply::Hang(chunked(
+                &[&format!("[{}\"Z\",", "\"A\",".repeat(2000))],
+                false,
+            ))
         } else {
             answer(200, "{}")
         }
@@ -216,7 +265,11 @@ async fn a_list_that_is_being_read_does_not_block_the_reads_about_its_ids() {
     .await;
     let fixture = client_with(&server.url, |settings| settings.max_in_flight = 1);
     let filter = ListFilter::default();
-    let mut stream = fixture.client.list_reference_ids(&org(), &filter).await.unwrap();
+    let mut stream = fixture
+        .client
+        .list_reference_ids(&org(), &filter)
+        .await
+        .unwrap();
     assert!(stream.next().await.unwrap().unwrap().len() >= 1024);
     read(&fixture).await.unwrap();
 }
@@ -226,7 +279,11 @@ async fn an_id_that_makes_no_address_asks_nobody() {
     let server = Server::start(|_, _| answer(200, "[]")).await;
     let fixture = client(&server.url);
     for id in ["", ".", ".."] {
-        let error = fixture.client.get_request(&org(), &id.into()).await.unwrap_err();
+        let error = fixture
+            .client
+            .get_request(&org(), &id.into())
+            .await
+            .unwrap_err();
         assert!(matches!(error, ReadError::Contract { .. }), "{error}");
     }
     assert!(server.seen().is_empty());

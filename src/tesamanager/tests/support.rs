@@ -61,7 +61,8 @@ pub fn answer(status: u16, body: &str) -> Reply {
 pub fn with(status: u16, headers: &str, body: &str) -> Reply {
     let length = body.len();
     Reply::Send(
-        format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes(),
+        format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+            .into_bytes(),
     )
 }
 
@@ -82,7 +83,12 @@ impl Server {
         tokio::spawn(async move {
             for connection in 0.. {
                 let (socket, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(socket, connection, Arc::clone(&script), Arc::clone(&log)));
+                tokio::spawn(serve(
+                    socket,
+                    connection,
+                    Arc::clone(&script),
+                    Arc::clone(&log),
+                ));
             }
         });
         Self { url, seen }
@@ -126,7 +132,11 @@ async fn read_request(socket: &mut TcpStream, connection: usize) -> Option<Seen>
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
             let mut lines = head.split("\r\n");
-            let line = lines.next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
+            let line = lines
+                .next()
+                .unwrap()
+                .trim_end_matches(" HTTP/1.1")
+                .to_owned();
             let headers: Vec<_> = lines
                 .filter_map(|line| line.split_once(": "))
                 .map(|(name, value)| (name.to_lowercase(), value.to_owned()))

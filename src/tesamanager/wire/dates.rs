@@ -28,9 +28,13 @@ fn from_text(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(instant) = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z") {
         return Some(instant.to_utc());
     }
-    let without_zone = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let without_zone = [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+    ]
+    .iter()
+    .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     let midnight = || {
         NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()?
@@ -61,8 +65,14 @@ mod tests {
             (json!("2026-03-29t01:30:00z"), "2026-03-29T01:30:00Z"),
             (json!("2026-03-29T03:30:00+02:00"), "2026-03-29T01:30:00Z"),
             (json!("2026-03-29T03:30:00+0200"), "2026-03-29T01:30:00Z"),
-            (json!("2026-03-29T03:30:00.5+0200"), "2026-03-29T01:30:00.500Z"),
-            (json!("2026-03-29T01:30:00.123456789Z"), "2026-03-29T01:30:00.123456Z"),
+            (
+                json!("2026-03-29T03:30:00.5+0200"),
+                "2026-03-29T01:30:00.500Z",
+            ),
+            (
+                json!("2026-03-29T01:30:00.123456789Z"),
+                "2026-03-29T01:30:00.123456Z",
+            ),
             (json!("2026-03-29T01:30:00"), "2026-03-29T01:30:00Z"),
             (json!("2026-03-29T01:30:00.25"), "2026-03-29T01:30:00.250Z"),
             (json!("2026-03-29 01:30:00"), "2026-03-29T01:30:00Z"),
@@ -72,7 +82,8 @@ mod tests {
             (json!("1774747800000"), "2026-03-29T01:30:00Z"),
             (json!(1_774_747_800), "2026-03-29T01:30:00Z"),
         ] {
-            let read = instant(&value).map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+            let read =
+                instant(&value).map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
             assert_eq!(read.as_deref(), Some(expected), "{value}");
         }
     }

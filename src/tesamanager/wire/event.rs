@@ -49,7 +49,10 @@ mod tests {
         });
         let bare = decode(&json!([snake])).unwrap();
         assert_eq!(bare, decode(&json!([camel])).unwrap());
-        assert_eq!(bare, decode(&json!({"total": 1, "events": [snake]})).unwrap());
+        assert_eq!(
+            bare,
+            decode(&json!({"total": 1, "events": [snake]})).unwrap()
+        );
         assert!(bare[0].inconsistent);
     }
 

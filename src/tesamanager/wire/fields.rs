@@ -222,7 +222,11 @@ mod tests {
             (json!(true), None),
             (json!([7]), None),
         ] {
-            assert_eq!(field(value.clone()).number("the_field").ok(), expected, "{value}");
+            assert_eq!(
+                field(value.clone()).number("the_field").ok(),
+                expected,
+                "{value}"
+            );
         }
     }
 
@@ -239,14 +243,21 @@ mod tests {
             (json!(2), None),
             (json!({}), None),
         ] {
-            assert_eq!(field(value.clone()).flag("the_field").ok(), expected, "{value}");
+            assert_eq!(
+                field(value.clone()).flag("the_field").ok(),
+                expected,
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn an_error_names_the_field_but_not_its_value() {
         let error = field(json!("CANARY")).number("the_field").unwrap_err();
-        assert_eq!(error.to_string(), "the field the_field is not a whole number");
+        assert_eq!(
+            error.to_string(),
+            "the field the_field is not a whole number"
+        );
         let error = Undecodable::from(serde_json::from_str::<bool>("\"CANARY\"").unwrap_err());
         assert!(!error.to_string().contains("CANARY"), "{error}");
     }

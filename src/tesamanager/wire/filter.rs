@@ -8,7 +8,10 @@ use crate::tesamanager::endpoints::percent;
 /// The query without its question mark. The statuses' commas stay bare, as `style: form, explode: false` has it.
 pub fn query(filter: &ListFilter) -> String {
     let statuses = filter.statuses.as_ref().map(|statuses| {
-        let words: Vec<_> = statuses.iter().map(|status| percent(status.as_str())).collect();
+        let words: Vec<_> = statuses
+            .iter()
+            .map(|status| percent(status.as_str()))
+            .collect();
         words.join(",")
     });
     let since = filter
@@ -18,11 +21,20 @@ pub fn query(filter: &ListFilter) -> String {
         ("statuses", statuses),
         (
             "externalReference",
-            filter.external_reference.as_ref().map(|text| percent(text.as_str())),
+            filter
+                .external_reference
+                .as_ref()
+                .map(|text| percent(text.as_str())),
         ),
-        ("autoInstallation", filter.auto_installation.map(|flag| flag.to_string())),
+        (
+            "autoInstallation",
+            filter.auto_installation.map(|flag| flag.to_string()),
+        ),
         ("cancelling", filter.cancelling.map(|flag| flag.to_string())),
-        ("persistence_type", filter.persistence_type.map(|kind| percent(kind.as_str()))),
+        (
+            "persistence_type",
+            filter.persistence_type.map(|kind| percent(kind.as_str())),
+        ),
         ("notUpdatedSince", since),
     ];
     let pairs: Vec<_> = pairs

@@ -42,7 +42,8 @@ fn from_object(fields: &Map<String, Value>) -> Problem {
     };
     // `error` and `error_description` are OAuth's names, which the token endpoint uses.
     let title = text(&["title", "message", "error_description"]);
-    let details = text(&["details", "detailMsg", "detail"]).filter(|text| Some(text) != title.as_ref());
+    let details =
+        text(&["details", "detailMsg", "detail"]).filter(|text| Some(text) != title.as_ref());
     let title = match (title, details) {
         (Some(title), Some(details)) => Some(format!("{title}: {details}")),
         (title, details) => title.or(details),
@@ -60,12 +61,32 @@ mod tests {
     #[test]
     fn every_shape_of_an_error_is_read() {
         for (body, code, title) in [
-            (r#"{"code":"E1","title":"Bad","ref":"r","details":"port"}"#, Some("E1"), Some("Bad: port")),
-            (r#"[{"code":"E1","title":"Bad","ref":"r","details":null}]"#, Some("E1"), Some("Bad")),
-            (r#"{"errors":[{"code":"E1","title":"Bad"},{"code":"E2"}]}"#, Some("E1"), Some("Bad")),
+            (
+                r#"{"code":"E1","title":"Bad","ref":"r","details":"port"}"#,
+                Some("E1"),
+                Some("Bad: port"),
+            ),
+            (
+                r#"[{"code":"E1","title":"Bad","ref":"r","details":null}]"#,
+                Some("E1"),
+                Some("Bad"),
+            ),
+            (
+                r#"{"errors":[{"code":"E1","title":"Bad"},{"code":"E2"}]}"#,
+                Some("E1"),
+                Some("Bad"),
+            ),
             (r#"{"code":"E1","title":"Bad"}"#, Some("E1"), Some("Bad")),
-            (r#"{"code":401,"status":"UNAUTHORIZED","message":"No","detailMsg":"expired"}"#, Some("401"), Some("No: expired")),
-            (r#"{"error":"invalid_grant","error_description":"aud"}"#, Some("invalid_grant"), Some("aud")),
+            (
+                r#"{"code":401,"status":"UNAUTHORIZED","message":"No","detailMsg":"expired"}"#,
+                Some("401"),
+                Some("No: expired"),
+            ),
+            (
+                r#"{"error":"invalid_grant","error_description":"aud"}"#,
+                Some("invalid_grant"),
+                Some("aud"),
+            ),
             (r#"{"status":"UNAUTHORIZED"}"#, Some("UNAUTHORIZED"), None),
             (r#"{"errors":[],"code":"E1"}"#, Some("E1"), None),
             (r#"{"message":"Bad","detailMsg":"Bad"}"#, None, Some("Bad")),
@@ -77,7 +98,11 @@ mod tests {
             ("<h1>502</h1>", None, Some("<h1>502</h1>")),
         ] {
             let read = problem(body.as_bytes());
-            assert_eq!((read.code.as_deref(), read.title.as_deref()), (code, title), "{body}");
+            assert_eq!(
+                (read.code.as_deref(), read.title.as_deref()),
+                (code, title),
+                "{body}"
+            );
         }
     }
 
@@ -88,8 +113,14 @@ mod tests {
             "title": format!("customer 600123456 {}", "x ".repeat(500)),
         });
         let read = problem(body.to_string().as_bytes());
-        assert!(read.code.is_some_and(|code| code.chars().count() <= CODE_LENGTH + 1));
+        assert!(
+            read.code
+                .is_some_and(|code| code.chars().count() <= CODE_LENGTH + 1)
+        );
         let title = read.title.unwrap_or_default();
-        assert!(title.chars().count() <= TITLE_LENGTH + 1 && !title.contains("600123456"), "{title}");
+        assert!(
+            title.chars().count() <= TITLE_LENGTH + 1 && !title.contains("600123456"),
+            "{title}"
+        );
     }
 }

@@ -98,9 +98,18 @@ mod tests {
         });
         let (snake, camel) = (decode(&snake).unwrap(), decode(&camel).unwrap());
         assert_eq!(snake.seen, camel.seen);
-        assert_eq!(snake.seen.persistence_type, Some(PersistenceType::Activation));
-        assert_eq!(snake.seen.territory_owner, Some(TerritoryOwner::VulaCommercial));
-        assert_eq!((snake.seen.request_number, snake.seen.subrequest_number), (Some(5), Some(6)));
+        assert_eq!(
+            snake.seen.persistence_type,
+            Some(PersistenceType::Activation)
+        );
+        assert_eq!(
+            snake.seen.territory_owner,
+            Some(TerritoryOwner::VulaCommercial)
+        );
+        assert_eq!(
+            (snake.seen.request_number, snake.seen.subrequest_number),
+            (Some(5), Some(6))
+        );
         for read in [&snake, &camel] {
             assert_eq!(read.portability_indicator, Some(PortabilityIndicator::None));
             assert_eq!(read.personal.customer, Some(json!({"b": 2})));
@@ -117,7 +126,13 @@ mod tests {
         assert!(!read.seen.status.is_known());
         assert!(!read.seen.cancelling);
         assert_eq!(read.seen.external_reference, None);
-        assert!(decode(&json!({"status": null, "customer": null})).unwrap().personal.customer.is_none());
+        assert!(
+            decode(&json!({"status": null, "customer": null}))
+                .unwrap()
+                .personal
+                .customer
+                .is_none()
+        );
     }
 
     #[test]
@@ -127,7 +142,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(read.seen.status.as_str(), "ON_THE_MOON");
-        assert_eq!((read.seen.persistence_type, read.seen.territory_owner), (None, None));
+        assert_eq!(
+            (read.seen.persistence_type, read.seen.territory_owner),
+            (None, None)
+        );
         assert_eq!(read.personal.unknown.get("ticket"), Some(&json!({"n": 1})));
     }
 

@@ -44,8 +44,14 @@ mod tests {
         };
         for (body, expected) in [
             ("{}", Some(said(None, None))),
-            (r#"{"code":"OK","reference_id":"7"}"#, Some(said(Some("OK"), Some("7")))),
-            (r#"{"code":0,"referenceId":7,"x":[]}"#, Some(said(Some("0"), Some("7")))),
+            (
+                r#"{"code":"OK","reference_id":"7"}"#,
+                Some(said(Some("OK"), Some("7"))),
+            ),
+            (
+                r#"{"code":0,"referenceId":7,"x":[]}"#,
+                Some(said(Some("0"), Some("7"))),
+            ),
             (r#"{"code":null,"errors":[]}"#, Some(said(None, None))),
             (r#"{"errors":[{"code":"E"}]}"#, None),
             (r#"{"code":{}}"#, None),

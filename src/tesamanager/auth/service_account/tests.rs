@@ -8,12 +8,24 @@ fn the_end_is_the_stated_one_else_the_tokens_own_else_assumed() {
     // {"exp":5000} in the middle.
     let jwt = "h.eyJleHAiOjUwMDB9.s";
     for (body, end) in [
-        (format!(r#"{{"access_token":"{jwt}","expires_in":60}}"#), 1_060),
-        (format!(r#"{{"access_token":"{jwt}","expires_in":"60"}}"#), 1_060),
-        (format!(r#"{{"access_token":"{jwt}","expires_in":null}}"#), 5_000),
+        (
+            format!(r#"{{"access_token":"{jwt}","expires_in":60}}"#),
+            1_060,
+        ),
+        (
+            format!(r#"{{"access_token":"{jwt}","expires_in":"60"}}"#),
+            1_060,
+        ),
+        (
+            format!(r#"{{"access_token":"{jwt}","expires_in":null}}"#),
+            5_000,
+        ),
         (format!(r#"{{"access_token":"{jwt}"}}"#), 5_000),
         (r#"{"access_token":"opaque"}"#.to_owned(), 1_300),
-        (format!(r#"{{"access_token":"opaque","expires_in":{}}}"#, i64::MAX), 1_300),
+        (
+            format!(r#"{{"access_token":"opaque","expires_in":{}}}"#, i64::MAX),
+            1_300,
+        ),
     ] {
         let (_, expires_at) = token(body.as_bytes(), now).unwrap();
         assert_eq!(expires_at.timestamp(), end, "{body}");

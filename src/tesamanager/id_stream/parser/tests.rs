@@ -39,7 +39,9 @@ fn oracle(body: &[u8]) -> Option<Vec<String>> {
     };
     list.iter()
         .map(|item| match item {
-            Value::Object(fields) => scalar(fields.get("reference_id").or(fields.get("referenceId"))?),
+            Value::Object(fields) => {
+                scalar(fields.get("reference_id").or(fields.get("referenceId"))?)
+            }
             other => scalar(other),
         })
         .collect()
@@ -58,7 +60,11 @@ fn every_shape_of_a_list_is_read() {
         r#"[{"reference\u005fid":"A"},"B"]"#,
     ] {
         let (ids, outcome) = read(&[body.as_bytes()]);
-        assert_eq!((ids, outcome), (vec!["A".to_owned(), "B".to_owned()], Ok(())), "{body}");
+        assert_eq!(
+            (ids, outcome),
+            (vec!["A".to_owned(), "B".to_owned()], Ok(())),
+            "{body}"
+        );
     }
     assert_eq!(read(&[b"[12, -3, 0]"]).0, ["12", "-3", "0"]);
     assert_eq!(read(&[b"[]"]), (vec![], Ok(())));
@@ -153,7 +159,10 @@ fn list() -> impl Strategy<Value = Vec<u8>> {
 
 /// Cuts `body` at the places given, wherever they lie.
 fn cut<'a>(body: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
-    let mut places: Vec<_> = places.iter().map(|place| place.index(body.len() + 1)).collect();
+    let mut places: Vec<_> = places
+        .iter()
+        .map(|place| place.index(body.len() + 1))
+        .collect();
     places.sort_unstable();
     let mut chunks = Vec::new();
     let mut start = 0;
