@@ -67,7 +67,11 @@ impl HttpTesamanager {
             let within = self.request_timeout;
             let body = head.call.read(head.response, LARGEST_ANSWER, within).await;
             drop(head.slot);
-            body.map_err(|failed| transient(question.name(), failed.detail).into())
+            body.map_err(|failed| match failed.code {
+                // Too large, or not what its encoding says: it would be so again.
+                "other" => violation(question.operation, question.org, &failed.detail, b"").into(),
+                _ => transient(question.name(), failed.detail).into(),
+            })
         })
         .await
     }

@@ -208,7 +208,12 @@ fn is_reset(error: &reqwest::Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
-        if cause.is::<std::io::Error>()
+        // Not every I/O error comes from the connection: a broken gzip stream is one too.
+        let of_connection = cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
+            use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
+            !matches!(error.kind(), InvalidData | InvalidInput | Other)
+        });
+        if of_connection
             || ["connection closed", "connection error", "end of file"]
                 .iter()
                 .any(|sign| text.contains(sign))

@@ -1,4 +1,5 @@
 //! The HTTP client as the rest of the program has it, against a server that watches how it is treated.
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic too")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -19,7 +19,7 @@ use super::account::{self, Account};
 use super::{AuthError, Bearer, jwt};
 use crate::clock::SharedClock;
 use crate::telemetry::record;
-use crate::tesamanager::{transport, wire};
+use crate::tesamanager::{retry, transport, wire};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -196,14 +196,18 @@ impl ServiceAccount {
         let account = account::read(&self.path).await?;
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
-            .with_max_times(2)
-            .with_jitter();
+            .with_max_times(2);
+        let jitter = |ceiling| retry::full_jitter(ceiling, self.clock.random());
         let hiccup = |error: &AuthError| match error {
             AuthError::Unreachable { .. } => true,
             AuthError::Refused { http_status, .. } => *http_status >= 500,
             _ => false,
         };
-        (|| self.ask(&account)).retry(pauses).when(hiccup).await
+        (|| self.ask(&account))
+            .retry(pauses)
+            .when(hiccup)
+            .adjust(|_, ceiling| ceiling.map(jitter))
+            .await
     }
 
     async fn ask(&self, account: &Account) -> Result<(SecretString, DateTime<Utc>), AuthError> {

@@ -58,7 +58,12 @@ async fn a_hiccup_is_asked_again_and_a_definite_answer_is_not() {
 #[tokio::test]
 async fn failures_are_told_by_what_can_be_done_about_them() {
     type Expected = fn(&ReadError) -> bool;
-    let cases: [(Reply, Expected); 7] = [
+    let no_gzip = with(200, "Content-Encoding: gzip\r\n", "{}");
+    let too_large = answer(200, &format!("{{\"x\":\"{}\"}}", "x".repeat(17 << 20)));
+    let contract: Expected = |error| matches!(error, ReadError::Contract { .. });
+    let cases: [(Reply, Expected); 9] = [
+        (no_gzip, contract),
+        (too_large, contract),
         (answer(500, ""), |error| {
             matches!(error, ReadError::Transient { .. })
         }),
