@@ -8,7 +8,21 @@
 //! Reads may be repeated below this trait (they are harmless, and the client has a budget for it). Writes never
 //! are: whether one is sent again is a decision of the reconciler, made on the ledger.
 
+mod auth;
+mod client;
+pub mod endpoints;
 pub mod error;
+mod id_stream;
+mod limits;
+mod read;
+pub mod redact;
+mod retry;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod transport;
+mod wire;
+mod write;
 
 use std::pin::Pin;
 
@@ -21,7 +35,10 @@ use crate::domain::request::PersistenceType;
 use crate::domain::{Event, Issue, Request, Status};
 use crate::reconcile::guard::WritePermit;
 
-pub use error::{ReadError, WriteError};
+pub use auth::AuthError;
+pub use client::{BuildError, HttpTesamanager};
+pub use error::{Problem, ReadError, WriteError};
+pub use tls::install_crypto_provider;
 
 /// The id list as it arrives: chunks of ids, so that a million of them never stand in memory as text and JSON at
 /// once. Ends early with an error if the body is cut or can't be decoded; what was yielded before is then

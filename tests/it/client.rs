@@ -1,1 +1,165 @@
-//! To come.
+//! The HTTP client as the rest of the program has it, against a server that watches how it is treated.
+#![expect(clippy::unwrap_used, reason = "a test's helpers may panic too")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use futures::future::join_all;
+use tesa_reconciler::clock::SystemClock;
+use tesa_reconciler::config;
+use tesa_reconciler::domain::Status;
+use tesa_reconciler::domain::ids::{Org, ReferenceId};
+use tesa_reconciler::tesamanager::{HttpTesamanager, ListFilter, Tesamanager, endpoints};
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+/// The folder holds the token, so it must live as long as the client.
+fn client(
+    url: &str,
+    change: impl FnOnce(&mut config::Tesamanager),
+) -> (HttpTesamanager, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "a-token").unwrap();
+    let mut settings = config::Tesamanager {
+        base_url: url.to_owned(),
+        orgs: vec![Org::from("masmovil")],
+        credentials: config::Credentials::TokenFile(token),
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(10),
+        max_in_flight: 16,
+        reads_per_second: 100_000,
+        writes_per_second: 100,
+        ca_file: None,
+        endpoints: endpoints::defaults(),
+    };
+    change(&mut settings);
+    (
+        HttpTesamanager::new(&settings, Arc::new(SystemClock)).unwrap(),
+        folder,
+    )
+}
+
+/// A server that knows how many requests it holds at once. Raw, because it must count until the answer is out.
+async fn watching(most: Arc<AtomicUsize>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let now = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(async move {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            tokio::spawn(async move {
+                use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+                let (reader, mut writer) = socket.into_split();
+                let mut lines = BufReader::new(reader).lines();
+                while let Ok(Some(line)) = lines.next_line().await {
+                    if !line.is_empty() {
+                        continue;
+                    }
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    // Long enough for others to arrive; the test asserts a maximum, so it can't fail by chance.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+                    writer.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn never_more_in_flight_than_the_cap() {
+    let most = Arc::new(AtomicUsize::new(0));
+    let url = watching(Arc::clone(&most)).await;
+    let (client, _folder) = client(&url, |settings| settings.max_in_flight = 4);
+    let (one, other) = (Org::from("masmovil"), Org::from("yoigo"));
+    let id = ReferenceId::from("1");
+    let calls = (0..100).map(|number| client.get_request([&one, &other][number % 2], &id));
+    for outcome in join_all(calls).await {
+        outcome.unwrap();
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn the_read_rate_holds_for_an_org_and_its_share_halves_it() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_body_string("{}"))
+        .mount(&server)
+        .await;
+    let (client, _folder) = client(&server.uri(), |settings| settings.reads_per_second = 100);
+    let (org, id) = (Org::from("masmovil"), ReferenceId::from("1"));
+    let took = async || {
+        let start = Instant::now();
+        let calls = (0..30).map(|_| client.get_request(&org, &id));
+        assert!(join_all(calls).await.iter().all(Result::is_ok));
+        start.elapsed()
+    };
+    // Ten leave at once, then one every 10 ms.
+    let alone = took().await;
+    assert!(alone >= Duration::from_millis(195), "{alone:?}");
+    client.set_share(2);
+    // Five leave at once, then one every 20 ms.
+    let shared = took().await;
+    assert!(shared >= Duration::from_millis(495), "{shared:?}");
+}
+
+#[tokio::test]
+async fn a_large_list_streams_in_batches_and_loses_no_id() {
+    const IDS: usize = 100_000;
+    let ids: Vec<_> = (0..IDS).map(|number| format!("REF-{number:08}")).collect();
+    let server = MockServer::start().await;
+    let body = serde_json::json!({"reference_ids": ids});
+    Mock::given(method("GET"))
+        .and(path("/tesa/orgs/masmovil/requests"))
+        .and(query_param("statuses", "NOT_SENT,VALIDATING"))
+        .and(header("authorization", "Bearer a-token"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(body))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let (client, _folder) = client(&server.uri(), |_| {});
+    let filter = ListFilter {
+        statuses: Some(vec![Status::NotSent, Status::Validating]),
+        ..ListFilter::default()
+    };
+    let org = Org::from("masmovil");
+    let batches: Vec<_> = client
+        .list_reference_ids(&org, &filter)
+        .await
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    assert!(batches.len() > 1, "it came in one piece");
+    let read: Vec<_> = batches.iter().flatten().map(ReferenceId::as_str).collect();
+    assert_eq!(read, ids);
+}
+
+#[tokio::test]
+async fn dropping_a_read_gives_its_slot_back() {
+    let server = MockServer::start().await;
+    Mock::given(path("/tesa/orgs/masmovil/requests/slow"))
+        .respond_with(ResponseTemplate::new(200).set_delay(Duration::from_secs(60)))
+        .mount(&server)
+        .await;
+    Mock::given(path("/tesa/orgs/masmovil/requests/quick"))
+        .respond_with(ResponseTemplate::new(200).set_body_string("{}"))
+        .mount(&server)
+        .await;
+    let (client, _folder) = client(&server.uri(), |settings| settings.max_in_flight = 1);
+    let org = Org::from("masmovil");
+    let slow = ReferenceId::from("slow");
+    let dropped = tokio::time::timeout(Duration::from_millis(100), client.get_request(&org, &slow));
+    assert!(dropped.await.is_err());
+    client
+        .get_request(&org, &ReferenceId::from("quick"))
+        .await
+        .unwrap();
+}

@@ -1,0 +1,49 @@
+//! What the token endpoint may answer.
+
+use super::*;
+
+#[test]
+fn the_end_is_the_stated_one_else_the_tokens_own_else_assumed() {
+    let now = DateTime::from_timestamp(1_000, 0).unwrap();
+    // {"exp":5000} in the middle.
+    let jwt = "h.eyJleHAiOjUwMDB9.s";
+    for (body, end) in [
+        (
+            format!(r#"{{"access_token":"{jwt}","expires_in":60}}"#),
+            1_060,
+        ),
+        (
+            format!(r#"{{"access_token":"{jwt}","expires_in":"60"}}"#),
+            1_060,
+        ),
+        (
+            format!(r#"{{"access_token":"{jwt}","expires_in":null}}"#),
+            5_000,
+        ),
+        (format!(r#"{{"access_token":"{jwt}"}}"#), 5_000),
+        (r#"{"access_token":"opaque"}"#.to_owned(), 1_300),
+        (
+            format!(r#"{{"access_token":"opaque","expires_in":{}}}"#, i64::MAX),
+            1_300,
+        ),
+    ] {
+        let (_, expires_at) = token(body.as_bytes(), now).unwrap();
+        assert_eq!(expires_at.timestamp(), end, "{body}");
+    }
+}
+
+#[test]
+fn an_answer_without_a_usable_token_is_told_without_quoting_it() {
+    let now = DateTime::from_timestamp(9_000, 0).unwrap();
+    for body in [
+        "CANARY",
+        "{}",
+        r#"{"access_token":" "}"#,
+        r#"{"access_token":{"CANARY":1}}"#,
+        r#"{"access_token":"CANARY","expires_in":-1}"#,
+        r#"{"access_token":"h.eyJleHAiOjUwMDB9.s"}"#,
+    ] {
+        let fault = token(body.as_bytes(), now).unwrap_err();
+        assert!(!fault.contains("CANARY"), "{fault}");
+    }
+}

@@ -1,0 +1,175 @@
+//! A bearer token in a file that something else keeps fresh (a sidecar, a secret's volume).
+//!
+//! The file is looked at for every call, which costs one `stat`, and read when it changed. That follows the swap
+//! of a symbolic link too, which is how Kubernetes renews a mounted secret.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Mutex;
+
+use super::{AuthError, Bearer, jwt};
+use crate::telemetry::record;
+
+/// What tells two contents of a file apart without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    stamp: Stamp,
+    token: SecretString,
+    bearer: Bearer,
+}
+
+/// The file and what was last read from it.
+#[derive(Debug)]
+pub struct TokenFile {
+    path: PathBuf,
+    loaded: Mutex<Option<Loaded>>,
+}
+
+impl TokenFile {
+    /// Reads nothing yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            loaded: Mutex::new(None),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The token as it stands in the file now.
+    pub async fn bearer(&self) -> Result<Bearer, AuthError> {
+        let mut loaded = self.loaded.lock().await;
+        let stamp = self.stamp().await?;
+        match &*loaded {
+            Some(known) if known.stamp == stamp => Ok(known.bearer.clone()),
+            _ => self.load(&mut loaded, stamp).await,
+        }
+    }
+
+    /// Reads the file whatever its stamp says; the same token again is no new one.
+    pub async fn after_refusal(&self, refused: &Bearer) -> Result<Option<Bearer>, AuthError> {
+        let mut loaded = self.loaded.lock().await;
+        let stamp = self.stamp().await?;
+        let bearer = self.load(&mut loaded, stamp).await?;
+        Ok(Some(bearer).filter(|bearer| bearer.generation != refused.generation))
+    }
+
+    /// The stamp is taken *before* the content: what changes in between is noticed at the next look.
+    async fn stamp(&self) -> Result<Stamp, AuthError> {
+        let found = tokio::fs::metadata(&self.path).await;
+        let found = found.map_err(|error| self.unreadable(&error))?;
+        Ok(Stamp {
+            modified: found.modified().ok(),
+            length: found.len(),
+            inode: found.ino(),
+        })
+    }
+
+    async fn load(&self, loaded: &mut Option<Loaded>, stamp: Stamp) -> Result<Bearer, AuthError> {
+        let text = tokio::fs::read_to_string(&self.path).await;
+        let text = SecretString::from(text.map_err(|error| self.unreadable(&error))?);
+        let token = SecretString::from(text.expose_secret().trim());
+        if token.expose_secret().is_empty() {
+            return Err(self.unusable("is empty"));
+        }
+        let known = loaded.as_ref();
+        let unchanged = known.filter(|known| known.token.expose_secret() == token.expose_secret());
+        let generation = match (unchanged, known) {
+            (Some(same), _) => same.bearer.generation,
+            (None, Some(other)) => other.bearer.generation + 1,
+            (None, None) => 0,
+        };
+        let bearer = Bearer::new(&token, generation)
+            .ok_or_else(|| self.unusable("holds more than one line, or no token"))?;
+        if let Some(expiry) = jwt::expiry(&token) {
+            record::token_expiry(expiry);
+        }
+        *loaded = Some(Loaded {
+            stamp,
+            token,
+            bearer: bearer.clone(),
+        });
+        Ok(bearer)
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> AuthError {
+        AuthError::Unreadable {
+            what: "the token file",
+            path: self.path.clone(),
+            detail: error.to_string(),
+        }
+    }
+
+    fn unusable(&self, fault: &'static str) -> AuthError {
+        AuthError::Unusable {
+            what: "the token file",
+            path: self.path.clone(),
+            fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn shown(file: &TokenFile) -> String {
+        let bearer = file.bearer().await.unwrap();
+        bearer.header().to_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::new(folder.path().join("token"));
+        std::fs::write(file.path(), "  first\n").unwrap();
+        assert_eq!(shown(&file).await, "Bearer first");
+        // A new file under the old name, of the same length.
+        std::fs::write(folder.path().join("new"), "  other\n").unwrap();
+        std::fs::rename(folder.path().join("new"), file.path()).unwrap();
+        assert_eq!(shown(&file).await, "Bearer other");
+    }
+
+    #[tokio::test]
+    async fn after_a_refusal_only_another_token_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::new(folder.path().join("token"));
+        std::fs::write(file.path(), "first").unwrap();
+        let first = file.bearer().await.unwrap();
+        assert!(file.after_refusal(&first).await.unwrap().is_none());
+        std::fs::write(file.path(), "second").unwrap();
+        assert!(file.after_refusal(&first).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_file_of_no_use_is_named_and_heals() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::new(folder.path().join("token"));
+        for content in [None, Some(" \n"), Some("CANARY\nCANARY")] {
+            if let Some(content) = content {
+                std::fs::write(file.path(), content).unwrap();
+            }
+            let error = file.bearer().await.unwrap_err().to_string();
+            let path = file.path().display().to_string();
+            assert!(
+                error.contains(&path) && !error.contains("CANARY"),
+                "{error}"
+            );
+        }
+        std::fs::write(file.path(), "good").unwrap();
+        assert_eq!(shown(&file).await, "Bearer good");
+    }
+}

@@ -1,0 +1,175 @@
+//! The upstream over HTTP: the one implementation of [`Tesamanager`] that talks to a real one.
+//!
+//! Thin on purpose. Addresses, limits, tokens, retries and decoding are files of their own; here they meet.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use reqwest::Response;
+
+use super::auth::{AuthError, Tokens};
+use super::endpoints::{AddressError, Routes};
+use super::limits::Limits;
+use super::read::{self, Question};
+use super::retry::Budget;
+use super::tls::{self, TlsError};
+use super::{Accepted, IdStream, ListFilter, ReadError, Tesamanager, WriteError};
+use super::{id_stream, transport, wire};
+use crate::clock::SharedClock;
+use crate::config;
+use crate::domain::ids::{Org, ReferenceId};
+use crate::domain::{Event, Issue, ReadOperation, Request};
+use crate::reconcile::guard::WritePermit;
+
+/// Why there is no client. All of these are faults of the configuration or the machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Base URL, methods, paths.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The HTTP client. Share it: connections, limits and the token live in it.
+#[derive(Debug)]
+pub struct HttpTesamanager {
+    pub(super) http: reqwest::Client,
+    pub(super) routes: Routes,
+    pub(super) tokens: Tokens,
+    pub(super) limits: Limits,
+    pub(super) budget: Budget,
+    pub(super) clock: SharedClock,
+    pub(super) connect_timeout: Duration,
+    pub(super) request_timeout: Duration,
+    skew: Mutex<Option<TimeDelta>>,
+}
+
+impl HttpTesamanager {
+    /// Builds the client without calling anyone. Credentials are read when they are first needed.
+    pub fn new(settings: &config::Tesamanager, clock: SharedClock) -> Result<Self, BuildError> {
+        let http = tls::client(settings)?;
+        Ok(Self {
+            routes: Routes::new(&settings.base_url, &settings.endpoints)?,
+            tokens: Tokens::new(settings, http.clone(), clock.clone()),
+            limits: Limits::new(
+                settings.reads_per_second,
+                settings.writes_per_second,
+                settings.max_in_flight,
+            ),
+            budget: Budget::default(),
+            clock,
+            connect_timeout: settings.connect_timeout,
+            request_timeout: settings.request_timeout,
+            skew: Mutex::new(None),
+            http,
+        })
+    }
+
+    /// Takes the `replicas`th part of the read and write rates, at once; for all who wait, too.
+    pub fn set_share(&self, replicas: u32) {
+        self.limits.set_share(replicas);
+    }
+
+    /// How far the upstream's clock was ahead of ours when it last answered. Its `Date` header has whole seconds,
+    /// so anything within a second or two is no skew.
+    pub fn clock_skew(&self) -> Option<TimeDelta> {
+        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Can a token be had? For `doctor`, which asks before anything is called.
+    pub async fn check_token(&self) -> Result<(), AuthError> {
+        self.tokens.bearer().await.map(drop)
+    }
+
+    pub(super) fn note_skew(&self, response: &Response) {
+        if let Some(skew) = transport::skew(response, self.clock.now()) {
+            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(skew);
+        }
+    }
+
+    async fn about<T>(
+        &self,
+        operation: ReadOperation,
+        org: &Org,
+        id: &ReferenceId,
+        decode: impl FnOnce(&[u8]) -> Result<T, wire::Undecodable>,
+    ) -> Result<T, ReadError> {
+        let question = Question {
+            operation,
+            org,
+            id: Some(id),
+            query: String::new(),
+        };
+        let body = self.read_whole(&question).await?;
+        decode(&body).map_err(|fault| read::violation(operation, org, &fault.to_string(), &body))
+    }
+}
+
+#[async_trait]
+impl Tesamanager for HttpTesamanager {
+    async fn list_reference_ids(
+        &self,
+        org: &Org,
+        filter: &ListFilter,
+    ) -> Result<IdStream, ReadError> {
+        if filter.selects_nothing() {
+            return Ok(Box::pin(futures::stream::empty()));
+        }
+        let operation = ReadOperation::ListReferenceIds;
+        let question = Question {
+            operation,
+            org,
+            id: None,
+            query: wire::query(filter),
+        };
+        let response = self.read_head(&question).await?;
+        let org = org.clone();
+        Ok(id_stream::stream(
+            operation.as_str(),
+            response,
+            self.request_timeout,
+            Box::new(move |detail| read::violation(operation, &org, detail, b"")),
+        ))
+    }
+
+    async fn get_request(&self, org: &Org, id: &ReferenceId) -> Result<Request, ReadError> {
+        self.about(ReadOperation::GetRequest, org, id, |body| {
+            wire::request(body, id, self.clock.now())
+        })
+        .await
+    }
+
+    async fn get_request_events(
+        &self,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<Vec<Event>, ReadError> {
+        self.about(ReadOperation::GetRequestEvents, org, id, |body| {
+            wire::events(body, id)
+        })
+        .await
+    }
+
+    async fn get_request_issues(
+        &self,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<Vec<Issue>, ReadError> {
+        self.about(ReadOperation::GetRequestIssues, org, id, |body| {
+            wire::issues(body, id)
+        })
+        .await
+    }
+
+    async fn await_write_quota(&self, org: &Org) {
+        self.limits.admit_write(org).await;
+    }
+
+    async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
+        self.write_once(permit).await
+    }
+}

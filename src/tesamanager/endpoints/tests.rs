@@ -1,0 +1,111 @@
+//! Addresses: the default table against the contract, ids that try to lead elsewhere, and what is refused.
+
+use super::*;
+
+fn routes(base: &str) -> Routes {
+    Routes::new(base, &defaults()).unwrap()
+}
+
+#[test]
+fn the_defaults_are_the_contracts_paths() {
+    let contract: serde_json::Value =
+        serde_yaml_ng::from_str(include_str!("../../../contract/openapi.yaml")).unwrap();
+    let table = defaults();
+    let all = table.writes.values().chain(table.reads.values());
+    for endpoint in all.clone() {
+        let method = endpoint.method.to_lowercase();
+        assert!(
+            contract["paths"][&endpoint.path].get(&method).is_some(),
+            "{endpoint:?}"
+        );
+    }
+    assert_eq!(all.count(), 16);
+    assert_eq!(contract["paths"].as_object().unwrap().len(), 16);
+}
+
+#[test]
+fn ids_are_encoded_and_can_not_lead_elsewhere() {
+    let routes = routes("http://h/v1/");
+    let url = |org: &str, id: &str| {
+        routes
+            .read(
+                ReadOperation::GetRequest,
+                &Org::from(org),
+                Some(&ReferenceId::from(id)),
+                "",
+            )
+            .map(|(_, url)| url.to_string())
+    };
+    for (id, expected) in [
+        ("A-1_2.3~", "A-1_2.3~"),
+        ("a/b", "a%2Fb"),
+        ("../x", "..%2Fx"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("50%", "50%25"),
+        ("ñ ", "%C3%B1%20"),
+        ("{org}", "%7Borg%7D"),
+    ] {
+        assert_eq!(
+            url("masmovil", id).unwrap(),
+            format!("http://h/v1/tesa/orgs/masmovil/requests/{expected}")
+        );
+    }
+    for id in ["", ".", ".."] {
+        assert!(
+            matches!(url("masmovil", id), Err(AddressError::Segment { .. })),
+            "{id:?}"
+        );
+    }
+    assert!(url("", "1").is_err());
+}
+
+#[test]
+fn an_endpoint_may_be_replaced() {
+    let mut table = defaults();
+    let other = Endpoint {
+        method: "PUT".to_owned(),
+        path: "/x/{org}/cancel".to_owned(),
+    };
+    table.writes = BTreeMap::from([(Operation::CancelRequest, other)]);
+    let routes = Routes::new("https://h/v1", &table).unwrap();
+    let (method, url) = routes
+        .write(Operation::CancelRequest, &Org::from("o"))
+        .unwrap();
+    assert_eq!(
+        (method.as_str(), url.as_str()),
+        ("PUT", "https://h/v1/x/o/cancel")
+    );
+    let (_, url) = routes
+        .write(Operation::CreatePort, &Org::from("o"))
+        .unwrap();
+    assert_eq!(url.as_str(), "https://h/v1/tesa/orgs/o/ports");
+}
+
+#[test]
+fn what_makes_no_address_is_refused_by_name() {
+    for base in [
+        "",
+        "provision.example",
+        "ftp://h",
+        "http://",
+        "http://h/v1?x=1",
+    ] {
+        assert!(
+            matches!(
+                Routes::new(base, &defaults()),
+                Err(AddressError::Base { .. })
+            ),
+            "{base:?}"
+        );
+    }
+    for (method, path) in [("GE T", "/x"), ("", "/x"), ("GET", "x"), ("GET", "/x?y")] {
+        let mut table = defaults();
+        let endpoint = Endpoint {
+            method: method.to_owned(),
+            path: path.to_owned(),
+        };
+        table.reads.insert(ReadOperation::GetRequest, endpoint);
+        let error = Routes::new("http://h", &table).unwrap_err().to_string();
+        assert!(error.contains("endpoints.get_request"), "{error}");
+    }
+}

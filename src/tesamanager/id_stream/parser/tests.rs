@@ -1,0 +1,215 @@
+//! The parser against serde_json: the same ids from any valid list however it is cut, and no list accepted that
+//! serde_json refuses.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn read(chunks: &[&[u8]]) -> (Vec<String>, Result<(), Fault>) {
+    let mut parser = Parser::default();
+    let outcome = chunks
+        .iter()
+        .try_for_each(|chunk| parser.feed(chunk))
+        .and_then(|()| parser.finish());
+    let ids = parser.take().iter().map(ToString::to_string).collect();
+    (ids, outcome)
+}
+
+/// The same question answered by a library, on the whole body.
+fn oracle(body: &[u8]) -> Option<Vec<String>> {
+    let list = match serde_json::from_slice(body).ok()? {
+        Value::Array(list) => list,
+        Value::Object(fields) => {
+            let mut lists = fields.into_iter().filter_map(|(name, value)| match value {
+                Value::Array(list) if name != "errors" => Some(list),
+                _ => None,
+            });
+            match (lists.next(), lists.next()) {
+                (Some(list), None) => list,
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    let scalar = |value: &Value| match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
+    };
+    list.iter()
+        .map(|item| match item {
+            Value::Object(fields) => {
+                scalar(fields.get("reference_id").or(fields.get("referenceId"))?)
+            }
+            other => scalar(other),
+        })
+        .collect()
+}
+
+#[test]
+fn every_shape_of_a_list_is_read() {
+    for body in [
+        r#"["A","B"]"#,
+        r#" [ "A" , "B" ] "#,
+        r#"{"reference_ids":["A","B"]}"#,
+        r#"{"total":2,"page":{"ids":[1,[2]]},"ids":["A","B"],"next":null,"ok":true,"x":-1.5e+3}"#,
+        r#"{"errors":[],"ids":["A","B"]}"#,
+        r#"[{"reference_id":"A"},{"x":[{"reference_id":"no"}],"referenceId":"B","y":{"reference_id":"no"}}]"#,
+        r#"["\u0041","B"]"#,
+        r#"[{"reference\u005fid":"A"},"B"]"#,
+    ] {
+        let (ids, outcome) = read(&[body.as_bytes()]);
+        assert_eq!(
+            (ids, outcome),
+            (vec!["A".to_owned(), "B".to_owned()], Ok(())),
+            "{body}"
+        );
+    }
+    assert_eq!(read(&[b"[12, -3, 0]"]).0, ["12", "-3", "0"]);
+    assert_eq!(read(&[b"[]"]), (vec![], Ok(())));
+    assert_eq!(read(&[br#"{"ids":[]}"#]), (vec![], Ok(())));
+}
+
+#[test]
+fn what_is_no_complete_list_is_a_fault_after_the_ids_before_it() {
+    for (body, before, fault) in [
+        ("", 0, Fault::Cut),
+        ("  ", 0, Fault::Cut),
+        (r#"["A","B"#, 1, Fault::Cut),
+        (r#"["A","B""#, 2, Fault::Cut),
+        (r#"["A","#, 1, Fault::Cut),
+        (r#"{"ids":["A"]"#, 1, Fault::Cut),
+        (r#"["A"]["B"]"#, 1, Fault::Trailing),
+        (r#"["A"] x"#, 1, Fault::Trailing),
+        (r#"["A",]"#, 1, Fault::Syntax),
+        (r#"["A" "B"]"#, 1, Fault::Syntax),
+        (r#"["A"}"#, 1, Fault::Syntax),
+        (r#"["A",01]"#, 1, Fault::Syntax),
+        (r#"["A",nil]"#, 1, Fault::Syntax),
+        ("[\"A\",\"\u{1}\"]", 1, Fault::Syntax),
+        (r#"["A","\x"]"#, 1, Fault::Syntax),
+        (r#"["A","\ud800"]"#, 1, Fault::Syntax),
+        (r#"["A",null]"#, 1, Fault::NoId),
+        (r#"["A",true]"#, 1, Fault::NoId),
+        (r#"["A",1.5]"#, 1, Fault::NoId),
+        (r#"["A",""]"#, 1, Fault::NoId),
+        (r#"["A",["B"]]"#, 1, Fault::NoId),
+        (r#"["A",{"id":"B"}]"#, 1, Fault::NoId),
+        (r#"["A",{"reference_id":null}]"#, 1, Fault::NoId),
+        (r#"{"ids":["A"],"more":["B"]}"#, 1, Fault::SeveralLists),
+        (r#"{"ids":null}"#, 0, Fault::NoList),
+        (r#"{"errors":[]}"#, 0, Fault::NoList),
+        (r#"{"code":"E","title":"T"}"#, 0, Fault::NoList),
+        ("null", 0, Fault::NoContainer),
+        (r#""A""#, 0, Fault::NoContainer),
+        ("12", 0, Fault::NoContainer),
+        ("<html>", 0, Fault::Syntax),
+    ] {
+        let (ids, outcome) = read(&[body.as_bytes()]);
+        assert_eq!((ids.len(), outcome), (before, Err(fault)), "{body}");
+    }
+}
+
+#[test]
+fn memory_is_bounded_whatever_the_peer_sends() {
+    let mut parser = Parser::default();
+    parser.feed(b"[\"").unwrap();
+    let mut outcome = Ok(());
+    for _ in 0..1000 {
+        outcome = parser.feed(&[b'x'; 1024]);
+        if outcome.is_err() {
+            break;
+        }
+    }
+    assert_eq!(outcome, Err(Fault::TooLong));
+    let deep = "{\"a\":".repeat(100_000);
+    assert_eq!(read(&[deep.as_bytes()]).1, Err(Fault::TooDeep));
+}
+
+fn id() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        "[A-Z0-9-]{1,12}".prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "\\PC{1,6}".prop_map(Value::from),
+        "[\"\\\\\u{8}\n/ñ€😀]{1,4}".prop_map(Value::from),
+        ("[A-Z]{1,4}", any::<bool>()).prop_map(|(id, snake)| {
+            let name = if snake { "reference_id" } else { "referenceId" };
+            json!({"a": [1, "]"], name: id, "z": {"reference_id": "other"}})
+        }),
+    ]
+}
+
+fn list() -> impl Strategy<Value = Vec<u8>> {
+    let ids = prop::collection::vec(id(), 0..30).prop_map(Value::from);
+    (ids, 0..3_u8, any::<bool>()).prop_map(|(ids, wrap, pretty)| {
+        let value = match wrap {
+            0 => ids,
+            1 => json!({"reference_ids": ids}),
+            _ => json!({"a": 1.5, "b": {"c": ["x"]}, "ids": ids, "z": "]}"}),
+        };
+        let text = if pretty {
+            serde_json::to_vec_pretty(&value)
+        } else {
+            serde_json::to_vec(&value)
+        };
+        text.unwrap()
+    })
+}
+
+/// Cuts `body` at the places given, wherever they lie.
+fn cut<'a>(body: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut places: Vec<_> = places
+        .iter()
+        .map(|place| place.index(body.len() + 1))
+        .collect();
+    places.sort_unstable();
+    let mut chunks = Vec::new();
+    let mut start = 0;
+    for place in places {
+        chunks.push(&body[start..place]);
+        start = place;
+    }
+    chunks.push(&body[start..]);
+    chunks
+}
+
+proptest! {
+    #[test]
+    fn any_cutting_of_a_valid_list_gives_the_ids_that_serde_json_gives(
+        body in list(),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let (ids, outcome) = read(&cut(&body, &places));
+        prop_assert_eq!(outcome, Ok(()));
+        prop_assert_eq!(Some(ids), oracle(&body));
+    }
+
+    #[test]
+    fn a_damaged_list_is_accepted_only_if_serde_json_reads_the_same(
+        body in list(),
+        at in any::<prop::sample::Index>(),
+        with in prop_oneof![Just(None), any::<u8>().prop_map(Some), prop::sample::select(b"[]{},:\"\\ 0-.e".to_vec()).prop_map(Some)],
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let mut damaged = body;
+        let at = at.index(damaged.len());
+        match with {
+            Some(byte) => damaged[at] = byte,
+            None => { damaged.remove(at); }
+        }
+        let (ids, outcome) = read(&cut(&damaged, &places));
+        match outcome {
+            // A whole number beyond 64 bits is an id here and a float there.
+            Ok(()) if !ids.iter().any(|id| id.len() > 18) => prop_assert_eq!(Some(ids), oracle(&damaged)),
+            Ok(()) => {}
+            Err(_) => prop_assert_eq!(oracle(&damaged), None),
+        }
+    }
+
+    #[test]
+    fn a_cut_list_never_looks_complete(body in list(), at in any::<prop::sample::Index>()) {
+        let cut = &body[..at.index(body.len())];
+        prop_assert!(read(&[cut]).1.is_err());
+    }
+}

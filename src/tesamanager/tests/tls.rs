@@ -1,0 +1,68 @@
+//! TLS with a private CA: trusted when it is configured, and a failure to connect when it is not.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::support::{client, client_with, id, org, permit};
+use crate::tesamanager::{ReadError, Tesamanager, WriteError, install_crypto_provider};
+
+const CA: &str = include_str!("test-only-ca.pem");
+const SERVER: &[u8] = include_bytes!("test-only-server.pem");
+
+/// Answers `{}` to one request a connection, over TLS.
+fn start() -> String {
+    install_crypto_provider();
+    let chain = CertificateDer::pem_slice_iter(SERVER)
+        .map(Result::unwrap)
+        .collect();
+    let key = PrivateKeyDer::from_pem_slice(SERVER).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = BufReader::new(StreamOwned::new(connection, socket.unwrap()));
+            // A client that distrusts us is gone by now.
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+            drop(stream.get_mut().write_all(answer));
+            stream.get_mut().conn.send_close_notify();
+            drop(stream.get_mut().flush());
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_private_ca_is_trusted_when_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, CA).unwrap();
+    let fixture = client_with(&start(), |settings| settings.ca_file = Some(ca));
+    fixture.client.get_request(&org(), &id()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_of_nobody_we_trust_sends_nothing_and_says_so() {
+    let fixture = client(&start());
+    match fixture.client.write(permit()).await {
+        Err(WriteError::NotSent { detail }) => assert!(detail.contains("certificate"), "{detail}"),
+        other => panic!("{other:?}"),
+    }
+    while fixture.client.budget.withdraw() {}
+    let error = fixture.client.get_request(&org(), &id()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Transient { .. }), "{error}");
+}

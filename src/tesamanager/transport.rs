@@ -1,0 +1,243 @@
+//! One HTTP exchange: what is sent with every call, what is measured of it, and in which words a failure is told.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, Request, Response, Url};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::redact;
+use super::retry;
+use crate::domain::ids::Org;
+use crate::telemetry::record;
+
+/// No answer about a single request is longer, and no peer gets more memory than this.
+pub const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Of an error's body, and of a token, this much is read.
+pub const LARGEST_ERROR: usize = 64 * 1024;
+
+/// Why an exchange gave no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// `timeout`, `connect`, `reset` or `other`.
+    pub code: &'static str,
+    /// In words, without URL and secrets.
+    pub detail: String,
+}
+
+impl Failed {
+    /// It failed while connecting, so not one byte of the request can have left.
+    pub fn nothing_was_sent(&self) -> bool {
+        self.code == "connect"
+    }
+}
+
+/// A request with the headers that every call has.
+pub fn request(
+    method: Method,
+    url: Url,
+    bearer: HeaderValue,
+    correlation_id: Uuid,
+    body: Option<Vec<u8>>,
+) -> Request {
+    let mut request = Request::new(method, url);
+    let headers = request.headers_mut();
+    headers.insert(AUTHORIZATION, bearer);
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::from_str(&correlation_id.to_string()) {
+        headers.insert("Request-Correlation-Id", value);
+    }
+    if let Some(body) = body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Some(body.into());
+    }
+    request
+}
+
+/// A call on its way: measures, logs and counts it exactly once, when it ends.
+pub struct Call<'a> {
+    operation: &'static str,
+    org: &'a Org,
+    correlation_id: Uuid,
+    started: Instant,
+}
+
+impl<'a> Call<'a> {
+    /// Begins to measure.
+    pub fn begin(operation: &'static str, org: &'a Org, correlation_id: Uuid) -> Self {
+        Self {
+            operation,
+            org,
+            correlation_id,
+            started: Instant::now(),
+        }
+    }
+
+    /// Sends, and waits for the answer's head. A failure ends the call.
+    pub async fn send(
+        &self,
+        client: &Client,
+        request: Request,
+        within: Duration,
+    ) -> Result<Response, Failed> {
+        match tokio::time::timeout(within, client.execute(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(self.failed(classify(&error))),
+            Err(_) => Err(self.failed(timed_out(within))),
+        }
+    }
+
+    /// Reads the body to its end and ends the call. The time left of `within` since the call began bounds it.
+    pub async fn read(
+        &self,
+        response: Response,
+        largest: usize,
+        within: Duration,
+    ) -> Result<Bytes, Failed> {
+        let status = response.status().as_u16();
+        let left = within.saturating_sub(self.started.elapsed());
+        match tokio::time::timeout(left, read_body(response, largest)).await {
+            Ok(Ok(body)) => {
+                self.ended(status);
+                Ok(body)
+            }
+            Ok(Err(failed)) => Err(self.failed(failed)),
+            Err(_) => Err(self.failed(timed_out(within))),
+        }
+    }
+
+    /// Reads what an error says; a body that can't be read says nothing.
+    pub async fn read_error(&self, response: Response, within: Duration) -> Bytes {
+        let status = response.status().as_u16();
+        let left = within.saturating_sub(self.started.elapsed());
+        let body = tokio::time::timeout(left, read_body(response, LARGEST_ERROR)).await;
+        self.ended(status);
+        body.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// The answer came, as far as it is waited for.
+    pub fn ended(&self, status: u16) {
+        let took = self.started.elapsed();
+        record::upstream_request(self.operation, &status.to_string(), took);
+        tracing::debug!(
+            operation = self.operation,
+            org = %self.org,
+            correlation_id = %self.correlation_id,
+            status,
+            took_ms = millis(took),
+            "upstream answered"
+        );
+    }
+
+    fn failed(&self, failed: Failed) -> Failed {
+        let took = self.started.elapsed();
+        record::upstream_request(self.operation, failed.code, took);
+        tracing::debug!(
+            operation = self.operation,
+            org = %self.org,
+            correlation_id = %self.correlation_id,
+            code = failed.code,
+            detail = failed.detail,
+            took_ms = millis(took),
+            "upstream call failed"
+        );
+        failed
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn timed_out(within: Duration) -> Failed {
+    Failed {
+        code: "timeout",
+        detail: format!("no answer within {} s", within.as_secs_f64()),
+    }
+}
+
+/// A whole body, unless it is larger than `largest`.
+pub async fn read_body(mut response: Response, largest: usize) -> Result<Bytes, Failed> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+        if body.len() + chunk.len() > largest {
+            return Err(Failed {
+                code: "other",
+                detail: format!("the answer is larger than {largest} bytes"),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// `Retry-After`, if it was given and can be read.
+pub fn retry_after(response: &Response, now: DateTime<Utc>) -> Option<Duration> {
+    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    retry::retry_after(header, now)
+}
+
+/// How far the upstream's clock is ahead of ours, to the second that its `Date` header has.
+pub fn skew(response: &Response, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let header = response.headers().get(DATE)?.to_str().ok()?;
+    let theirs = DateTime::parse_from_rfc2822(header).ok()?;
+    Some(theirs.to_utc() - now)
+}
+
+/// A failure of the HTTP client by what is known of it. A time-out while connecting is a failure to connect.
+pub fn classify(error: &reqwest::Error) -> Failed {
+    let detail = describe(error);
+    let code = if error.is_connect() {
+        "connect"
+    } else if error.is_timeout() {
+        "timeout"
+    } else if is_reset(error) {
+        "reset"
+    } else {
+        "other"
+    };
+    Failed { code, detail }
+}
+
+fn is_reset(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Not every I/O error comes from the connection: a broken gzip stream is one too.
+        let of_connection = cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
+            use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
+            !matches!(error.kind(), InvalidData | InvalidInput | Other)
+        });
+        if of_connection
+            || ["connection closed", "connection error", "end of file"]
+                .iter()
+                .any(|sign| text.contains(sign))
+        {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// The causes of a failure, outermost first. The library's own first line is left out: it holds the URL.
+pub fn describe(error: &reqwest::Error) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !causes.iter().any(|known| known.contains(&text)) {
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    if causes.is_empty() {
+        return "the HTTP client failed without a reason".to_owned();
+    }
+    redact::text(&causes.join(": "), 200)
+}

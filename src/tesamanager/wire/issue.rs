@@ -1,0 +1,71 @@
+//! `TesaIssue`: what `get_request_issues` answers.
+
+use super::fields::{Fields, Undecodable};
+use crate::domain::Issue;
+use crate::domain::ids::ReferenceId;
+
+/// Shown where an issue has no code: no rule's glob for a family of codes matches it.
+const NO_CODE: &str = "(missing)";
+
+/// The issues of the request that was `asked` for. One that can't be understood spoils the answer: the one left
+/// out may be what stands in the way.
+pub fn issues(body: &[u8], asked: &ReferenceId) -> Result<Vec<Issue>, Undecodable> {
+    let decode = |fields| issue(Fields::new(fields), asked);
+    super::objects(body)?.into_iter().map(decode).collect()
+}
+
+fn issue(mut fields: Fields, asked: &ReferenceId) -> Result<Issue, Undecodable> {
+    Ok(Issue {
+        id: fields.number("id").unwrap_or(None),
+        reference_id: fields
+            .id("reference_id")?
+            .map_or_else(|| asked.clone(), ReferenceId::from),
+        issue_sequence: fields.number("issue_sequence")?,
+        issue_code: fields
+            .id("issue_code")?
+            .unwrap_or_else(|| NO_CODE.to_owned()),
+        resolved: fields.flag("resolved")?.unwrap_or(false),
+        repeated: fields.flag("repeated")?.unwrap_or(false),
+        last_updated: fields.instant("last_updated")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn decode(body: &Value) -> Result<Vec<Issue>, Undecodable> {
+        issues(body.to_string().as_bytes(), &ReferenceId::from("77"))
+    }
+
+    #[test]
+    fn bare_and_wrapped_lists_in_both_spellings_say_the_same() {
+        let snake = json!({
+            "id": 1, "reference_id": "77", "issue_sequence": 2, "issue_code": "CLI-01", "resolved": false,
+            "repeated": true, "last_updated": "2026-03-01T00:00:00Z",
+        });
+        let camel = json!({
+            "id": "1", "issueSequence": "2", "issueCode": "CLI-01", "resolved": "false",
+            "repeated": 1, "lastUpdated": 1_772_323_200_000_i64,
+        });
+        let bare = decode(&json!([snake])).unwrap();
+        assert_eq!(bare, decode(&json!({"issues": [camel]})).unwrap());
+        assert_eq!(bare[0].issue_code, "CLI-01");
+        assert!(bare[0].repeated && !bare[0].resolved);
+    }
+
+    #[test]
+    fn an_issue_may_be_nearly_empty() {
+        let read = decode(&json!([{"issue_code": null}, {"issue_code": 17}])).unwrap();
+        assert_eq!(read[0].issue_code, NO_CODE);
+        assert_eq!(read[1].issue_code, "17");
+    }
+
+    #[test]
+    fn a_garbled_issue_spoils_the_answer() {
+        for body in [json!([{"resolved": "perhaps"}]), json!([null]), json!({})] {
+            assert!(decode(&body).is_err(), "{body}");
+        }
+    }
+}
