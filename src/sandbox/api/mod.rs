@@ -10,7 +10,7 @@ mod writes;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
@@ -23,7 +23,8 @@ use super::{BASE_PATH, Sandbox};
 /// What every handler needs of a call besides its path and body.
 #[derive(Debug)]
 struct Caller {
-    headers: HeaderMap,
+    authorization: Option<HeaderValue>,
+    correlation_id: Option<HeaderValue>,
     /// Absent where the router is not served by [`Sandbox::serve`].
     wire: Option<Wire>,
 }
@@ -37,19 +38,20 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             .get::<ConnectInfo<Wire>>()
             .map(|info| info.0.clone());
         Ok(Self {
-            headers: std::mem::take(&mut parts.headers),
+            authorization: parts.headers.get(AUTHORIZATION).cloned(),
+            correlation_id: parts.headers.get("Request-Correlation-Id").cloned(),
             wire,
         })
     }
 }
 
 impl Caller {
-    fn header(&self, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+    fn authorization(&self) -> Option<&str> {
+        self.authorization.as_ref()?.to_str().ok()
     }
 
-    fn authorization(&self) -> Option<&str> {
-        self.header(AUTHORIZATION)
+    fn correlation_id(&self) -> Option<&str> {
+        self.correlation_id.as_ref()?.to_str().ok()
     }
 }
 

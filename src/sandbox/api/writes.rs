@@ -70,7 +70,7 @@ impl Sandbox {
             org: org.to_owned(),
             operation,
             external_reference: external,
-            correlation_id: caller.header("Request-Correlation-Id").map(str::to_owned),
+            correlation_id: caller.correlation_id().map(str::to_owned),
             answered: hit.answered(fate.answer.status()),
             effect: fate.effect,
             reference_id: fate.reference_id,
