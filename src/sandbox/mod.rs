@@ -6,9 +6,9 @@
 //! daemon's `[tesamanager.endpoints]`, under the base path [`BASE_PATH`]. What is documented (bodies, statuses, answers,
 //! filters) is kept to the letter and held against `contract/openapi.yaml` by tests.
 //!
-//! How it is built, from the inside out: [`dice`] makes chance repeatable; [`world`] makes any of a million requests
-//! from the seed and stores only what changed; [`permits`](permits()), [`effects`] and [`bodies`] are the rules of the
-//! writes; [`api`] puts them behind HTTP; [`faults`] and [`wire`] break that on demand; [`ledger`] keeps account.
+//! How it is built, from the inside out: `dice` makes chance repeatable; `world` makes any of a million requests
+//! from the seed and stores only what changed; `permits`, `effects` and `bodies` are the rules of the
+//! writes; `api` puts them behind HTTP; `faults` and `wire` break that on demand; `ledger` keeps account.
 //! Time comes only from the [`clock`](crate::clock) handed in; real time passes only in delays that faults ask for.
 
 mod account;
@@ -89,6 +89,9 @@ pub enum SetupError {
     /// Time that runs backwards or nowhere.
     #[error("the speed must be 0 or above, not {0}")]
     Speed(f64),
+    /// The address can't be had.
+    #[error("can't listen: {0}; name another address")]
+    Listen(#[from] std::io::Error),
 }
 
 /// Why a [`Patch`] can't be carried out.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -11,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 
 use super::wire::{CuttableListener, Wire};
-use super::{BASE_PATH, Sandbox, SandboxConfig, account, token_uri};
+use super::{BASE_PATH, Sandbox, SandboxConfig, SetupError, account, token_uri};
+
+/// How long clients may take to fetch what was answered before the stop.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A sandbox that is being served. Dropping it stops the server without waiting for it.
 #[derive(Debug)]
@@ -33,12 +37,17 @@ impl Sandbox {
         let _ = self.0.tokens.audience.set(token_uri(&origin));
         let closing = self.0.closing.clone();
         let app = self.router().into_make_service_with_connect_info::<Wire>();
-        axum::serve(CuttableListener(listener), app)
-            .with_graceful_shutdown(async move {
+        let server = axum::serve(CuttableListener(listener), app).with_graceful_shutdown({
+            let closing = closing.clone();
+            async move {
                 shutdown.cancelled().await;
                 closing.cancel();
-            })
-            .await
+            }
+        });
+        tokio::select! {
+            served = server => served,
+            () = async { closing.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+        }
     }
 
     /// Binds and serves in the background.
@@ -49,7 +58,7 @@ impl Sandbox {
         config: SandboxConfig,
         clock: SharedClock,
         address: SocketAddr,
-    ) -> anyhow::Result<Running> {
+    ) -> Result<Running, SetupError> {
         let sandbox = Self::new(config, clock)?;
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;

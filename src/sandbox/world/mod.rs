@@ -4,6 +4,7 @@
 //! sees each request as it is when its chunk is read, as a real gateway's unpaged list over live data does.
 
 mod ages;
+mod changed;
 mod head;
 mod item;
 mod movement;
@@ -12,8 +13,7 @@ mod seed;
 mod story;
 mod view;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -25,6 +25,7 @@ use super::filter::Filter;
 use super::permits::permits;
 use super::{bodies, effects};
 
+use changed::Changed;
 pub use head::EXTERNAL_PREFIX;
 pub(super) use head::Head;
 pub(super) use item::Item;
@@ -41,16 +42,6 @@ pub(super) struct World {
     movement: Movement,
     repeated: RepeatedCreate,
     changed: RwLock<Changed>,
-}
-
-/// What differs from the plan.
-#[derive(Debug)]
-struct Changed {
-    items: HashMap<u32, Item>,
-    removed: HashSet<u32>,
-    /// Requests beyond the seeded ones, by external reference, oldest first.
-    beside: HashMap<Arc<str>, Vec<u32>>,
-    next: u32,
 }
 
 /// How a write ended.
@@ -70,66 +61,13 @@ pub(super) enum Written {
     Malformed(Vec<String>),
 }
 
-impl Changed {
-    fn head(&self, plan: &Plan, index: u32) -> Option<Head> {
-        if let Some(item) = self.items.get(&index) {
-            return Some(item.head.clone());
-        }
-        (index < plan.requests && !self.removed.contains(&index)).then(|| plan.head(index))
-    }
-
-    fn item(&self, plan: &Plan, index: u32) -> Option<Item> {
-        if let Some(item) = self.items.get(&index) {
-            return Some(item.clone());
-        }
-        (index < plan.requests && !self.removed.contains(&index)).then(|| plan.item(index))
-    }
-
-    /// Every request with this external reference, oldest first.
-    fn with_external(&self, plan: &Plan, external: &str) -> Vec<u32> {
-        let seeded = head::seeded_index(external)
-            .filter(|index| *index < plan.requests && !self.removed.contains(index));
-        let beside = self.beside.get(external).into_iter().flatten().copied();
-        seeded.into_iter().chain(beside).collect()
-    }
-
-    fn keep(&mut self, item: Item) {
-        self.items.insert(item.head.index, item);
-    }
-
-    fn add(&mut self, item: Item) {
-        let external = item.head.external_reference();
-        self.beside
-            .entry(external)
-            .or_default()
-            .push(item.head.index);
-        self.next = self.next.max(item.head.index + 1);
-        self.keep(item);
-    }
-
-    fn remove(&mut self, index: u32) {
-        if let Some(item) = self.items.remove(&index)
-            && let Some(beside) = self.beside.get_mut(&item.head.external_reference())
-        {
-            beside.retain(|other| *other != index);
-        }
-        self.removed.insert(index);
-    }
-}
-
 impl World {
     pub fn new(plan: Plan, movement: Movement, repeated: RepeatedCreate) -> Self {
-        let next = plan.requests;
         Self {
-            plan,
             movement,
             repeated,
-            changed: RwLock::new(Changed {
-                items: HashMap::new(),
-                removed: HashSet::new(),
-                beside: HashMap::new(),
-                next,
-            }),
+            changed: RwLock::new(Changed::nothing(&plan)),
+            plan,
         }
     }
 
@@ -164,7 +102,7 @@ impl World {
         let index = self.plan.index(reference_id)?;
         let item = {
             let changed = self.read();
-            match changed.items.contains_key(&index) {
+            match changed.holds(index) {
                 true => self.item_now(&changed, index, now)?,
                 // Its stories are not asked for, so they are not made.
                 false => Item {
@@ -206,7 +144,7 @@ impl World {
 
     /// How many places a walk over the whole world has.
     pub fn places(&self) -> u32 {
-        self.read().next
+        self.read().next()
     }
 
     /// Walks over some places and hands every request that is there to `see`. Seeded requests stand shuffled.
@@ -324,7 +262,7 @@ impl World {
                 created: false,
             };
         }
-        let item = patch::created(operation, body, changed.next, now);
+        let item = patch::created(operation, body, changed.next(), now);
         let reference_id = self.plan.reference_id(item.head.index);
         changed.add(item);
         Written::Done {
@@ -359,7 +297,7 @@ impl World {
         let (mut item, created) = match index {
             Some(index) => (self.item_now(&changed, index, now)?, false),
             None => (
-                patch::blank(patch.external_reference.as_deref(), changed.next, now),
+                patch::blank(patch.external_reference.as_deref(), changed.next(), now),
                 true,
             ),
         };
