@@ -1,1 +1,4 @@
-//! To come.
+//! What the integration tests share.
+
+pub mod contract;
+pub mod http;

@@ -1,0 +1,63 @@
+//! The three reads of one request.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::domain::ReadOperation;
+use crate::sandbox::Sandbox;
+use crate::sandbox::call::Call;
+use crate::sandbox::faults::Hit;
+
+use super::{Caller, answers};
+
+pub(super) async fn read(
+    operation: ReadOperation,
+    State(sandbox): State<Sandbox>,
+    caller: Caller,
+    Path((org, reference_id)): Path<(String, String)>,
+) -> Response {
+    let call = Call::Read(operation);
+    sandbox.0.ledger.count(call);
+    let hit = sandbox.0.faults.draw(call, Some(&org), Some(&reference_id));
+    let answer = sandbox.look_up(operation, &caller, &hit, &org, &reference_id);
+    sandbox.finish(hit, caller.wire, answer).await
+}
+
+impl Sandbox {
+    fn look_up(
+        &self,
+        operation: ReadOperation,
+        caller: &Caller,
+        hit: &Hit,
+        org: &str,
+        reference_id: &str,
+    ) -> Response {
+        if let Some(answer) = hit.instead() {
+            return answer;
+        }
+        if let Some(refusal) = self.refusal(caller, hit) {
+            return refusal;
+        }
+        let Some(world) = self.world(org) else {
+            return answers::no_such_org();
+        };
+        let now = self.0.clock.now();
+        let found = match operation {
+            ReadOperation::GetRequestEvents => world
+                .events(reference_id, now)
+                .map(|events| Json(events).into_response()),
+            ReadOperation::GetRequestIssues => world
+                .issues(reference_id, now)
+                .map(|issues| Json(issues).into_response()),
+            // The list has a handler of its own.
+            ReadOperation::GetRequest | ReadOperation::ListReferenceIds => {
+                world.with_request(reference_id, now, |request| Json(request).into_response())
+            }
+        };
+        found.unwrap_or_else(|| {
+            answers::error(StatusCode::NOT_FOUND, "No request has this reference id")
+        })
+    }
+}

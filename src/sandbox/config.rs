@@ -1,0 +1,63 @@
+//! How a sandbox is set up.
+
+use std::time::Duration;
+
+use super::faults::Fault;
+
+/// What a sandbox is made of. The defaults are the command's.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// The tenants; any other is answered with 404.
+    pub orgs: Vec<String>,
+    /// Requests to begin with, per org.
+    pub requests: u32,
+    /// Decides everything that looks like chance.
+    pub seed: u64,
+    /// Exactly so many `NOT_SENT` requests per org, all of them older than 30 minutes at the start. `None`: about
+    /// 3 % stuck ones and 1 % fresh ones.
+    pub stuck_unsent: Option<usize>,
+    /// Simulated seconds per second of the clock, for the requests' movement; 0: nothing moves by itself.
+    pub speed: f64,
+    /// What a create with a known external reference does.
+    pub repeated_create: RepeatedCreate,
+    /// How long an issued token is good.
+    pub token_ttl: Duration,
+    /// Leave `expires_in` out of the token answer, as the contract allows.
+    pub omit_expires_in: bool,
+    /// Bearer tokens that are good without being issued, for ever.
+    pub tokens: Vec<String>,
+    /// What others reach the sandbox by, up to and without the base path, where that is not its own address
+    /// (`http://sandbox:8081`). An assertion's `aud` is held against it.
+    pub public_url: Option<String>,
+    /// Faults from the start.
+    pub faults: Vec<Fault>,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            orgs: vec!["masmovil".to_owned(), "yoigo".to_owned()],
+            requests: 10_000,
+            seed: 7,
+            stuck_unsent: None,
+            speed: 1.0,
+            repeated_create: RepeatedCreate::TakesUp,
+            token_ttl: Duration::from_secs(3_600),
+            omit_expires_in: false,
+            tokens: Vec::new(),
+            public_url: None,
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// What a create does whose external reference is known already. The vendor does not document it, so a client must be
+/// right under both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum RepeatedCreate {
+    /// The unsent request is taken up again: `NOT_SENT` becomes `VALIDATING`. With no unsent one: 400.
+    #[default]
+    TakesUp,
+    /// A second request is made beside the first, with a reference id of its own.
+    SecondBeside,
+}

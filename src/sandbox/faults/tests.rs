@@ -1,0 +1,151 @@
+//! Which calls a rule hits.
+
+use super::*;
+use crate::domain::{Operation, ReadOperation};
+
+const GET: Call = Call::Read(ReadOperation::GetRequest);
+const CANCEL: Call = Call::Write(Operation::CancelRequest);
+
+fn with(rules: Vec<Fault>) -> Faults {
+    let faults = Faults::new(7);
+    faults.replace(rules).unwrap();
+    faults
+}
+
+fn hits(faults: &Faults, call: Call, calls: usize) -> usize {
+    (0..calls)
+        .filter(|_| faults.draw(call, Some("masmovil"), None).what.is_some())
+        .count()
+}
+
+#[test]
+fn a_rule_hits_what_it_is_aimed_at() {
+    let fault = Fault::new(Effect::Cut);
+    let cases: &[(&[&str], [bool; 3])] = &[
+        (&[], [true, true, false]),
+        (&["all"], [true, true, false]),
+        (&["reads"], [true, false, false]),
+        (&["writes"], [false, true, false]),
+        (&["cancel_request", "token"], [false, true, true]),
+    ];
+    for (operations, expected) in cases {
+        let faults = with(vec![fault.clone().on(operations)]);
+        let got = [GET, CANCEL, Call::Token].map(|call| hits(&faults, call, 1) == 1);
+        assert_eq!(got, *expected, "{operations:?}");
+    }
+}
+
+#[test]
+fn a_count_is_spent_by_hits_alone() {
+    let faults = with(vec![Fault::new(Effect::Cut).on(&["reads"]).times(2)]);
+    assert_eq!(hits(&faults, CANCEL, 5), 0);
+    assert_eq!(hits(&faults, GET, 5), 2);
+    assert_eq!(faults.list()[0].count, Some(0));
+}
+
+#[test]
+fn a_rate_is_kept_and_repeats_with_the_seed() {
+    let pattern = || {
+        let faults = with(vec![Fault::new(Effect::Cut).rate(0.25)]);
+        (0..1_000)
+            .map(|_| faults.draw(GET, None, None).what.is_some())
+            .collect::<Vec<_>>()
+    };
+    let hits = pattern().iter().filter(|hit| **hit).count();
+    assert!((200..300).contains(&hits), "{hits}");
+    assert_eq!(pattern(), pattern());
+}
+
+#[test]
+fn delays_add_up_and_one_other_fault_counts() {
+    let late = Fault::new(Effect::Latency {
+        ms: 40,
+        jitter_ms: 0,
+    });
+    let second = Fault::new(Effect::Drop { applied: true }).times(1);
+    let faults = with(vec![
+        late.clone(),
+        Fault::new(Effect::Cut).times(1),
+        second,
+        late,
+    ]);
+    let hit = faults.draw(GET, None, None);
+    assert_eq!(
+        hit,
+        Hit {
+            delay: Duration::from_millis(80),
+            what: Some(Effect::Cut)
+        }
+    );
+    // The second fault was not used up by a call that it could not hit.
+    assert_eq!(
+        faults.draw(GET, None, None).what,
+        Some(Effect::Drop { applied: true })
+    );
+    assert_eq!(faults.draw(GET, None, None).what, None);
+}
+
+#[test]
+fn a_rule_may_name_a_request_and_an_org() {
+    let mut fault = Fault::new(Effect::Undecodable).about("TS00000001");
+    fault.org = Some("yoigo".to_owned());
+    let faults = with(vec![fault]);
+    assert!(
+        faults
+            .draw(GET, Some("yoigo"), Some("TS00000001"))
+            .what
+            .is_some()
+    );
+    assert!(
+        faults
+            .draw(GET, Some("yoigo"), Some("TS00000002"))
+            .what
+            .is_none()
+    );
+    assert!(
+        faults
+            .draw(GET, Some("masmovil"), Some("TS00000001"))
+            .what
+            .is_none()
+    );
+    assert!(faults.draw(GET, Some("yoigo"), None).what.is_none());
+}
+
+#[test]
+fn an_impossible_rule_changes_nothing() {
+    let faults = with(vec![Fault::new(Effect::Cut)]);
+    let error = |status| Effect::Error {
+        status,
+        applied: false,
+        shape: ErrorShape::Object,
+    };
+    for (bad, why) in [
+        (
+            Fault::new(Effect::Cut).on(&["get_reqest"]),
+            BadFault::Operation("get_reqest".to_owned()),
+        ),
+        (Fault::new(Effect::Cut).rate(1.5), BadFault::Rate),
+        (Fault::new(Effect::Cut).rate(f64::NAN), BadFault::Rate),
+        (Fault::new(error(200)), BadFault::Status),
+    ] {
+        assert_eq!(faults.replace(vec![bad]), Err(why));
+    }
+    assert_eq!(faults.list().len(), 1);
+}
+
+#[test]
+fn rules_read_as_json() {
+    let text = r#"[
+        {"do": {"drop": {"applied": true}}, "operations": ["writes"], "rate": 0.1},
+        {"do": "cut", "count": 3},
+        {"do": {"error": {"status": 503, "shape": "text"}}}
+    ]"#;
+    let read: Vec<Fault> = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        read[0],
+        Fault::new(Effect::Drop { applied: true })
+            .on(&["writes"])
+            .rate(0.1)
+    );
+    assert_eq!(read[1], Fault::new(Effect::Cut).times(3));
+}

@@ -1,0 +1,80 @@
+//! The documented filters of the list call.
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::Status;
+use crate::domain::request::PersistenceType;
+
+use super::world::Head;
+
+/// What a list call asks for: every filter given must match.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filter {
+    pub statuses: Option<Vec<Status>>,
+    pub external_reference: Option<String>,
+    pub auto_installation: Option<bool>,
+    pub cancelling: Option<bool>,
+    pub persistence_type: Option<PersistenceType>,
+    pub not_updated_since: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// Reads a query string's decoded pairs.
+    ///
+    /// # Errors
+    /// What is malformed, in words. An unknown parameter is refused, or a misspelled filter would answer everything.
+    pub fn parse(pairs: Vec<(String, String)>) -> Result<Self, String> {
+        let mut filter = Self::default();
+        for (name, value) in pairs {
+            let malformed = |wanted: &str| format!("{name} must be {wanted}");
+            match name.as_str() {
+                "statuses" => {
+                    let statuses: Vec<_> = value.split(',').map(Status::parse).collect();
+                    if !statuses.iter().all(Status::is_known) {
+                        return Err(malformed("documented statuses, separated by ','"));
+                    }
+                    filter.statuses = Some(statuses);
+                }
+                "externalReference" => filter.external_reference = Some(value),
+                "autoInstallation" => {
+                    filter.auto_installation =
+                        Some(value.parse().map_err(|_| malformed("true or false"))?);
+                }
+                "cancelling" => {
+                    filter.cancelling =
+                        Some(value.parse().map_err(|_| malformed("true or false"))?);
+                }
+                "persistence_type" => {
+                    let kind = value
+                        .parse()
+                        .map_err(|_| malformed("ACTIVATION or TERMINATION"))?;
+                    filter.persistence_type = Some(kind);
+                }
+                "notUpdatedSince" => {
+                    let since = DateTime::parse_from_rfc3339(&value).map_err(|_| {
+                        malformed("an RFC 3339 date-time (a '+' in it is sent as %2B)")
+                    })?;
+                    filter.not_updated_since = Some(since.to_utc());
+                }
+                _ => return Err(format!("{name} is not a filter of this operation")),
+            }
+        }
+        Ok(filter)
+    }
+
+    /// Whether a request is asked for. The external reference is left to the caller, who has an index for it.
+    pub fn matches(&self, head: &Head) -> bool {
+        fn fits<T: PartialEq>(wanted: Option<T>, is: T) -> bool {
+            wanted.is_none_or(|wanted| wanted == is)
+        }
+        self.statuses
+            .as_ref()
+            .is_none_or(|wanted| wanted.contains(&head.status))
+            && fits(self.auto_installation, head.auto_installation)
+            && fits(self.cancelling, head.cancelling)
+            && fits(self.persistence_type, head.kind)
+            && self
+                .not_updated_since
+                .is_none_or(|since| head.last_updated < since)
+    }
+}

@@ -1,0 +1,98 @@
+//! The sandbox's own account of what it was asked and what it did: what a test holds the daemon's ledger against.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::domain::Operation;
+
+use super::call::Call;
+
+/// One write that came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// From 1, without gaps.
+    pub sequence: u64,
+    /// When it was carried out or refused, by the sandbox's clock.
+    pub time: DateTime<Utc>,
+    /// The tenant in the path, known or not.
+    pub org: String,
+    /// Which write.
+    pub operation: Operation,
+    /// The order named in the body, where one could be read.
+    pub external_reference: Option<String>,
+    /// The `Request-Correlation-Id` header.
+    pub correlation_id: Option<String>,
+    /// What the client was told.
+    pub answered: Answered,
+    /// Whether a request changed.
+    pub effect: bool,
+    /// The request meant, where there was one.
+    pub reference_id: Option<String>,
+}
+
+/// What a client was told of its write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered {
+    /// A whole answer with this status.
+    Status(u16),
+    /// Nothing: the connection was closed.
+    Lost,
+    /// Nothing: the connection was kept open.
+    Hung,
+    /// Half an answer.
+    Cut,
+    /// A success with a body that can't be read.
+    Undecodable,
+}
+
+/// Calls by operation, and writes one by one.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    calls: [AtomicU64; 17],
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl Ledger {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call.
+    pub fn count(&self, call: Call) {
+        if let Some(count) = self.calls.get(call.place()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many calls of one kind came in, refused ones too.
+    pub fn calls(&self, call: Call) -> u64 {
+        self.calls
+            .get(call.place())
+            .map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Appends a write and gives it its sequence.
+    pub fn enter(&self, mut entry: Entry) {
+        let mut entries = self.entries();
+        entry.sequence = entries.len() as u64 + 1;
+        entries.push(entry);
+    }
+
+    /// The writes that `wanted` names, in order.
+    pub fn select(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        self.entries()
+            .iter()
+            .filter(|entry| wanted(entry))
+            .cloned()
+            .collect()
+    }
+
+    /// How many writes had an effect.
+    pub fn effects(&self) -> u64 {
+        self.entries().iter().filter(|entry| entry.effect).count() as u64
+    }
+}
