@@ -1,1 +1,3 @@
-//! To come.
+//! What the daemon says about itself.
+
+pub mod record;
