@@ -3,6 +3,11 @@
 //! A behaviour is an async function of a fresh, migrated store; [`behaviours!`] makes a test of it for each back
 //! end. What only one back end has (a file's mode, its lock) is tested beside, in a module of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a behaviour is a test's body, which Clippy can't tell from where it stands"
+)]
+
 /// Makes a test of each named behaviour for each back end.
 macro_rules! behaviours {
     ($($behaviour:ident),+ $(,)?) => {
@@ -20,6 +25,7 @@ macro_rules! behaviours {
 mod attempts;
 mod bulk;
 mod controls;
+mod finding_lists;
 mod findings;
 mod harness;
 mod history;
