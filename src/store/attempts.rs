@@ -165,7 +165,12 @@ pub struct AttemptCount {
 #[async_trait]
 pub trait Attempts {
     /// Commits the intent to write, or says why not. Pause, hold, both caps, the lease and "no other open attempt
-    /// for this order" are checked in the same transaction. `Fenced` when the run was taken away.
+    /// for this order" are checked in the same transaction, in the order lease, pause, hold, open attempt, run's
+    /// cap, hour's cap. Attempts that ended `not_sent` count towards no cap. `Fenced` when the run was taken away.
+    ///
+    /// After a time-out it isn't known whether the intent was committed. The same call again (same run, same
+    /// correlation id, still `intended`) answers the same id, so it may be repeated; if it is not, nothing is
+    /// sent, and [`Attempts::recover_intended`] picks the row up once the run has ended.
     async fn intend(
         &self,
         lease: &RunLease,
@@ -174,7 +179,8 @@ pub trait Attempts {
         now: DateTime<Utc>,
     ) -> Result<Result<AttemptId, IntentRefused>, StoreError>;
 
-    /// Appends a step. `IllegalStep` when the attempt's state does not allow it.
+    /// Appends a step. `IllegalStep` when the attempt's state does not allow it. Audited (`settle`) when it is a
+    /// person's.
     async fn advance(
         &self,
         id: AttemptId,
@@ -185,6 +191,7 @@ pub trait Attempts {
 
     /// A verification settled nothing yet: notes what was seen and when to look again. `counts` says whether it
     /// was a look at all (it raises `verifications`); a look that the upstream did not answer does not count.
+    /// `IllegalStep` when the attempt does not await verification.
     async fn postpone_verification(
         &self,
         id: AttemptId,
@@ -195,7 +202,9 @@ pub trait Attempts {
     ) -> Result<(), StoreError>;
 
     /// Every `intended` attempt of a process that is gone becomes `unknown`, due for verification at `verify_at`.
-    /// `alive` names the replicas that still live and so still own theirs. Answers those changed.
+    /// `alive` names the replicas that still live and so still own theirs, as long as the run goes on (or was
+    /// lost to them unawares): what a run left `intended` when it finished nobody will send. Answers those
+    /// changed, oldest first.
     async fn recover_intended(
         &self,
         alive: &[ReplicaId],
@@ -234,6 +243,7 @@ pub trait Attempts {
     /// How many attempts stand where.
     async fn attempt_counts(&self) -> Result<Vec<AttemptCount>, StoreError>;
 
-    /// Attempts of an org intended at or after `since`: how much of the hour's cap is used.
+    /// Attempts of an org intended at or after `since`, without those that ended `not_sent`: how much of the
+    /// hour's cap is used.
     async fn intended_since(&self, org: &Org, since: DateTime<Utc>) -> Result<u64, StoreError>;
 }

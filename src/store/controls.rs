@@ -1,10 +1,24 @@
 //! What people steer with: pauses, the guard's latches, triggers; and the circuit breakers' memory.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Actor, StoreError};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
+
+/// A replica that took a trigger keeps it while its last beat is not older than this; see
+/// [`Controls::take_triggers`].
+pub const TAKER_LIVES: TimeDelta = TimeDelta::seconds(30);
+
+/// How a pause's scope reads in the audit.
+pub(super) fn scope(job: Option<&JobName>) -> &str {
+    job.map_or("all jobs", JobName::as_str)
+}
+
+/// How a job and org read in the audit.
+pub(super) fn subject(job: &JobName, org: &Org) -> String {
+    format!("{job}/{org}")
+}
 
 /// A pause in force: of one job, or (no name) of all.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -129,13 +143,19 @@ pub trait Controls {
     ) -> Result<TriggerId, StoreError>;
 
     /// Triggers that no run has answered yet and no other live replica has taken, oldest first, marked as taken.
+    ///
+    /// Level-triggered: only [`Controls::answer_triggers`] ends a trigger. Until then its taker gets it again with
+    /// every call (so whoever forgets, or fails to start the run, is reminded), and when the taker retires or its
+    /// beat is older than [`TAKER_LIVES`], any other replica gets it. So a trigger survives its taker's death, and
+    /// at worst is answered by two runs, which is harmless: a run looks at the world afresh. A caller keeps the
+    /// ids as a set and answers them with the first run it starts after it took them.
     async fn take_triggers(
         &self,
         replica: &ReplicaId,
         now: DateTime<Utc>,
     ) -> Result<Vec<TriggerRow>, StoreError>;
 
-    /// Says which run answers these triggers (several may share one).
+    /// Says which run answers these triggers (several may share one); the first answer stands.
     async fn answer_triggers(&self, ids: &[TriggerId], run: RunId) -> Result<(), StoreError>;
 
     /// One trigger.

@@ -139,7 +139,10 @@ pub trait Findings {
 
     /// Carries the difference out: a few hundred rows a transaction. A `seen` one that is acknowledged stays so
     /// unless its evidence or attention differ from the remembered ones; a resolved one is reopened.
-    /// Answers the kinds that were newly opened or reopened, one entry each.
+    /// Answers the kinds that were newly opened or came back after they were resolved, one entry each.
+    ///
+    /// While it isn't resolved, a finding belongs to the job that opened it: another job's sighting of the same
+    /// renews `last_seen` and nothing else.
     async fn apply_findings(
         &self,
         org: &Org,

@@ -15,12 +15,17 @@ pub mod attempts;
 pub mod audit;
 pub mod controls;
 pub mod error;
+mod fault;
 pub mod findings;
 pub mod looks;
+pub mod housekeeping;
+mod open;
 pub mod replicas;
 pub mod requests;
+mod rows;
 pub mod runs;
 pub mod sqlite;
+mod timed;
 
 use async_trait::async_trait;
 
@@ -30,6 +35,8 @@ pub use controls::Controls;
 pub use error::StoreError;
 pub use findings::Findings;
 pub use looks::Looks;
+pub use housekeeping::{Housekeeping, Pruned};
+pub use open::{StoreOptions, open, open_for_daemon};
 pub use replicas::Replicas;
 pub use requests::Requests;
 pub use runs::Runs;
@@ -40,7 +47,18 @@ use crate::domain::AttemptState;
 /// Everything a back end offers.
 #[async_trait]
 pub trait Store:
-    Requests + Runs + Attempts + Findings + Looks + Controls + Audit + Replicas + Send + Sync + 'static
+    Requests
+    + Runs
+    + Attempts
+    + Findings
+    + Looks
+    + Controls
+    + Audit
+    + Replicas
+    + Housekeeping
+    + Send
+    + Sync
+    + 'static
 {
     /// Brings the schema to this program's version. Safe to call by many at once.
     async fn migrate(&self) -> Result<(), StoreError>;
@@ -50,6 +68,9 @@ pub trait Store:
 
     /// A trivial round trip, for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Several processes may work on it at once; otherwise one daemon at most holds it.
+    fn is_shared(&self) -> bool;
 
     /// Closes all connections; called once, last.
     async fn close(&self);
@@ -97,11 +118,19 @@ pub struct Actor {
     pub reason: String,
 }
 
+/// The daemon's own name as an actor.
+pub const DAEMON: &str = "daemon";
+
 impl Actor {
+    /// Not the daemon by itself: a person, whose steps are audited.
+    pub fn is_person(&self) -> bool {
+        self.who != DAEMON
+    }
+
     /// The daemon, acting by itself.
     pub fn daemon(reason: impl Into<String>) -> Self {
         Self {
-            who: "daemon".to_owned(),
+            who: DAEMON.to_owned(),
             reason: reason.into(),
         }
     }

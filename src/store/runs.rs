@@ -147,7 +147,8 @@ pub struct UnrunSlots {
 /// See the module.
 #[async_trait]
 pub trait Runs {
-    /// Claims the slot (if any) and starts the run, in one transaction.
+    /// Claims the slot (if any) and starts the run, in one transaction. A slot that ran, was skipped or was
+    /// missed is `SlotTaken`; with `AlreadyRunning` the slot stays unclaimed.
     async fn start(&self, run: &NewRun, now: DateTime<Utc>) -> Result<Started, StoreError>;
 
     /// Says that the run is alive. `Fenced` when it was taken away.
@@ -170,7 +171,8 @@ pub trait Runs {
         now: DateTime<Utc>,
     ) -> Result<Vec<RunRow>, StoreError>;
 
-    /// Accounts for slots that did not run. Repeating it is harmless.
+    /// Accounts for slots that did not run. Repeating it is harmless; the same stretch grown longer replaces the
+    /// shorter one.
     async fn record_unrun(&self, slots: &UnrunSlots, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// The latest slot accounted for.

@@ -1,1 +1,211 @@
-//! SQLite.
+//! SQLite: one file, one daemon, any number of commands beside it.
+//!
+//! One connection writes and a few read: SQLite has one writer at a time anyway, and with a single one of ours the
+//! queue forms in our own pool, where waiting is asynchronous and fair, instead of in a busy loop inside the
+//! library. Every write transaction begins with `BEGIN IMMEDIATE`, so it holds the write lock before it reads:
+//! what it checked is still true when it commits. WAL lets readers go on meanwhile; `synchronous = FULL` makes a
+//! commit durable before it is answered, which is what "committed before it is sent" means.
+//!
+//! A write first looks whether the file at the path is still the one that was opened: a ledger in a deleted file
+//! is no ledger.
+
+mod attempts;
+mod audit;
+mod controls;
+mod file;
+mod findings;
+mod housekeeping;
+mod intend;
+mod lock;
+mod replicas;
+mod requests;
+mod runs;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Sqlite, Transaction};
+
+pub use lock::DaemonLock;
+
+use self::file::DatabaseFile;
+use super::fault::{Fault, Meaning};
+use super::timed::Timed;
+use super::{SchemaState, Store, StoreError, StoreOptions};
+
+#[expect(clippy::disallowed_types, reason = "this is the SQL's place")]
+type Pool = sqlx::SqlitePool;
+
+/// Readers at once. Four keep a scrape, a page and a run from waiting for each other; each costs a thread and up
+/// to a megabyte of cache.
+const READERS: u32 = 4;
+
+/// How long an idle reader is kept: a quiet daemon should be a small one.
+const READER_IDLE: Duration = Duration::from_secs(60);
+
+/// How long to wait before the file is tried again while another process sets it up.
+const OPEN_RETRY: Duration = Duration::from_millis(25);
+
+/// A store in one file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    file: DatabaseFile,
+    writer: Pool,
+    readers: Pool,
+    timed: Timed,
+    migrate_timeout: Duration,
+    lock: Mutex<Option<DaemonLock>>,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, making it (mode 0600) when there is none and the options allow it. Its schema is
+    /// neither looked at nor changed.
+    pub async fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let timed = Timed::new(options.call_timeout, classify);
+        timed
+            .call("open", Self::connect(path, options, timed))
+            .await
+    }
+
+    async fn connect(path: &Path, options: &StoreOptions, timed: Timed) -> Result<Self, Fault> {
+        let file = DatabaseFile::prepare(path, options.create_if_missing)?;
+        let common = SqliteConnectOptions::new()
+            .filename(file.path())
+            .busy_timeout(options.busy_timeout)
+            .foreign_keys(true)
+            .pragma("temp_store", "memory")
+            .pragma("analysis_limit", "400")
+            .disable_statement_logging();
+        let writing = common
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // Negative: KiB. Positive would be pages.
+            .pragma("cache_size", "-2048")
+            .pragma("journal_size_limit", "16777216");
+        let reading = common.read_only(true).pragma("cache_size", "-1024");
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(options.call_timeout)
+                .test_before_acquire(false)
+                .max_lifetime(None)
+        };
+        // Turning a new file to WAL needs a lock for which SQLite's own busy time-out does not wait.
+        let writer = loop {
+            let tried = pool()
+                .max_connections(1)
+                .idle_timeout(None)
+                .connect_with(writing.clone())
+                .await;
+            match tried {
+                Err(sqlx::Error::Database(told)) if classify(told.as_ref()) == Meaning::Busy => {
+                    tokio::time::sleep(OPEN_RETRY).await;
+                }
+                other => break other?,
+            }
+        };
+        let readers = pool()
+            .max_connections(READERS)
+            .idle_timeout(READER_IDLE)
+            .connect_lazy_with(reading);
+        Ok(Self {
+            file,
+            writer,
+            readers,
+            timed,
+            migrate_timeout: options.migrate_timeout,
+            lock: Mutex::new(None),
+        })
+    }
+
+    /// The file's own path, symbolic links resolved.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Keeps the daemon's lock for as long as this store is open.
+    #[must_use]
+    pub fn held_by(self, lock: DaemonLock) -> Self {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+        self
+    }
+
+    /// Begins a transaction that holds the write lock from its first statement on. Dropped, it is rolled back.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
+        self.file.still_there()?;
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.timed
+            .with_limit(self.migrate_timeout)
+            .call("migrate", async {
+                let mut tx = self.begin().await?;
+                schema::migrate(&mut tx).await?;
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+
+    async fn check_schema(&self) -> Result<SchemaState, StoreError> {
+        self.timed
+            .call("check_schema", schema::check(&self.readers))
+            .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.timed
+            .call("ping", async {
+                self.file.still_there()?;
+                sqlx::query("SELECT count(*) FROM sqlite_schema")
+                    .execute(&self.readers)
+                    .await?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn close(&self) {
+        // Bounded like every call: a connection that hangs must not keep the process from ending.
+        let closing = async {
+            self.readers.close().await;
+            self.writer.close().await;
+            Ok(())
+        };
+        // The time-out is counted and logged by its metric; there is nothing else left to do about it.
+        let _ = self.timed.call("close", closing).await;
+        self.lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+}
+
+/// What SQLite's result codes mean to us (sqlite.org/rescode.html); the low byte is the primary code.
+fn classify(error: &dyn DatabaseError) -> Meaning {
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| code & 0xff) {
+        // BUSY, LOCKED
+        Some(5 | 6) => Meaning::Busy,
+        // PERM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOLFS, AUTH, NOTADB
+        Some(3 | 8 | 10 | 11 | 13 | 14 | 22 | 23 | 26) => Meaning::Unavailable,
+        Some(1) if is_about_schema(error.message()) => Meaning::Schema,
+        _ => Meaning::Internal,
+    }
+}
+
+// The code for "no such table" is the same as for any error of syntax; only the message tells.
+fn is_about_schema(message: &str) -> bool {
+    message.starts_with("no such table") || message.starts_with("no such column")
+}

@@ -1,0 +1,289 @@
+-- The ledger and everything around it, for SQLite.
+--
+-- Instants are microseconds since 1970 in UTC: what the program's clock gives, exact, and ordered as they read.
+-- Words of a closed set are text with a CHECK, so that a reader with sqlite3 sees what the program sees.
+-- AUTOINCREMENT stands where an id is shown to people or orders pages: an id is then never given twice.
+
+CREATE TABLE replicas (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    host       TEXT    NOT NULL,
+    pid        INTEGER NOT NULL,
+    version    TEXT    NOT NULL,
+    started_at INTEGER NOT NULL,
+    last_beat  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Fencing tokens come from here and nowhere else, so they only ever grow.
+CREATE TABLE fencing (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    token    INTEGER NOT NULL
+) STRICT;
+INSERT INTO fencing (only_row, token) VALUES (1, 0);
+
+CREATE TABLE runs (
+    id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    job_name    TEXT    NOT NULL,
+    org         TEXT    NOT NULL,
+    trigger     TEXT    NOT NULL CHECK (trigger IN ('schedule', 'catch_up', 'signal', 'manual', 'once')),
+    slot        INTEGER,
+    replica     TEXT    NOT NULL,
+    mode        TEXT    NOT NULL CHECK (mode IN ('observe', 'enforce')),
+    actor       TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    token       INTEGER NOT NULL UNIQUE,
+    started_at  INTEGER NOT NULL,
+    last_beat   INTEGER NOT NULL,
+    finished_at INTEGER,
+    outcome     TEXT CHECK (outcome IN ('succeeded', 'partial', 'failed', 'held', 'aborted', 'lost')),
+    selected    INTEGER NOT NULL DEFAULT 0,
+    observed    INTEGER NOT NULL DEFAULT 0,
+    unchanged   INTEGER NOT NULL DEFAULT 0,
+    to_act      INTEGER NOT NULL DEFAULT 0,
+    sent        INTEGER NOT NULL DEFAULT 0,
+    flagged     INTEGER NOT NULL DEFAULT 0,
+    skipped     INTEGER NOT NULL DEFAULT 0,
+    failed      INTEGER NOT NULL DEFAULT 0,
+    trouble     TEXT    NOT NULL DEFAULT '',
+    CHECK ((finished_at IS NULL) = (outcome IS NULL))
+) STRICT;
+-- One run of a job and org at a time, whoever forgets to check.
+CREATE UNIQUE INDEX runs_one_running ON runs (job_name, org) WHERE outcome IS NULL;
+CREATE INDEX runs_of_job ON runs (job_name, id);
+CREATE INDEX runs_finished ON runs (finished_at) WHERE outcome IS NOT NULL;
+
+-- A slot that runs: the row is the claim. (No foreign key to the run: either may be pruned first.)
+CREATE TABLE slots (
+    job_name     TEXT    NOT NULL,
+    org          TEXT    NOT NULL,
+    scheduled_at INTEGER NOT NULL,
+    run_id       INTEGER NOT NULL,
+    PRIMARY KEY (job_name, org, scheduled_at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX slots_by_age ON slots (scheduled_at);
+
+-- Slots that did not run, a stretch a row: a year of missed minutes is one row.
+CREATE TABLE unrun_slots (
+    job_name    TEXT    NOT NULL,
+    org         TEXT    NOT NULL,
+    result      TEXT    NOT NULL CHECK (result IN ('run', 'deduplicated', 'skipped_overlap', 'skipped_paused', 'missed')),
+    first_at    INTEGER NOT NULL,
+    last_at     INTEGER NOT NULL,
+    count       INTEGER,
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (job_name, org, result, first_at),
+    CHECK (last_at >= first_at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unrun_slots_by_age ON unrun_slots (last_at);
+
+-- What must be known of a job and org however much history is pruned.
+CREATE TABLE job_memory (
+    job_name     TEXT NOT NULL,
+    org          TEXT NOT NULL,
+    last_slot    INTEGER,
+    last_started INTEGER,
+    last_outcome TEXT CHECK (last_outcome IN ('succeeded', 'partial', 'failed', 'held', 'aborted', 'lost')),
+    last_success INTEGER,
+    PRIMARY KEY (job_name, org)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE observations (
+    org                TEXT    NOT NULL,
+    reference_id       TEXT    NOT NULL,
+    external_reference TEXT,
+    persistence_type   TEXT CHECK (persistence_type IN ('ACTIVATION', 'TERMINATION')),
+    status             TEXT    NOT NULL,
+    cancelling         INTEGER NOT NULL CHECK (cancelling IN (0, 1)),
+    auto_installation  INTEGER CHECK (auto_installation IN (0, 1)),
+    territory_owner    TEXT CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
+    request_number     INTEGER,
+    subrequest_number  INTEGER,
+    created            INTEGER,
+    last_updated       INTEGER,
+    observed_at        INTEGER NOT NULL,
+    PRIMARY KEY (org, reference_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX observations_by_reference ON observations (reference_id);
+CREATE INDEX observations_by_order ON observations (external_reference);
+CREATE INDEX observations_final ON observations (observed_at) WHERE status IN ('REJECTED', 'CANCELED', 'FINISHED');
+
+CREATE TABLE decisions (
+    org          TEXT    NOT NULL,
+    reference_id TEXT    NOT NULL,
+    job_name     TEXT    NOT NULL,
+    run_id       INTEGER NOT NULL,
+    since        INTEGER NOT NULL,
+    verdict      TEXT    NOT NULL,
+    rule         TEXT,
+    explanation  TEXT    NOT NULL,
+    PRIMARY KEY (org, reference_id, job_name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX decisions_by_age ON decisions (since);
+
+-- The ledger. A row is committed before its write is sent.
+CREATE TABLE attempts (
+    id                  INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    org                 TEXT    NOT NULL,
+    reference_id        TEXT    NOT NULL,
+    external_reference  TEXT    NOT NULL,
+    operation           TEXT    NOT NULL CHECK (operation IN (
+        'create_activation', 'create_termination', 'cancel_request', 'resolve_incident', 'create_access',
+        'terminate_access', 'create_status_cto', 'change_cto', 'create_port', 'create_port2',
+        'create_installation_incident', 'create_installation_end')),
+    state               TEXT    NOT NULL CHECK (state IN (
+        'intended', 'not_sent', 'rejected', 'accepted', 'unknown', 'confirmed', 'ineffective', 'needs_human')),
+    job_name            TEXT    NOT NULL,
+    rule                TEXT    NOT NULL,
+    run_id              INTEGER NOT NULL REFERENCES runs (id),
+    replica             TEXT    NOT NULL,
+    before_status       TEXT    NOT NULL,
+    before_cancelling   INTEGER NOT NULL CHECK (before_cancelling IN (0, 1)),
+    before_last_updated INTEGER,
+    issue_sequence      INTEGER,
+    due_since           INTEGER,
+    correlation_id      TEXT    NOT NULL UNIQUE,
+    intended_at         INTEGER NOT NULL,
+    changed_at          INTEGER NOT NULL,
+    http_status         INTEGER,
+    detail              TEXT    NOT NULL,
+    verifications       INTEGER NOT NULL DEFAULT 0,
+    verify_at           INTEGER
+) STRICT;
+-- At most one attempt of unknown outcome an order: the promise, kept by the database.
+CREATE UNIQUE INDEX attempts_one_open ON attempts (org, external_reference)
+    WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human');
+CREATE INDEX attempts_of_order ON attempts (org, external_reference, id);
+CREATE INDEX attempts_by_order ON attempts (external_reference);
+CREATE INDEX attempts_by_reference ON attempts (reference_id);
+CREATE INDEX attempts_of_hour ON attempts (org, intended_at, state);
+CREATE INDEX attempts_of_run ON attempts (run_id, state);
+CREATE INDEX attempts_to_verify ON attempts (verify_at) WHERE state IN ('accepted', 'unknown');
+CREATE INDEX attempts_by_state ON attempts (state, id);
+CREATE INDEX attempts_counts ON attempts (operation, state);
+CREATE INDEX attempts_closed ON attempts (changed_at)
+    WHERE state IN ('not_sent', 'rejected', 'confirmed', 'ineffective');
+
+CREATE TABLE attempt_steps (
+    id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    attempt_id  INTEGER NOT NULL REFERENCES attempts (id),
+    state       TEXT    NOT NULL CHECK (state IN (
+        'intended', 'not_sent', 'rejected', 'accepted', 'unknown', 'confirmed', 'ineffective', 'needs_human')),
+    at          INTEGER NOT NULL,
+    who         TEXT    NOT NULL,
+    detail      TEXT    NOT NULL,
+    http_status INTEGER
+) STRICT;
+CREATE INDEX attempt_steps_of_attempt ON attempt_steps (attempt_id, id);
+
+-- History is appended to. Housekeeping may drop the history of a closed attempt, nobody may rewrite any.
+CREATE TRIGGER attempt_steps_are_never_rewritten BEFORE UPDATE ON attempt_steps
+BEGIN
+    SELECT RAISE(ABORT, 'attempt_steps is append-only');
+END;
+CREATE TRIGGER attempt_steps_of_open_attempts_stay BEFORE DELETE ON attempt_steps
+WHEN EXISTS (SELECT 1 FROM attempts WHERE id = OLD.attempt_id
+             AND state IN ('intended', 'accepted', 'unknown', 'needs_human'))
+BEGIN
+    SELECT RAISE(ABORT, 'the history of an open attempt is not deleted');
+END;
+CREATE TRIGGER open_attempts_stay BEFORE DELETE ON attempts
+WHEN OLD.state IN ('intended', 'accepted', 'unknown', 'needs_human')
+BEGIN
+    SELECT RAISE(ABORT, 'an open attempt is not deleted');
+END;
+CREATE TRIGGER attempts_keep_what_was_intended BEFORE UPDATE OF
+    id, org, reference_id, external_reference, operation, job_name, rule, run_id, replica, before_status,
+    before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id, intended_at ON attempts
+BEGIN
+    SELECT RAISE(ABORT, 'what an attempt intended is not rewritten');
+END;
+
+CREATE TABLE findings (
+    id                  INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    org                 TEXT    NOT NULL,
+    reference_id        TEXT    NOT NULL,
+    kind                TEXT    NOT NULL CHECK (kind IN (
+        'stuck_request', 'unresolved_issue', 'inconsistent_event', 'event_sequence_gap', 'event_sequence_duplicate',
+        'event_out_of_order', 'event_after_final_status', 'duplicate_reference', 'unknown_status',
+        'contract_violation')),
+    detail              TEXT    NOT NULL,
+    external_reference  TEXT,
+    job_name            TEXT    NOT NULL,
+    state               TEXT    NOT NULL CHECK (state IN ('open', 'acknowledged', 'resolved')),
+    attention           TEXT CHECK (attention IN ('given_up', 'needs_human')),
+    evidence            TEXT    NOT NULL,
+    since               INTEGER,
+    first_seen          INTEGER NOT NULL,
+    last_seen           INTEGER NOT NULL,
+    times_seen          INTEGER NOT NULL DEFAULT 1,
+    times_reopened      INTEGER NOT NULL DEFAULT 0,
+    resolved_at         INTEGER,
+    acknowledged_by     TEXT,
+    acknowledged_reason TEXT,
+    UNIQUE (org, reference_id, kind, detail),
+    CHECK ((resolved_at IS NOT NULL) = (state = 'resolved'))
+) STRICT;
+CREATE INDEX findings_live_of_job ON findings (org, job_name) WHERE state <> 'resolved';
+CREATE INDEX findings_live ON findings (id) WHERE state <> 'resolved';
+CREATE INDEX findings_live_counts ON findings (org, kind, detail, since) WHERE state <> 'resolved';
+CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
+CREATE INDEX findings_by_reference ON findings (reference_id);
+CREATE INDEX findings_by_order ON findings (external_reference);
+
+-- The pause of all jobs has the empty name.
+CREATE TABLE pauses (
+    job_name TEXT    NOT NULL PRIMARY KEY,
+    who      TEXT    NOT NULL,
+    reason   TEXT    NOT NULL,
+    since    INTEGER NOT NULL,
+    until    INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE latches (
+    job_name TEXT    NOT NULL,
+    org      TEXT    NOT NULL,
+    since    INTEGER NOT NULL,
+    reason   TEXT    NOT NULL,
+    PRIMARY KEY (job_name, org)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE releases (
+    job_name    TEXT    NOT NULL,
+    org         TEXT    NOT NULL,
+    released_at INTEGER NOT NULL,
+    PRIMARY KEY (job_name, org)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE triggers (
+    id           INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    job_name     TEXT    NOT NULL,
+    org          TEXT    NOT NULL,
+    who          TEXT    NOT NULL,
+    reason       TEXT    NOT NULL,
+    requested_at INTEGER NOT NULL,
+    taken_by     TEXT,
+    run_id       INTEGER
+) STRICT;
+CREATE INDEX triggers_unanswered ON triggers (id) WHERE run_id IS NULL;
+CREATE INDEX triggers_answered ON triggers (requested_at) WHERE run_id IS NOT NULL;
+
+CREATE TABLE circuits (
+    org       TEXT    NOT NULL PRIMARY KEY,
+    state     TEXT    NOT NULL CHECK (state IN ('closed', 'open', 'half_open')),
+    failures  INTEGER NOT NULL,
+    opened_at INTEGER,
+    probe_at  INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+    id      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    who     TEXT    NOT NULL,
+    action  TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    reason  TEXT    NOT NULL
+) STRICT;
+CREATE INDEX audit_by_age ON audit (at);
+CREATE TRIGGER audit_is_never_rewritten BEFORE UPDATE ON audit
+BEGIN
+    SELECT RAISE(ABORT, 'audit is append-only');
+END;

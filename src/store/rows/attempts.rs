@@ -1,0 +1,113 @@
+//! Attempts and their steps as rows.
+
+use sqlx::FromRow;
+
+use super::{instant, instant_opt, number, word};
+use crate::domain::{AttemptId, RunId, Status, Version};
+use crate::store::attempts::{Attempt, AttemptCount, AttemptStep};
+use crate::store::fault::Fault;
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct AttemptRow {
+    pub(in crate::store) id: i64,
+    org: String,
+    reference_id: String,
+    external_reference: String,
+    operation: String,
+    state: String,
+    job_name: String,
+    rule: String,
+    run_id: i64,
+    replica: String,
+    before_status: String,
+    before_cancelling: bool,
+    before_last_updated: Option<i64>,
+    issue_sequence: Option<i64>,
+    due_since: Option<i64>,
+    correlation_id: String,
+    intended_at: i64,
+    changed_at: i64,
+    http_status: Option<i64>,
+    detail: String,
+    verifications: i64,
+    verify_at: Option<i64>,
+}
+
+impl TryFrom<AttemptRow> for Attempt {
+    type Error = Fault;
+
+    fn try_from(row: AttemptRow) -> Result<Self, Fault> {
+        Ok(Self {
+            id: AttemptId(row.id),
+            org: row.org.into(),
+            reference_id: row.reference_id.into(),
+            external_reference: row.external_reference.into(),
+            operation: word("attempts.operation", &row.operation)?,
+            state: word("attempts.state", &row.state)?,
+            job_name: row.job_name.into(),
+            rule: row.rule.into(),
+            run_id: RunId(row.run_id),
+            replica: row.replica,
+            before: Version {
+                status: Status::parse(&row.before_status),
+                cancelling: row.before_cancelling,
+                last_updated: instant_opt("attempts.before_last_updated", row.before_last_updated)?,
+            },
+            issue_sequence: row.issue_sequence,
+            due_since: instant_opt("attempts.due_since", row.due_since)?,
+            correlation_id: row
+                .correlation_id
+                .parse()
+                .map_err(|error| Fault::Row(format!("attempts.correlation_id: {error}")))?,
+            intended_at: instant("attempts.intended_at", row.intended_at)?,
+            changed_at: instant("attempts.changed_at", row.changed_at)?,
+            http_status: row
+                .http_status
+                .map(|status| number("attempts.http_status", status))
+                .transpose()?,
+            detail: row.detail,
+            verifications: number("attempts.verifications", row.verifications)?,
+            verify_at: instant_opt("attempts.verify_at", row.verify_at)?,
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct StepRow {
+    state: String,
+    at: i64,
+    who: String,
+    detail: String,
+}
+
+impl TryFrom<StepRow> for AttemptStep {
+    type Error = Fault;
+
+    fn try_from(row: StepRow) -> Result<Self, Fault> {
+        Ok(Self {
+            state: word("attempt_steps.state", &row.state)?,
+            at: instant("attempt_steps.at", row.at)?,
+            who: row.who,
+            detail: row.detail,
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct CountRow {
+    operation: String,
+    state: String,
+    count: i64,
+}
+
+impl TryFrom<CountRow> for AttemptCount {
+    type Error = Fault;
+
+    fn try_from(row: CountRow) -> Result<Self, Fault> {
+        Ok(Self {
+            operation: word("attempts.operation", &row.operation)?,
+            state: word("attempts.state", &row.state)?,
+            count: number("count", row.count)?,
+        })
+    }
+}

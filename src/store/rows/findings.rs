@@ -1,0 +1,131 @@
+//! Findings as rows; also the form in which many sightings at once are handed to a statement.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use super::{instant, instant_opt, micros_opt, number, word, word_opt};
+use crate::domain::FindingId;
+use crate::store::fault::Fault;
+use crate::store::findings::{Finding, FindingCount, FindingKey, LiveFinding, Sighting};
+
+/// A sighting on its way in.
+#[derive(Debug, Serialize)]
+pub(in crate::store) struct NewSighting<'a> {
+    reference_id: &'a str,
+    kind: &'static str,
+    detail: &'a str,
+    external_reference: Option<&'a str>,
+    since: Option<i64>,
+    attention: Option<&'static str>,
+    evidence: &'a str,
+}
+
+impl<'a> From<&'a Sighting> for NewSighting<'a> {
+    fn from(seen: &'a Sighting) -> Self {
+        Self {
+            reference_id: seen.key.reference_id.as_str(),
+            kind: seen.key.kind.as_str(),
+            detail: &seen.key.detail,
+            external_reference: seen.external_reference.as_ref().map(|order| order.as_str()),
+            since: micros_opt(seen.since),
+            attention: seen.attention.map(|why| why.as_str()),
+            evidence: &seen.evidence,
+        }
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct LiveRow {
+    id: i64,
+    reference_id: String,
+    kind: String,
+    detail: String,
+    state: String,
+    attention: Option<String>,
+    evidence: String,
+    last_seen: i64,
+}
+
+impl TryFrom<LiveRow> for LiveFinding {
+    type Error = Fault;
+
+    fn try_from(row: LiveRow) -> Result<Self, Fault> {
+        Ok(Self {
+            id: FindingId(row.id),
+            key: FindingKey {
+                reference_id: row.reference_id.into(),
+                kind: word("findings.kind", &row.kind)?,
+                detail: row.detail,
+            },
+            state: word("findings.state", &row.state)?,
+            attention: word_opt("findings.attention", row.attention.as_deref())?,
+            evidence: row.evidence,
+            last_seen: instant("findings.last_seen", row.last_seen)?,
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct FindingRow {
+    #[sqlx(flatten)]
+    live: LiveRow,
+    org: String,
+    external_reference: Option<String>,
+    job_name: String,
+    since: Option<i64>,
+    first_seen: i64,
+    times_seen: i64,
+    times_reopened: i64,
+    resolved_at: Option<i64>,
+    acknowledged_by: Option<String>,
+    acknowledged_reason: Option<String>,
+}
+
+impl TryFrom<FindingRow> for Finding {
+    type Error = Fault;
+
+    fn try_from(row: FindingRow) -> Result<Self, Fault> {
+        let live = LiveFinding::try_from(row.live)?;
+        Ok(Self {
+            id: live.id,
+            org: row.org.into(),
+            key: live.key,
+            external_reference: row.external_reference.map(Into::into),
+            job_name: row.job_name.into(),
+            state: live.state,
+            attention: live.attention,
+            evidence: live.evidence,
+            since: instant_opt("findings.since", row.since)?,
+            first_seen: instant("findings.first_seen", row.first_seen)?,
+            last_seen: live.last_seen,
+            times_seen: number("findings.times_seen", row.times_seen)?,
+            times_reopened: number("findings.times_reopened", row.times_reopened)?,
+            resolved_at: instant_opt("findings.resolved_at", row.resolved_at)?,
+            acknowledged_by: row.acknowledged_by,
+            acknowledged_reason: row.acknowledged_reason,
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct CountRow {
+    org: String,
+    kind: String,
+    status: String,
+    count: i64,
+    oldest: Option<i64>,
+}
+
+impl TryFrom<CountRow> for FindingCount {
+    type Error = Fault;
+
+    fn try_from(row: CountRow) -> Result<Self, Fault> {
+        Ok(Self {
+            org: row.org.into(),
+            kind: word("findings.kind", &row.kind)?,
+            status: row.status,
+            count: number("count", row.count)?,
+            oldest: instant_opt("findings.since", row.oldest)?,
+        })
+    }
+}

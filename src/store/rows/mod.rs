@@ -1,0 +1,108 @@
+//! Rows as a database gives them, and the way from and to the program's own types.
+//!
+//! The row types hold only what every driver knows (integers, texts, booleans; instants as microseconds since
+//! 1970), so they serve every back end: a back end's statements have to name their columns alike. A word that is
+//! in no closed set, or an instant out of range, is a row that contradicts itself, never a panic.
+
+pub(super) mod attempts;
+pub(super) mod controls;
+pub(super) mod findings;
+pub(super) mod requests;
+pub(super) mod runs;
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+
+use super::fault::Fault;
+use crate::domain::{AttemptState, NotAMember};
+
+/// An instant as it is stored.
+pub(super) fn micros(at: DateTime<Utc>) -> i64 {
+    at.timestamp_micros()
+}
+
+/// An instant that may be absent, as it is stored.
+pub(super) fn micros_opt(at: Option<DateTime<Utc>>) -> Option<i64> {
+    at.map(micros)
+}
+
+/// A stored instant.
+pub(super) fn instant(column: &str, stored: i64) -> Result<DateTime<Utc>, Fault> {
+    DateTime::from_timestamp_micros(stored)
+        .ok_or_else(|| Fault::Row(format!("{column} is {stored}, which is no instant")))
+}
+
+/// A stored instant that may be absent.
+pub(super) fn instant_opt(
+    column: &str,
+    stored: Option<i64>,
+) -> Result<Option<DateTime<Utc>>, Fault> {
+    stored.map(|stored| instant(column, stored)).transpose()
+}
+
+/// A stored word of a closed set.
+pub(super) fn word<T: FromStr<Err = NotAMember>>(column: &str, stored: &str) -> Result<T, Fault> {
+    stored
+        .parse()
+        .map_err(|error| Fault::Row(format!("{column}: {error}")))
+}
+
+/// A stored word that may be absent.
+pub(super) fn word_opt<T: FromStr<Err = NotAMember>>(
+    column: &str,
+    stored: Option<&str>,
+) -> Result<Option<T>, Fault> {
+    stored.map(|stored| word(column, stored)).transpose()
+}
+
+/// A number that can't be negative nor larger than its type.
+pub(super) fn number<T: TryFrom<i64>>(column: &str, stored: i64) -> Result<T, Fault> {
+    T::try_from(stored).map_err(|_| Fault::Row(format!("{column} is {stored}, out of its range")))
+}
+
+/// A count as it is stored; one that no database can hold is stored as the largest.
+pub(super) fn stored_count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Rows from a driver to the program's type, the first bad one ends it.
+pub(super) fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T>, Fault> {
+    rows.into_iter().map(T::try_from).collect()
+}
+
+/// A list as one JSON text, so that a statement of fixed text takes any number of them.
+pub(super) fn json(list: &(impl serde::Serialize + ?Sized)) -> Result<String, Fault> {
+    serde_json::to_string(list).map_err(|error| Fault::Row(format!("not to be encoded: {error}")))
+}
+
+/// The states out of which `to` may be entered, as JSON: the one table in the domain, handed to the statement.
+pub(super) fn predecessors(to: AttemptState) -> Result<String, Fault> {
+    json(to.predecessors())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::RunOutcome;
+
+    #[test]
+    fn instants_keep_their_microseconds_and_may_lie_before_1970() {
+        for stored in [0, 1, -1, 1_793_448_000_123_456, -62_135_596_800_000_000] {
+            assert_eq!(micros(instant("t", stored).unwrap()), stored);
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_is_named_with_its_column() {
+        let says = |fault| match fault {
+            Fault::Row(detail) => detail,
+            other => panic!("{other:?}"),
+        };
+        assert!(says(instant("runs.slot", i64::MAX).unwrap_err()).starts_with("runs.slot is"));
+        let outcome = word::<RunOutcome>("runs.outcome", "great").unwrap_err();
+        assert_eq!(says(outcome), "runs.outcome: \"great\" is not a RunOutcome");
+        let sent = number::<u32>("runs.sent", -1).unwrap_err();
+        assert_eq!(says(sent), "runs.sent is -1, out of its range");
+    }
+}

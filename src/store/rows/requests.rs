@@ -1,0 +1,134 @@
+//! Observations and decisions as rows; also the form in which many at once are handed to a statement.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use super::{instant, instant_opt, micros, micros_opt, word_opt};
+use crate::domain::{Decision, Observation, Org, RunId, Status};
+use crate::store::fault::Fault;
+use crate::store::requests::RememberedDecision;
+
+#[derive(Debug, FromRow, Serialize)]
+pub(in crate::store) struct ObservationRow {
+    reference_id: String,
+    external_reference: Option<String>,
+    persistence_type: Option<String>,
+    status: String,
+    cancelling: bool,
+    auto_installation: Option<bool>,
+    territory_owner: Option<String>,
+    request_number: Option<i64>,
+    subrequest_number: Option<i64>,
+    created: Option<i64>,
+    last_updated: Option<i64>,
+    observed_at: i64,
+}
+
+impl From<&Observation> for ObservationRow {
+    fn from(seen: &Observation) -> Self {
+        Self {
+            reference_id: seen.reference_id.to_string(),
+            external_reference: seen.external_reference.as_ref().map(ToString::to_string),
+            persistence_type: seen.persistence_type.map(|kind| kind.to_string()),
+            status: seen.status.to_string(),
+            cancelling: seen.cancelling,
+            auto_installation: seen.auto_installation,
+            territory_owner: seen.territory_owner.map(|owner| owner.to_string()),
+            request_number: seen.request_number,
+            subrequest_number: seen.subrequest_number,
+            created: micros_opt(seen.created),
+            last_updated: micros_opt(seen.last_updated),
+            observed_at: micros(seen.observed_at),
+        }
+    }
+}
+
+impl TryFrom<ObservationRow> for Observation {
+    type Error = Fault;
+
+    fn try_from(row: ObservationRow) -> Result<Self, Fault> {
+        Ok(Self {
+            reference_id: row.reference_id.into(),
+            external_reference: row.external_reference.map(Into::into),
+            persistence_type: word_opt(
+                "observations.persistence_type",
+                row.persistence_type.as_deref(),
+            )?,
+            status: Status::parse(&row.status),
+            cancelling: row.cancelling,
+            auto_installation: row.auto_installation,
+            territory_owner: word_opt(
+                "observations.territory_owner",
+                row.territory_owner.as_deref(),
+            )?,
+            request_number: row.request_number,
+            subrequest_number: row.subrequest_number,
+            created: instant_opt("observations.created", row.created)?,
+            last_updated: instant_opt("observations.last_updated", row.last_updated)?,
+            observed_at: instant("observations.observed_at", row.observed_at)?,
+        })
+    }
+}
+
+/// An observation with its tenant.
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct FoundRow {
+    org: String,
+    #[sqlx(flatten)]
+    seen: ObservationRow,
+}
+
+impl TryFrom<FoundRow> for (Org, Observation) {
+    type Error = Fault;
+
+    fn try_from(row: FoundRow) -> Result<Self, Fault> {
+        Ok((row.org.into(), row.seen.try_into()?))
+    }
+}
+
+/// A decision on its way in.
+#[derive(Debug, Serialize)]
+pub(in crate::store) struct NewDecision<'a> {
+    reference_id: &'a str,
+    verdict: &'static str,
+    rule: Option<&'a str>,
+    explanation: &'a str,
+}
+
+impl<'a> From<&'a Decision> for NewDecision<'a> {
+    fn from(decision: &'a Decision) -> Self {
+        Self {
+            reference_id: decision.reference_id.as_str(),
+            verdict: decision.verdict.label(),
+            rule: decision.rule.as_ref().map(|rule| rule.as_str()),
+            explanation: &decision.explanation,
+        }
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct DecisionRow {
+    job_name: String,
+    run_id: i64,
+    since: i64,
+    reference_id: String,
+    verdict: String,
+    rule: Option<String>,
+    explanation: String,
+}
+
+impl TryFrom<DecisionRow> for RememberedDecision {
+    type Error = Fault;
+
+    fn try_from(row: DecisionRow) -> Result<Self, Fault> {
+        Ok(Self {
+            job_name: row.job_name.into(),
+            run_id: RunId(row.run_id),
+            since: instant("decisions.since", row.since)?,
+            reference_id: row.reference_id.into(),
+            verdict: row.verdict,
+            rule: row.rule,
+            explanation: row.explanation,
+        })
+    }
+}

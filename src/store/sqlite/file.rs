@@ -1,0 +1,84 @@
+//! The database's file: made private, and known again by its inode.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::store::fault::Fault;
+
+/// A file that was there when the store was opened.
+#[derive(Debug)]
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl DatabaseFile {
+    /// Finds the file, or makes an empty one that only its owner may read (the files that SQLite puts beside it
+    /// take their mode from it).
+    pub(super) fn prepare(path: &Path, create: bool) -> Result<Self, Fault> {
+        match OpenOptions::new()
+            .write(true)
+            .create(create)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+        {
+            Ok(_) => {}
+            Err(error) => return Err(Fault::Unavailable(why_not(path, &error))),
+        }
+        // The real path: the lock beside it must be one and the same however the file is reached.
+        let path =
+            fs::canonicalize(path).map_err(|error| Fault::Unavailable(why_not(path, &error)))?;
+        let identity =
+            identity(&path).map_err(|error| Fault::Unavailable(why_not(&path, &error)))?;
+        Ok(Self { path, identity })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path still leads to the file that was opened. A look at one inode: cheap enough before every write.
+    pub(super) fn still_there(&self) -> Result<(), Fault> {
+        let shown = self.path.display();
+        match identity(&self.path) {
+            Ok(found) if found == self.identity => Ok(()),
+            Ok(_) => Err(Fault::Unavailable(format!(
+                "{shown} is not the file that was opened (restored from a backup?): restart to use it"
+            ))),
+            Err(error) => Err(Fault::Unavailable(format!(
+                "{shown} was there and is gone ({error}): put it back, or restart to begin anew"
+            ))),
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+/// Why the file can't be had, and the way out.
+fn why_not(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if error.kind() == ErrorKind::NotFound && !directory.is_dir() {
+        let directory = directory.display();
+        return format!(
+            "the directory {directory} for {shown} does not exist: make it, or change state.url"
+        );
+    }
+    match error.kind() {
+        ErrorKind::NotFound => {
+            format!("{shown} does not exist; `tesa-reconciler migrate` makes it")
+        }
+        ErrorKind::PermissionDenied => format!(
+            "{shown}: {error}; file and directory must be writable for the user that runs this"
+        ),
+        _ => format!("{shown}: {error}"),
+    }
+}

@@ -1,0 +1,164 @@
+//! The intent: every check and the ledger's row in one transaction that holds the write lock throughout.
+//!
+//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, open
+//! attempt, the run's cap, the hour's cap.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::SqliteConnection;
+
+use super::SqliteStore;
+use super::attempts::{StepLine, append_step};
+use super::runs::fenced;
+use crate::domain::{AttemptId, AttemptState};
+use crate::store::DAEMON;
+use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
+use crate::store::fault::Fault;
+use crate::store::rows::{micros, micros_opt};
+use crate::store::runs::RunLease;
+
+pub(super) const LEASE: &str =
+    "SELECT count(*) FROM runs WHERE id = ?1 AND token = ?2 AND outcome IS NULL";
+
+pub(super) const PAUSED: &str = "
+    SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN (?1, '') AND (until IS NULL OR until > ?2))";
+
+pub(super) const LATCHED: &str =
+    "SELECT EXISTS (SELECT 1 FROM latches WHERE job_name = ?1 AND org = ?2)";
+
+pub(super) const REPEATED: &str = "
+    SELECT id FROM attempts WHERE correlation_id = ?1 AND run_id = ?2 AND state = 'intended'";
+
+pub(super) const OPEN_ATTEMPT: &str = "
+    SELECT id FROM attempts WHERE org = ?1 AND external_reference = ?2
+        AND state IN ('intended', 'accepted', 'unknown', 'needs_human')";
+
+// What never left the house counts towards no cap.
+pub(super) const OF_RUN: &str =
+    "SELECT count(*) FROM attempts WHERE run_id = ?1 AND state <> 'not_sent'";
+
+pub(super) const OF_HOUR: &str = "
+    SELECT count(*) FROM attempts WHERE org = ?1 AND intended_at > ?2 AND state <> 'not_sent'";
+
+/// See [`crate::store::Attempts::intend`].
+pub(super) async fn intend(
+    store: &SqliteStore,
+    lease: &RunLease,
+    attempt: &NewAttempt,
+    limits: IntentLimits,
+    now: DateTime<Utc>,
+) -> Result<Result<AttemptId, IntentRefused>, Fault> {
+    let mut tx = store.begin().await?;
+    if count(
+        sqlx::query_scalar(LEASE)
+            .bind(lease.run_id.0)
+            .bind(lease.token),
+        &mut tx,
+    )
+    .await?
+        == 0
+    {
+        return Err(fenced("intend", lease));
+    }
+    if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
+        return Ok(Err(refused));
+    }
+    // The answer to an earlier call may have been lost with its commit done: the same intent is not a second one.
+    let repeated: Option<i64> = sqlx::query_scalar(REPEATED)
+        .bind(attempt.correlation_id.to_string())
+        .bind(lease.run_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(id) = repeated {
+        return Ok(Ok(AttemptId(id)));
+    }
+    let open: Option<i64> = sqlx::query_scalar(OPEN_ATTEMPT)
+        .bind(attempt.org.as_str())
+        .bind(attempt.external_reference.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(id) = open {
+        return Ok(Err(IntentRefused::OpenAttempt(AttemptId(id))));
+    }
+    let of_run = sqlx::query_scalar(OF_RUN).bind(lease.run_id.0);
+    if count(of_run, &mut tx).await? >= i64::from(limits.per_run) {
+        return Ok(Err(IntentRefused::RunCap));
+    }
+    let of_hour = sqlx::query_scalar(OF_HOUR)
+        .bind(attempt.org.as_str())
+        .bind(micros(now - TimeDelta::hours(1)));
+    if count(of_hour, &mut tx).await? >= i64::from(limits.per_hour) {
+        return Ok(Err(IntentRefused::HourCap));
+    }
+    let id = insert(&mut tx, lease, attempt, now).await?;
+    tx.commit().await?;
+    Ok(Ok(id))
+}
+
+type Count<'q> = sqlx::query::QueryScalar<'q, sqlx::Sqlite, i64, sqlx::sqlite::SqliteArguments>;
+
+async fn count(query: Count<'_>, tx: &mut SqliteConnection) -> Result<i64, Fault> {
+    Ok(query.fetch_one(tx).await?)
+}
+
+async fn steered_away(
+    tx: &mut SqliteConnection,
+    attempt: &NewAttempt,
+    now: DateTime<Utc>,
+) -> Result<Option<IntentRefused>, Fault> {
+    let paused: bool = sqlx::query_scalar(PAUSED)
+        .bind(attempt.job_name.as_str())
+        .bind(micros(now))
+        .fetch_one(&mut *tx)
+        .await?;
+    if paused {
+        return Ok(Some(IntentRefused::Paused));
+    }
+    let latched: bool = sqlx::query_scalar(LATCHED)
+        .bind(attempt.job_name.as_str())
+        .bind(attempt.org.as_str())
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(latched.then_some(IntentRefused::Held))
+}
+
+async fn insert(
+    tx: &mut SqliteConnection,
+    lease: &RunLease,
+    attempt: &NewAttempt,
+    now: DateTime<Utc>,
+) -> Result<AttemptId, Fault> {
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO attempts (
+             org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
+             before_status, before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id,
+             intended_at, changed_at, detail)
+         VALUES (?1, ?2, ?3, ?4, 'intended', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, '')
+         RETURNING id",
+    )
+    .bind(attempt.org.as_str())
+    .bind(attempt.reference_id.as_str())
+    .bind(attempt.external_reference.as_str())
+    .bind(attempt.operation.as_str())
+    .bind(attempt.job_name.as_str())
+    .bind(attempt.rule.as_str())
+    .bind(lease.run_id.0)
+    .bind(attempt.replica.as_str())
+    .bind(attempt.before.status.as_str())
+    .bind(attempt.before.cancelling)
+    .bind(micros_opt(attempt.before.last_updated))
+    .bind(attempt.issue_sequence)
+    .bind(micros_opt(attempt.due_since))
+    .bind(attempt.correlation_id.to_string())
+    .bind(micros(now))
+    .fetch_one(&mut *tx)
+    .await?;
+    let first = StepLine {
+        state: AttemptState::Intended,
+        at: now,
+        who: DAEMON,
+        detail: "",
+        http_status: None,
+    };
+    append_step(tx, AttemptId(id), &first).await?;
+    Ok(AttemptId(id))
+}

@@ -1,0 +1,144 @@
+//! What the conformance suite can't see: which way the statements go, and that the migrations are all compiled in.
+
+use sqlx::{AssertSqlSafe, Row};
+
+use super::*;
+
+async fn migrated() -> (tempfile::TempDir, SqliteStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    let store = SqliteStore::open(&path, &StoreOptions::default())
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    (dir, store)
+}
+
+/// The statements that run for every request, write, beat or page, by the name of the constant.
+const HOT: &[(&str, &str)] = &[
+    ("attempts::ADVANCE", attempts::ADVANCE),
+    ("attempts::RECOVER", attempts::RECOVER),
+    ("attempts::DUE", attempts::DUE),
+    ("attempts::OF_ORDERS", attempts::OF_ORDERS),
+    ("attempts::STEPS", attempts::STEPS),
+    ("attempts::LIST_OF_REFERENCE", attempts::LIST_OF_REFERENCE),
+    ("attempts::LIST_OF_RUN", attempts::LIST_OF_RUN),
+    ("attempts::LIST_IN_STATE", attempts::LIST_IN_STATE),
+    ("controls::TAKE_TRIGGERS", controls::TAKE_TRIGGERS),
+    ("findings::LIVE", findings::LIVE),
+    ("findings::NEWLY_OPEN", findings::NEWLY_OPEN),
+    ("findings::TOUCH", findings::TOUCH),
+    ("findings::RESOLVE", findings::RESOLVE),
+    ("findings::LIST_OF_REFERENCE", findings::LIST_OF_REFERENCE),
+    ("housekeeping::STEPS", housekeeping::STEPS),
+    ("housekeeping::ATTEMPTS", housekeeping::ATTEMPTS),
+    ("housekeeping::RUNS", housekeeping::RUNS),
+    ("housekeeping::SLOTS", housekeeping::SLOTS),
+    ("housekeeping::UNRUN_SLOTS", housekeeping::UNRUN_SLOTS),
+    ("housekeeping::FINDINGS", housekeeping::FINDINGS),
+    ("housekeeping::OBSERVATIONS", housekeeping::OBSERVATIONS),
+    ("housekeeping::DECISIONS", housekeeping::DECISIONS),
+    ("housekeeping::TRIGGERS", housekeeping::TRIGGERS),
+    ("housekeeping::AUDIT", housekeeping::AUDIT),
+    ("intend::LEASE", intend::LEASE),
+    ("intend::PAUSED", intend::PAUSED),
+    ("intend::LATCHED", intend::LATCHED),
+    ("intend::REPEATED", intend::REPEATED),
+    ("intend::OPEN_ATTEMPT", intend::OPEN_ATTEMPT),
+    ("intend::OF_RUN", intend::OF_RUN),
+    ("intend::OF_HOUR", intend::OF_HOUR),
+    ("requests::OBSERVATIONS", requests::OBSERVATIONS),
+    ("requests::FIND_OBSERVATIONS", requests::FIND_OBSERVATIONS),
+    ("requests::DECISIONS_ABOUT", requests::DECISIONS_ABOUT),
+    ("runs::SLOT_TAKEN", runs::SLOT_TAKEN),
+    ("runs::RUNNING", runs::RUNNING),
+    ("runs::BEAT", runs::BEAT),
+    ("runs::FINISH", runs::FINISH),
+    ("runs::REAP", runs::REAP),
+    ("runs::LAST_SLOT", runs::LAST_SLOT),
+    ("runs::LIST_OF_JOB", runs::LIST_OF_JOB),
+];
+
+/// Walks that touch no more rows than they need: the given list itself, the live processes, an index that holds
+/// only the rows in question.
+const CHEAP: &[&str] = &[
+    "SCAN json_each",
+    "SCAN seen",
+    "SCAN CONSTANT ROW",
+    "SCAN replicas",
+    "USING INDEX runs_one_running",
+    "USING INDEX triggers_unanswered",
+];
+
+#[tokio::test]
+async fn no_hot_statement_walks_through_a_whole_table() {
+    let (_dir, store) = migrated().await;
+    for (name, statement) in HOT {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan: Vec<String> = sqlx::query(explain)
+            .fetch_all(&store.readers)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+            .iter()
+            .map(|row| row.get("detail"))
+            .collect();
+        assert!(!plan.is_empty(), "{name} has no plan");
+        let walks: Vec<_> = plan
+            .iter()
+            .filter(|step| step.starts_with("SCAN"))
+            .filter(|step| !CHEAP.iter().any(|cheap| step.contains(cheap)))
+            .collect();
+        assert!(walks.is_empty(), "{name} walks: {walks:#?} of {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_live_findings_follows_its_own_index() {
+    let (_dir, store) = migrated().await;
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", findings::LIST_LIVE));
+    let rows = sqlx::query(explain)
+        .fetch_all(&store.readers)
+        .await
+        .unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    assert!(plan[0].contains("findings_live"), "{plan:?}");
+    assert!(
+        !plan.iter().any(|step| step.contains("TEMP B-TREE")),
+        "{plan:?}"
+    );
+}
+
+#[test]
+fn every_migration_in_the_folder_is_compiled_in() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let files = std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(schema::MIGRATOR.iter().count(), files);
+}
+
+#[tokio::test]
+async fn the_connections_are_set_as_the_module_says() {
+    let (_dir, store) = migrated().await;
+    for (pool, pragma, wanted) in [
+        (&store.writer, "journal_mode", "wal"),
+        (&store.writer, "synchronous", "2"),
+        (&store.writer, "foreign_keys", "1"),
+        (&store.readers, "journal_mode", "wal"),
+        (&store.readers, "temp_store", "2"),
+    ] {
+        let row = sqlx::query(AssertSqlSafe(format!("PRAGMA {pragma}")))
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        let got = row
+            .try_get::<String, _>(0)
+            .unwrap_or_else(|_| row.get::<i64, _>(0).to_string());
+        assert_eq!(got, wanted, "{pragma}");
+    }
+    let write = sqlx::query("DELETE FROM pauses")
+        .execute(&store.readers)
+        .await;
+    assert!(
+        write.unwrap_err().to_string().contains("readonly"),
+        "a reader wrote"
+    );
+}

@@ -1,0 +1,472 @@
+//! The ledger after the intent: steps, verification, recovery, lists.
+
+use tesa_reconciler::domain::ids::ReplicaId;
+use tesa_reconciler::domain::{AttemptId, AttemptState, Operation, RunOutcome};
+use tesa_reconciler::store::attempts::{AttemptFilter, NewAttempt, Step};
+use tesa_reconciler::store::audit::AuditFilter;
+use tesa_reconciler::store::runs::{NewRun, RunSummary};
+use tesa_reconciler::store::{Page, StoreError};
+
+use super::harness::Fresh;
+use super::values::*;
+
+behaviours![
+    only_the_table_s_steps_are_allowed,
+    a_step_to_an_unknown_attempt_is_not_found,
+    a_step_keeps_the_status_code_it_does_not_bring,
+    a_person_s_step_is_audited_and_the_daemon_s_is_not,
+    a_verification_that_settled_nothing_is_noted_and_put_off,
+    only_what_awaits_verification_can_be_put_off,
+    what_is_due_comes_oldest_first,
+    only_what_nobody_will_send_is_recovered,
+    attempts_for_orders_come_oldest_first_within_each,
+    attempts_are_listed_newest_first_by_filter_and_page,
+    attempts_are_counted_by_operation_and_state,
+];
+
+async fn only_the_table_s_steps_are_allowed(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    for &from in AttemptState::ALL {
+        for &to in AttemptState::ALL {
+            let order = format!("{from}-{to}");
+            let id = attempt_in(store, &lease, &order, from).await;
+            let before = store.attempt_steps(id).await.unwrap();
+            let answer = store.advance(id, &step(to), &daemon(), at(7)).await;
+            let after = store.attempt(id).await.unwrap().unwrap();
+            let steps = store.attempt_steps(id).await.unwrap();
+            if to.predecessors().contains(&from) {
+                answer.unwrap();
+                assert_eq!((after.state, after.changed_at), (to, at(7)), "{order}");
+                let last = steps.last().unwrap();
+                assert_eq!((last.state, last.at), (to, at(7)), "{order}");
+                assert_eq!(last.detail, format!("became {to}"));
+                assert_eq!(steps[..steps.len() - 1], before[..], "{order}");
+            } else {
+                let error = answer.unwrap_err();
+                assert!(
+                    matches!(error, StoreError::IllegalStep { attempt, from: f, to: t }
+                        if (attempt, f, t) == (id, from, to)),
+                    "{order}: {error}"
+                );
+                assert_eq!(after.state, from, "{order}");
+                assert_eq!(steps, before, "{order}");
+            }
+        }
+    }
+}
+
+async fn a_step_to_an_unknown_attempt_is_not_found(fresh: Fresh) {
+    let id = AttemptId(77);
+    let accepted = step(AttemptState::Accepted);
+    let error = fresh
+        .store
+        .advance(id, &accepted, &daemon(), at(0))
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "advance: there is no attempt 77");
+    assert_eq!(fresh.store.attempt(id).await.unwrap(), None);
+    assert!(fresh.store.attempt_steps(id).await.unwrap().is_empty());
+}
+
+async fn a_step_keeps_the_status_code_it_does_not_bring(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let id = intended(store, &lease, &new_attempt("A"), at(0)).await;
+    let accepted = Step {
+        http_status: Some(202),
+        verify_at: Some(at(61)),
+        ..step(AttemptState::Accepted)
+    };
+    store
+        .advance(id, &accepted, &daemon(), at(1))
+        .await
+        .unwrap();
+    let read = store.attempt(id).await.unwrap().unwrap();
+    assert_eq!(
+        (read.http_status, read.verify_at),
+        (Some(202), Some(at(61)))
+    );
+    assert_eq!(read.detail, "became accepted");
+    store
+        .advance(id, &step(AttemptState::Confirmed), &daemon(), at(2))
+        .await
+        .unwrap();
+    let read = store.attempt(id).await.unwrap().unwrap();
+    assert_eq!((read.http_status, read.verify_at), (Some(202), None));
+    assert_eq!(read.intended_at, at(0));
+}
+
+async fn a_person_s_step_is_audited_and_the_daemon_s_is_not(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let id = attempt_in(store, &lease, "A", AttemptState::NeedsHuman).await;
+    let all = AuditFilter::default();
+    assert!(store.audit(&all, Page::first(9)).await.unwrap().is_empty());
+    let ineffective = step(AttemptState::Ineffective);
+    store
+        .advance(id, &ineffective, &person(), at(9))
+        .await
+        .unwrap();
+    let rows = store.audit(&all, Page::first(9)).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (rows[0].action.as_str(), rows[0].subject.clone()),
+        ("settle", id.to_string())
+    );
+    assert_eq!((rows[0].who.as_str(), rows[0].at), ("cli:operator", at(9)));
+    assert_eq!(rows[0].reason, person().reason);
+    let steps = store.attempt_steps(id).await.unwrap();
+    assert_eq!(steps.last().unwrap().who, "cli:operator");
+
+    // Refused, so nothing happened, so nothing to audit.
+    store
+        .advance(id, &ineffective, &person(), at(10))
+        .await
+        .unwrap_err();
+    assert_eq!(store.audit(&all, Page::first(9)).await.unwrap().len(), 1);
+}
+
+async fn a_verification_that_settled_nothing_is_noted_and_put_off(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let id = attempt_in(store, &lease, "A", AttemptState::Unknown).await;
+    store
+        .postpone_verification(id, "still NOT_SENT", at(300), at(60))
+        .await
+        .unwrap();
+    store
+        .postpone_verification(id, "read failed", at(900), at(301))
+        .await
+        .unwrap();
+    let read = store.attempt(id).await.unwrap().unwrap();
+    assert_eq!(
+        (read.state, read.changed_at),
+        (AttemptState::Unknown, at(1))
+    );
+    assert_eq!((read.verifications, read.verify_at), (2, Some(at(900))));
+    assert_eq!(read.detail, "read failed");
+    let steps = store.attempt_steps(id).await.unwrap();
+    let details: Vec<_> = steps.iter().map(|step| step.detail.as_str()).collect();
+    assert_eq!(
+        details,
+        ["", "became unknown", "still NOT_SENT", "read failed"]
+    );
+    assert_eq!(
+        (steps[3].state, steps[3].at),
+        (AttemptState::Unknown, at(301))
+    );
+}
+
+async fn only_what_awaits_verification_can_be_put_off(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    for &state in AttemptState::ALL {
+        let id = attempt_in(store, &lease, state.as_str(), state).await;
+        let answer = store.postpone_verification(id, "seen", at(99), at(9)).await;
+        if state.awaits_verification() {
+            answer.unwrap();
+        } else {
+            assert_eq!(answer.unwrap_err().reason(), "illegal_step", "{state}");
+            let read = store.attempt(id).await.unwrap().unwrap();
+            assert_eq!((read.verifications, read.verify_at), (0, None));
+        }
+    }
+    let missing = store
+        .postpone_verification(AttemptId(99), "", at(1), at(1))
+        .await;
+    assert_eq!(missing.unwrap_err().reason(), "not_found");
+}
+
+async fn what_is_due_comes_oldest_first(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let mut due = Vec::new();
+    for (order, state, verify_at) in [
+        ("late", AttemptState::Accepted, Some(at(30))),
+        ("early", AttemptState::Unknown, Some(at(10))),
+        ("not-yet", AttemptState::Accepted, Some(at(101))),
+        ("never", AttemptState::Unknown, None),
+        ("now", AttemptState::Accepted, Some(at(100))),
+        ("closed", AttemptState::Rejected, Some(at(10))),
+    ] {
+        let id = intended(store, &lease, &new_attempt(order), at(0)).await;
+        let step = Step {
+            verify_at,
+            ..step(state)
+        };
+        store.advance(id, &step, &daemon(), at(1)).await.unwrap();
+        due.push(id);
+    }
+    let elsewhere = NewAttempt {
+        org: "yoigo".into(),
+        ..new_attempt("elsewhere")
+    };
+    let id = intended(store, &lease, &elsewhere, at(0)).await;
+    let soon = Step {
+        verify_at: Some(at(20)),
+        ..step(AttemptState::Unknown)
+    };
+    store.advance(id, &soon, &daemon(), at(1)).await.unwrap();
+    let ask = async |org: Option<&str>, limit| {
+        let org = org.map(Into::into);
+        let rows = store
+            .due_for_verification(org.as_ref(), at(100), limit)
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| row.external_reference.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ask(None, 9).await, ["early", "elsewhere", "late", "now"]);
+    assert_eq!(ask(None, 2).await, ["early", "elsewhere"]);
+    assert_eq!(ask(Some("masmovil"), 9).await, ["early", "late", "now"]);
+}
+
+async fn only_what_nobody_will_send_is_recovered(fresh: Fresh) {
+    let store = &*fresh.store;
+    let alive = [ReplicaId::new("replica-1"), ReplicaId::new("replica-2")];
+    let run_of = |job: &str, replica: &str| NewRun {
+        job_name: job.into(),
+        replica: replica.into(),
+        ..new_run(None)
+    };
+    let intend = async |job: &str, replica: &str| {
+        let lease = started(store, &run_of(job, replica), at(0)).await;
+        let attempt = NewAttempt {
+            replica: replica.into(),
+            ..new_attempt(job)
+        };
+        (intended(store, &lease, &attempt, at(0)).await, lease)
+    };
+    let (of_living, _) = intend("of-living", "replica-1").await;
+    let (of_dead, _) = intend("of-dead", "replica-0").await;
+    let (of_finished, lease) = intend("of-finished", "replica-2").await;
+    let nothing = RunSummary::default();
+    store
+        .finish(&lease, RunOutcome::Partial, &nothing, at(1))
+        .await
+        .unwrap();
+    let (answered, _) = intend("answered", "replica-0").await;
+    let accepted = step(AttemptState::Accepted);
+    store
+        .advance(answered, &accepted, &daemon(), at(1))
+        .await
+        .unwrap();
+    let (of_lost, lost) = intend("of-lost", "replica-2").await;
+    for job in ["of-living", "of-dead", "answered"] {
+        let running = store
+            .runs(&Default::default(), Page::first(9))
+            .await
+            .unwrap();
+        assert!(running.iter().any(|run| run.job_name.as_str() == job));
+    }
+    store.reap_lost(Some(at(1)), at(2)).await.unwrap();
+    let gone = store.run(lost.run_id).await.unwrap().unwrap();
+    assert_eq!(gone.outcome, Some(RunOutcome::Lost));
+
+    let recovered = store.recover_intended(&alive, at(60), at(3)).await.unwrap();
+    let ids: Vec<_> = recovered.iter().map(|attempt| attempt.id).collect();
+    assert_eq!(ids, [of_dead, of_finished]);
+    for attempt in &recovered {
+        assert_eq!(attempt.state, AttemptState::Unknown);
+        assert_eq!(
+            (attempt.verify_at, attempt.changed_at),
+            (Some(at(60)), at(3))
+        );
+        assert_eq!(
+            store.attempt(attempt.id).await.unwrap().as_ref(),
+            Some(attempt)
+        );
+        let steps = store.attempt_steps(attempt.id).await.unwrap();
+        assert_eq!(steps.last().unwrap().state, AttemptState::Unknown);
+    }
+    for kept in [of_living, of_lost] {
+        let read = store.attempt(kept).await.unwrap().unwrap();
+        assert_eq!(read.state, AttemptState::Intended);
+    }
+    let again = store.recover_intended(&alive, at(60), at(4)).await.unwrap();
+    assert!(again.is_empty(), "{again:?}");
+    let rest = store.recover_intended(&[], at(60), at(5)).await.unwrap();
+    let ids: Vec<_> = rest.iter().map(|attempt| attempt.id).collect();
+    assert_eq!(ids, [of_living, of_lost], "nobody lives");
+}
+
+async fn attempts_for_orders_come_oldest_first_within_each(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    for (order, state) in [
+        ("B", AttemptState::Rejected),
+        ("A", AttemptState::NotSent),
+        ("B", AttemptState::Ineffective),
+        ("b", AttemptState::Unknown),
+        ("A", AttemptState::Accepted),
+        ("C", AttemptState::Intended),
+    ] {
+        attempt_in(store, &lease, order, state).await;
+    }
+    let asked = ["A", "B", "never-seen"].map(Into::into);
+    let rows = store.attempts_for(&org(), &asked).await.unwrap();
+    let got: Vec<_> = rows
+        .iter()
+        .map(|row| (row.external_reference.as_str(), row.state))
+        .collect();
+    let wanted = [
+        ("A", AttemptState::NotSent),
+        ("A", AttemptState::Accepted),
+        ("B", AttemptState::Rejected),
+        ("B", AttemptState::Ineffective),
+    ];
+    assert_eq!(got, wanted);
+    assert!(store.attempts_for(&org(), &[]).await.unwrap().is_empty());
+    assert!(
+        store
+            .attempts_for(&"yoigo".into(), &asked)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+async fn attempts_are_listed_newest_first_by_filter_and_page(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let other_run = NewRun {
+        org: "yoigo".into(),
+        ..new_run(None)
+    };
+    let other_lease = started(store, &other_run, at(0)).await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        let attempt = NewAttempt {
+            org: if n == 5 { "yoigo".into() } else { org() },
+            operation: if n == 1 {
+                Operation::ChangeCto
+            } else {
+                Operation::CancelRequest
+            },
+            ..new_attempt(&format!("order-{n}"))
+        };
+        let lease = if n == 5 { &other_lease } else { &lease };
+        ids.push(intended(store, lease, &attempt, at(n)).await);
+    }
+    let rejected = step(AttemptState::Rejected);
+    store
+        .advance(ids[2], &rejected, &daemon(), at(9))
+        .await
+        .unwrap();
+    let list = async |filter: AttemptFilter, page: Page| {
+        let rows = store.attempts(&filter, page).await.unwrap();
+        rows.iter()
+            .map(|row| ids.iter().position(|id| *id == row.id).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let all = AttemptFilter::default;
+    let nine = Page::first(9);
+    assert_eq!(list(all(), nine).await, [5, 4, 3, 2, 1, 0]);
+    let next = Page {
+        limit: 2,
+        before: Some(ids[3].0),
+    };
+    assert_eq!(list(all(), next).await, [2, 1]);
+    let table = [
+        (
+            AttemptFilter {
+                org: Some("yoigo".into()),
+                ..all()
+            },
+            vec![5],
+        ),
+        (
+            AttemptFilter {
+                reference: Some("order-4".into()),
+                ..all()
+            },
+            vec![4],
+        ),
+        (
+            AttemptFilter {
+                reference: Some("ref-order-3".into()),
+                ..all()
+            },
+            vec![3],
+        ),
+        (
+            AttemptFilter {
+                reference: Some("ORDER-3".into()),
+                ..all()
+            },
+            vec![],
+        ),
+        (
+            AttemptFilter {
+                state: Some(AttemptState::Rejected),
+                ..all()
+            },
+            vec![2],
+        ),
+        (
+            AttemptFilter {
+                state: Some(AttemptState::Intended),
+                ..all()
+            },
+            vec![5, 4, 3, 1, 0],
+        ),
+        (
+            AttemptFilter {
+                operation: Some(Operation::ChangeCto),
+                ..all()
+            },
+            vec![1],
+        ),
+        (
+            AttemptFilter {
+                run_id: Some(other_lease.run_id),
+                ..all()
+            },
+            vec![5],
+        ),
+        (
+            AttemptFilter {
+                since: Some(at(3)),
+                ..all()
+            },
+            vec![5, 4, 3],
+        ),
+        (
+            AttemptFilter {
+                since: Some(at(1)),
+                state: Some(AttemptState::Intended),
+                org: Some(org()),
+                ..all()
+            },
+            vec![4, 3, 1],
+        ),
+    ];
+    for (filter, wanted) in table {
+        assert_eq!(list(filter.clone(), nine).await, wanted, "{filter:?}");
+    }
+}
+
+async fn attempts_are_counted_by_operation_and_state(fresh: Fresh) {
+    let store = &*fresh.store;
+    assert!(store.attempt_counts().await.unwrap().is_empty());
+    let lease = started(store, &new_run(None), at(0)).await;
+    attempt_in(store, &lease, "A", AttemptState::Unknown).await;
+    attempt_in(store, &lease, "B", AttemptState::Unknown).await;
+    attempt_in(store, &lease, "C", AttemptState::Confirmed).await;
+    let mut counts: Vec<_> = store
+        .attempt_counts()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.operation, row.state, row.count))
+        .collect();
+    counts.sort();
+    let operation = Operation::CreateActivation;
+    let wanted = [
+        (operation, AttemptState::Unknown, 2),
+        (operation, AttemptState::Confirmed, 1),
+    ];
+    assert_eq!(counts, wanted);
+}

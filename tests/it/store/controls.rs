@@ -1,0 +1,328 @@
+//! Pauses, latches, triggers, circuits.
+
+use tesa_reconciler::domain::RunId;
+use tesa_reconciler::domain::ids::TriggerId;
+use tesa_reconciler::store::Page;
+use tesa_reconciler::store::audit::AuditFilter;
+use tesa_reconciler::store::controls::{CircuitRow, Latch, Pause, TriggerRow};
+
+use super::harness::Fresh;
+use super::values::*;
+
+behaviours![
+    a_pause_is_in_force_until_it_ends_or_is_resumed,
+    a_pause_of_the_same_scope_is_replaced,
+    a_latch_keeps_its_first_cause_until_it_is_released,
+    what_people_steer_is_audited,
+    a_trigger_waits_until_a_run_answers_it,
+    a_trigger_is_taken_by_one_living_replica,
+    a_dead_replica_s_trigger_is_taken_by_another,
+    circuits_are_remembered,
+];
+
+async fn a_pause_is_in_force_until_it_ends_or_is_resumed(fresh: Fresh) {
+    let store = &*fresh.store;
+    assert!(store.pauses(at(0)).await.unwrap().is_empty());
+    store
+        .pause(Some(&job()), Some(at(60)), &person(), at(0))
+        .await
+        .unwrap();
+    store.pause(None, None, &person(), at(5)).await.unwrap();
+    let all = Pause {
+        job_name: None,
+        who: "cli:operator".to_owned(),
+        reason: person().reason,
+        since: at(5),
+        until: None,
+    };
+    let one = Pause {
+        job_name: Some(job()),
+        since: at(0),
+        until: Some(at(60)),
+        ..all.clone()
+    };
+    assert_eq!(store.pauses(at(59)).await.unwrap(), [all.clone(), one]);
+    assert_eq!(
+        store.pauses(at(60)).await.unwrap(),
+        [all],
+        "its end is no longer paused"
+    );
+    let resume = async |job: Option<&str>, now| {
+        let job = job.map(Into::into);
+        store
+            .resume(job.as_ref(), &person(), at(now))
+            .await
+            .unwrap()
+    };
+    assert!(
+        !resume(Some("retry-stuck"), 61).await,
+        "it has ended by itself"
+    );
+    assert!(!resume(Some("flag-events"), 61).await);
+    assert!(resume(None, 61).await);
+    assert!(!resume(None, 62).await);
+    assert!(store.pauses(at(62)).await.unwrap().is_empty());
+}
+
+async fn a_pause_of_the_same_scope_is_replaced(fresh: Fresh) {
+    let store = &*fresh.store;
+    store
+        .pause(Some(&job()), None, &person(), at(0))
+        .await
+        .unwrap();
+    store
+        .pause(Some(&job()), Some(at(30)), &daemon(), at(10))
+        .await
+        .unwrap();
+    let pauses = store.pauses(at(20)).await.unwrap();
+    assert_eq!(pauses.len(), 1);
+    assert_eq!((pauses[0].since, pauses[0].until), (at(10), Some(at(30))));
+    assert_eq!(pauses[0].who, "daemon");
+}
+
+async fn a_latch_keeps_its_first_cause_until_it_is_released(fresh: Fresh) {
+    let store = &*fresh.store;
+    let first = tesa_reconciler::store::Actor::daemon("230 of 900 want a write");
+    assert!(
+        store
+            .latch_guard(&job(), &org(), &first, at(0))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .latch_guard(&job(), &org(), &daemon(), at(9))
+            .await
+            .unwrap()
+    );
+    let wanted = Latch {
+        job_name: job(),
+        org: org(),
+        since: at(0),
+        reason: first.reason,
+    };
+    assert_eq!(store.latches().await.unwrap(), [wanted]);
+    assert_eq!(store.last_release(&job(), &org()).await.unwrap(), None);
+    let elsewhere = "yoigo".into();
+    assert!(
+        !store
+            .release_guard(&job(), &elsewhere, &person(), at(10))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .release_guard(&job(), &org(), &person(), at(11))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .release_guard(&job(), &org(), &person(), at(12))
+            .await
+            .unwrap()
+    );
+    assert!(store.latches().await.unwrap().is_empty());
+    assert_eq!(
+        store.last_release(&job(), &org()).await.unwrap(),
+        Some(at(11))
+    );
+    assert_eq!(store.last_release(&job(), &elsewhere).await.unwrap(), None);
+    assert!(
+        store
+            .latch_guard(&job(), &org(), &daemon(), at(20))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        store.last_release(&job(), &org()).await.unwrap(),
+        Some(at(11))
+    );
+}
+
+async fn what_people_steer_is_audited(fresh: Fresh) {
+    let store = &*fresh.store;
+    store.pause(None, None, &person(), at(1)).await.unwrap();
+    store.resume(None, &person(), at(2)).await.unwrap();
+    store
+        .pause(Some(&job()), None, &person(), at(3))
+        .await
+        .unwrap();
+    store
+        .latch_guard(&job(), &org(), &daemon(), at(4))
+        .await
+        .unwrap();
+    store
+        .release_guard(&job(), &org(), &person(), at(5))
+        .await
+        .unwrap();
+    store
+        .request_trigger(&job(), &org(), &person(), at(6))
+        .await
+        .unwrap();
+    // Nothing changes, so nothing is noted.
+    store.resume(None, &person(), at(7)).await.unwrap();
+    store
+        .release_guard(&job(), &org(), &person(), at(7))
+        .await
+        .unwrap();
+    let rows = store
+        .audit(&AuditFilter::default(), Page::first(99))
+        .await
+        .unwrap();
+    let got: Vec<_> = rows
+        .iter()
+        .rev()
+        .map(|row| {
+            (
+                row.action.as_str(),
+                row.subject.as_str(),
+                row.who.as_str(),
+                row.at,
+            )
+        })
+        .collect();
+    let who = "cli:operator";
+    let wanted = [
+        ("pause", "all jobs", who, at(1)),
+        ("resume", "all jobs", who, at(2)),
+        ("pause", "retry-stuck", who, at(3)),
+        ("latch", "retry-stuck/masmovil", "daemon", at(4)),
+        ("release", "retry-stuck/masmovil", who, at(5)),
+        ("trigger", "retry-stuck/masmovil", who, at(6)),
+    ];
+    assert_eq!(got, wanted);
+}
+
+async fn a_trigger_waits_until_a_run_answers_it(fresh: Fresh) {
+    let store = &*fresh.store;
+    let me = replica();
+    assert!(store.take_triggers(&me, at(0)).await.unwrap().is_empty());
+    let first = store
+        .request_trigger(&job(), &org(), &person(), at(1))
+        .await
+        .unwrap();
+    let second = store
+        .request_trigger(&job(), &org(), &person(), at(2))
+        .await
+        .unwrap();
+    let wanted = TriggerRow {
+        id: first,
+        job_name: job(),
+        org: org(),
+        who: "cli:operator".to_owned(),
+        reason: person().reason,
+        requested_at: at(1),
+        run_id: None,
+    };
+    assert_eq!(store.trigger(first).await.unwrap(), Some(wanted));
+    let ids = async || {
+        let taken = store.take_triggers(&me, at(3)).await.unwrap();
+        taken.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids().await, [first, second]);
+    assert_eq!(ids().await, [first, second], "whoever forgot is reminded");
+    store.answer_triggers(&[first], RunId(7)).await.unwrap();
+    assert_eq!(ids().await, [second]);
+    store
+        .answer_triggers(&[first, second], RunId(8))
+        .await
+        .unwrap();
+    assert!(ids().await.is_empty());
+    let answered = async |id| store.trigger(id).await.unwrap().unwrap().run_id;
+    assert_eq!(
+        answered(first).await,
+        Some(RunId(7)),
+        "the first answer stands"
+    );
+    assert_eq!(answered(second).await, Some(RunId(8)));
+    assert_eq!(store.trigger(TriggerId(99)).await.unwrap(), None);
+}
+
+async fn a_trigger_is_taken_by_one_living_replica(fresh: Fresh) {
+    let store = &*fresh.store;
+    for id in ["one", "two"] {
+        store
+            .beat_replica(&replica_row(id, 0), at(0))
+            .await
+            .unwrap();
+    }
+    store
+        .request_trigger(&job(), &org(), &person(), at(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .take_triggers(&"one".into(), at(2))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert!(
+        store
+            .take_triggers(&"two".into(), at(30))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        store
+            .take_triggers(&"one".into(), at(30))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+async fn a_dead_replica_s_trigger_is_taken_by_another(fresh: Fresh) {
+    let store = &*fresh.store;
+    store
+        .beat_replica(&replica_row("one", 0), at(0))
+        .await
+        .unwrap();
+    let id = store
+        .request_trigger(&job(), &org(), &person(), at(1))
+        .await
+        .unwrap();
+    store.take_triggers(&"one".into(), at(2)).await.unwrap();
+    let taken = store.take_triggers(&"two".into(), at(31)).await.unwrap();
+    assert_eq!(taken.len(), 1, "its last beat is 31 s old");
+    assert_eq!(taken[0].id, id);
+    store
+        .beat_replica(&replica_row("two", 0), at(31))
+        .await
+        .unwrap();
+    store.retire_replica(&"two".into()).await.unwrap();
+    let taken = store.take_triggers(&"three".into(), at(32)).await.unwrap();
+    assert_eq!(
+        taken.len(),
+        1,
+        "it went in good order, but without an answer"
+    );
+}
+
+async fn circuits_are_remembered(fresh: Fresh) {
+    let store = &*fresh.store;
+    assert!(store.circuits().await.unwrap().is_empty());
+    let circuit = |org: &str, state: &str| CircuitRow {
+        org: org.into(),
+        state: state.to_owned(),
+        failures: u32::MAX,
+        opened_at: Some(at(1)),
+        probe_at: Some(at(31)),
+    };
+    for state in ["open", "half_open"] {
+        store.save_circuit(&circuit("yoigo", state)).await.unwrap();
+    }
+    let closed = CircuitRow {
+        failures: 0,
+        opened_at: None,
+        probe_at: None,
+        ..circuit("masmovil", "closed")
+    };
+    store.save_circuit(&closed).await.unwrap();
+    let wanted = [closed, circuit("yoigo", "half_open")];
+    assert_eq!(store.circuits().await.unwrap(), wanted);
+}

@@ -1,0 +1,397 @@
+//! Findings: their life from open to resolved and back.
+
+use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
+use tesa_reconciler::domain::ids::{FindingId, JobName};
+use tesa_reconciler::store::audit::AuditFilter;
+use tesa_reconciler::store::findings::{
+    Finding, FindingChanges, FindingFilter, FindingKey, LiveFinding, Sighting,
+};
+use tesa_reconciler::store::{Page, Store};
+
+use super::harness::Fresh;
+use super::values::*;
+
+behaviours![
+    a_new_sighting_opens_a_finding,
+    every_word_of_a_finding_can_be_stored,
+    a_finding_seen_again_is_the_same_row,
+    a_touched_finding_is_only_renewed,
+    a_resolved_finding_comes_back_as_the_same_row,
+    an_acknowledged_finding_stays_so_until_it_says_something_else,
+    acknowledging_is_all_or_nothing_and_audited,
+    another_job_s_sighting_only_touches_a_live_finding,
+    what_opened_is_answered_one_entry_each,
+    more_findings_than_one_transaction_takes_are_all_applied,
+];
+
+async fn only(store: &dyn Store) -> Finding {
+    let any = [None, Some(FindingState::Resolved)];
+    let mut rows = Vec::new();
+    for state in any {
+        let filter = FindingFilter {
+            state,
+            ..FindingFilter::default()
+        };
+        rows.extend(store.findings(&filter, Page::first(9)).await.unwrap());
+    }
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    rows.remove(0)
+}
+
+pub async fn see(store: &dyn Store, sightings: &[Sighting], now: i64) -> Vec<FindingKind> {
+    let changes = seen(sightings);
+    store
+        .apply_findings(&org(), &job(), &changes, at(now))
+        .await
+        .unwrap()
+}
+
+pub async fn resolve(store: &dyn Store, id: FindingId, now: i64) {
+    let changes = FindingChanges {
+        resolved: vec![id],
+        ..FindingChanges::default()
+    };
+    store
+        .apply_findings(&org(), &job(), &changes, at(now))
+        .await
+        .unwrap();
+}
+
+async fn a_new_sighting_opens_a_finding(fresh: Fresh) {
+    let store = &*fresh.store;
+    let given = sighting("r", "NOT_SENT");
+    assert_eq!(
+        see(store, std::slice::from_ref(&given), 0).await,
+        [FindingKind::StuckRequest]
+    );
+    let row = only(store).await;
+    let wanted = Finding {
+        id: row.id,
+        org: org(),
+        key: given.key.clone(),
+        external_reference: given.external_reference.clone(),
+        job_name: job(),
+        state: FindingState::Open,
+        attention: None,
+        evidence: given.evidence.clone(),
+        since: given.since,
+        first_seen: at(0),
+        last_seen: at(0),
+        times_seen: 1,
+        times_reopened: 0,
+        resolved_at: None,
+        acknowledged_by: None,
+        acknowledged_reason: None,
+    };
+    assert_eq!(row, wanted);
+    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let wanted = LiveFinding {
+        id: row.id,
+        key: given.key,
+        state: FindingState::Open,
+        attention: None,
+        evidence: given.evidence,
+        last_seen: at(0),
+    };
+    assert_eq!(live, [wanted]);
+}
+
+async fn every_word_of_a_finding_can_be_stored(fresh: Fresh) {
+    let store = &*fresh.store;
+    for &kind in FindingKind::ALL {
+        for attention in [None, Some(Attention::GivenUp), Some(Attention::NeedsHuman)] {
+            let given = Sighting {
+                key: FindingKey {
+                    reference_id: "r".into(),
+                    kind,
+                    detail: format!("{attention:?}"),
+                },
+                external_reference: None,
+                since: None,
+                attention,
+                evidence: String::new(),
+            };
+            assert_eq!(see(store, std::slice::from_ref(&given), 0).await, [kind]);
+            let live = store.live_findings(&org(), &job()).await.unwrap();
+            let row = live.iter().find(|live| live.key == given.key).unwrap();
+            assert_eq!(row.attention, attention);
+        }
+    }
+}
+
+async fn a_finding_seen_again_is_the_same_row(fresh: Fresh) {
+    let store = &*fresh.store;
+    see(store, &[sighting("r", "NOT_SENT")], 0).await;
+    let first = only(store).await;
+    let again = Sighting {
+        attention: Some(Attention::GivenUp),
+        evidence: "three attempts".to_owned(),
+        since: None,
+        external_reference: None,
+        ..sighting("r", "NOT_SENT")
+    };
+    assert!(
+        see(store, &[again], 10).await.is_empty(),
+        "it was open already"
+    );
+    let row = only(store).await;
+    assert_eq!((row.id, row.state), (first.id, FindingState::Open));
+    assert_eq!(
+        (row.first_seen, row.last_seen, row.times_seen),
+        (at(0), at(10), 2)
+    );
+    assert_eq!(row.attention, Some(Attention::GivenUp));
+    assert_eq!((row.evidence.as_str(), row.since), ("three attempts", None));
+    assert_eq!((row.external_reference, row.times_reopened), (None, 0));
+}
+
+async fn a_touched_finding_is_only_renewed(fresh: Fresh) {
+    let store = &*fresh.store;
+    see(store, &[sighting("r", "NOT_SENT")], 0).await;
+    let before = only(store).await;
+    let touch = FindingChanges {
+        touched: vec![before.id],
+        ..FindingChanges::default()
+    };
+    let opened = store
+        .apply_findings(&org(), &job(), &touch, at(20))
+        .await
+        .unwrap();
+    assert!(opened.is_empty());
+    let wanted = Finding {
+        last_seen: at(20),
+        times_seen: 2,
+        ..before.clone()
+    };
+    assert_eq!(only(store).await, wanted);
+    resolve(store, before.id, 30).await;
+    store
+        .apply_findings(&org(), &job(), &touch, at(40))
+        .await
+        .unwrap();
+    let row = only(store).await;
+    assert_eq!((row.state, row.last_seen), (FindingState::Resolved, at(20)));
+}
+
+async fn a_resolved_finding_comes_back_as_the_same_row(fresh: Fresh) {
+    let store = &*fresh.store;
+    see(store, &[sighting("r", "NOT_SENT")], 0).await;
+    let first = only(store).await;
+    store
+        .acknowledge_findings(&[first.id], &person(), at(1))
+        .await
+        .unwrap();
+    resolve(store, first.id, 10).await;
+    let row = only(store).await;
+    assert_eq!(
+        (row.state, row.resolved_at),
+        (FindingState::Resolved, Some(at(10)))
+    );
+    assert!(
+        store
+            .live_findings(&org(), &job())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    resolve(store, first.id, 11).await;
+    assert_eq!(
+        only(store).await.resolved_at,
+        Some(at(10)),
+        "once is enough"
+    );
+
+    assert_eq!(
+        see(store, &[sighting("r", "NOT_SENT")], 20).await,
+        [FindingKind::StuckRequest]
+    );
+    let row = only(store).await;
+    assert_eq!(
+        (row.id, row.state, row.resolved_at),
+        (first.id, FindingState::Open, None)
+    );
+    assert_eq!((row.times_reopened, row.times_seen), (1, 2));
+    assert_eq!((row.first_seen, row.last_seen), (at(0), at(20)));
+    assert_eq!((row.acknowledged_by, row.acknowledged_reason), (None, None));
+}
+
+async fn an_acknowledged_finding_stays_so_until_it_says_something_else(fresh: Fresh) {
+    let store = &*fresh.store;
+    let given = sighting("r", "NOT_SENT");
+    see(store, std::slice::from_ref(&given), 0).await;
+    let id = only(store).await.id;
+    let acknowledge = async || {
+        store
+            .acknowledge_findings(&[id], &person(), at(1))
+            .await
+            .unwrap();
+        let row = only(store).await;
+        assert_eq!(row.state, FindingState::Acknowledged);
+        assert_eq!(row.acknowledged_by.as_deref(), Some("cli:operator"));
+        assert_eq!(row.acknowledged_reason, Some(person().reason));
+    };
+    acknowledge().await;
+    see(store, std::slice::from_ref(&given), 2).await;
+    assert_eq!(
+        only(store).await.state,
+        FindingState::Acknowledged,
+        "nothing new"
+    );
+    let news = Sighting {
+        evidence: "two hours ago".to_owned(),
+        ..given
+    };
+    assert!(see(store, std::slice::from_ref(&news), 3).await.is_empty());
+    let row = only(store).await;
+    assert_eq!((row.state, row.acknowledged_by), (FindingState::Open, None));
+    assert_eq!(row.times_reopened, 0, "it was never resolved");
+    acknowledge().await;
+    let worse = Sighting {
+        attention: Some(Attention::NeedsHuman),
+        ..news
+    };
+    see(store, std::slice::from_ref(&worse), 4).await;
+    assert_eq!(only(store).await.state, FindingState::Open);
+    acknowledge().await;
+    see(store, &[worse], 5).await;
+    assert_eq!(only(store).await.state, FindingState::Acknowledged);
+}
+
+async fn acknowledging_is_all_or_nothing_and_audited(fresh: Fresh) {
+    let store = &*fresh.store;
+    see(store, &["r", "s", "t"].map(|r| sighting(r, "NOT_SENT")), 0).await;
+    let ids: Vec<_> = store
+        .live_findings(&org(), &job())
+        .await
+        .unwrap()
+        .iter()
+        .map(|live| live.id)
+        .collect();
+    resolve(store, ids[2], 1).await;
+    let unknown = FindingId(4_711);
+    let asked = [ids[0], ids[2], unknown];
+    let error = store
+        .acknowledge_findings(&asked, &person(), at(2))
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), "not_found");
+    let names_both = format!("finding {}, {unknown} that isn't resolved", ids[2]);
+    assert!(error.to_string().contains(&names_both), "{error}");
+    let live = store.live_findings(&org(), &job()).await.unwrap();
+    assert!(live.iter().all(|live| live.state == FindingState::Open));
+    let all = AuditFilter::default();
+    assert!(store.audit(&all, Page::first(9)).await.unwrap().is_empty());
+
+    store
+        .acknowledge_findings(&ids[..2], &person(), at(3))
+        .await
+        .unwrap();
+    store
+        .acknowledge_findings(&[], &person(), at(3))
+        .await
+        .unwrap();
+    let rows = store.audit(&all, Page::first(9)).await.unwrap();
+    let audited: Vec<_> = rows
+        .iter()
+        .map(|row| (row.action.as_str(), row.subject.clone()))
+        .collect();
+    let wanted = [
+        ("acknowledge", ids[1].to_string()),
+        ("acknowledge", ids[0].to_string()),
+    ];
+    assert_eq!(audited, wanted);
+}
+
+async fn another_job_s_sighting_only_touches_a_live_finding(fresh: Fresh) {
+    let store = &*fresh.store;
+    see(store, &[sighting("r", "NOT_SENT")], 0).await;
+    let id = only(store).await.id;
+    store
+        .acknowledge_findings(&[id], &person(), at(1))
+        .await
+        .unwrap();
+    let before = only(store).await;
+    let other = JobName::new("resolve-issues");
+    let otherwise = Sighting {
+        evidence: "in other words".to_owned(),
+        ..sighting("r", "NOT_SENT")
+    };
+    let changes = seen(&[otherwise]);
+    let opened = store
+        .apply_findings(&org(), &other, &changes, at(2))
+        .await
+        .unwrap();
+    assert!(opened.is_empty());
+    let wanted = Finding {
+        last_seen: at(2),
+        times_seen: 2,
+        ..before
+    };
+    assert_eq!(only(store).await, wanted);
+    resolve(store, id, 3).await;
+    store
+        .apply_findings(&org(), &other, &changes, at(4))
+        .await
+        .unwrap();
+    let row = only(store).await;
+    assert_eq!(
+        (row.id, row.job_name),
+        (id, other),
+        "resolved, it is anybody's"
+    );
+    assert_eq!(row.evidence, "in other words");
+}
+
+async fn what_opened_is_answered_one_entry_each(fresh: Fresh) {
+    let store = &*fresh.store;
+    let kind = |reference: &str, kind| Sighting {
+        key: FindingKey {
+            kind,
+            ..sighting(reference, "").key
+        },
+        ..sighting(reference, "")
+    };
+    let (stuck, gap) = (FindingKind::StuckRequest, FindingKind::EventSequenceGap);
+    let mut opened = see(
+        store,
+        &[kind("r", stuck), kind("s", stuck), kind("r", gap)],
+        0,
+    )
+    .await;
+    opened.sort();
+    assert_eq!(opened, [stuck, stuck, gap]);
+    let twice = [kind("t", gap), kind("t", gap), kind("r", stuck)];
+    assert_eq!(
+        see(store, &twice, 1).await,
+        [gap],
+        "twice in one batch is once"
+    );
+}
+
+async fn more_findings_than_one_transaction_takes_are_all_applied(fresh: Fresh) {
+    let store = &*fresh.store;
+    let many: Vec<_> = (0..1_201)
+        .map(|n| sighting(&format!("r{n}"), "NOT_SENT"))
+        .collect();
+    assert_eq!(see(store, &many, 0).await.len(), 1_201);
+    let ids: Vec<_> = store
+        .live_findings(&org(), &job())
+        .await
+        .unwrap()
+        .iter()
+        .map(|live| live.id)
+        .collect();
+    assert_eq!(ids.len(), 1_201);
+    let changes = FindingChanges {
+        seen: Vec::new(),
+        touched: ids[..600].to_vec(),
+        resolved: ids[600..].to_vec(),
+    };
+    store
+        .apply_findings(&org(), &job(), &changes, at(1))
+        .await
+        .unwrap();
+    let live = store.live_findings(&org(), &job()).await.unwrap();
+    assert_eq!(live.len(), 600);
+    assert!(live.iter().all(|live| live.last_seen == at(1)));
+}

@@ -1,0 +1,164 @@
+//! A store that hangs, is busy, is gone, or whose process was killed.
+
+use std::time::{Duration, Instant};
+
+use tesa_reconciler::domain::{AttemptState, RunOutcome};
+use tesa_reconciler::store::runs::RunSummary;
+use tesa_reconciler::store::{self, Page, StoreError, StoreOptions};
+
+use super::harness::Fresh;
+use super::values::*;
+
+behaviours![
+    hung_store_call_times_out_and_the_loop_lives,
+    a_busy_store_says_so_before_the_time_is_over,
+    a_call_that_was_dropped_leaves_nothing_behind,
+    what_was_intended_survives_a_kill,
+    many_callers_wait_their_turn,
+];
+
+async fn hung_store_call_times_out_and_the_loop_lives(fresh: Fresh) {
+    let lease = started(&*fresh.store, &new_run(None), at(0)).await;
+    let limit = Duration::from_millis(200);
+    let impatient = fresh
+        .with(&StoreOptions {
+            call_timeout: limit,
+            busy_timeout: Duration::from_secs(30),
+            ..StoreOptions::default()
+        })
+        .await;
+    let neighbour = fresh.block_writers().await;
+    let begun = Instant::now();
+    // Several in a row: the first one's connection is still stuck in the database when the next one asks.
+    for _ in 0..3 {
+        let intent = impatient
+            .intend(&lease, &new_attempt("A"), NO_LIMITS, at(1))
+            .await;
+        let error = intent.unwrap_err();
+        assert!(matches!(error, StoreError::Timeout { .. }), "{error}");
+        assert!(error.is_outage());
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    impatient.ping().await.unwrap();
+    drop(neighbour);
+
+    // The stuck connection comes free by itself; until it does, calls fail in time.
+    let id = loop {
+        match impatient
+            .intend(&lease, &new_attempt("A"), NO_LIMITS, at(2))
+            .await
+        {
+            Ok(answer) => break answer.unwrap(),
+            Err(error) => assert!(error.is_outage(), "{error}"),
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it does not heal"
+        );
+    };
+    let all = fresh
+        .store
+        .attempts(&Default::default(), Page::first(9))
+        .await
+        .unwrap();
+    let ids: Vec<_> = all.iter().map(|attempt| attempt.id).collect();
+    assert_eq!(ids, [id], "what timed out was rolled back");
+}
+
+async fn a_busy_store_says_so_before_the_time_is_over(fresh: Fresh) {
+    let patient = fresh
+        .with(&StoreOptions {
+            busy_timeout: Duration::from_millis(50),
+            ..StoreOptions::default()
+        })
+        .await;
+    let neighbour = fresh.block_writers().await;
+    let error = patient
+        .note("start", "x", &daemon(), at(0))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::Busy {
+                operation: "note",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    drop(neighbour);
+    patient.note("start", "x", &daemon(), at(0)).await.unwrap();
+}
+
+async fn a_call_that_was_dropped_leaves_nothing_behind(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    // Polled once, so that it is under way, and dropped at its first wait.
+    for _ in 0..20 {
+        let attempt = new_attempt("A");
+        let mut call = store.intend(&lease, &attempt, NO_LIMITS, at(1));
+        let once = futures::poll!(&mut call);
+        assert!(once.is_pending());
+        drop(call);
+    }
+    let id = intended(store, &lease, &new_attempt("A"), at(2)).await;
+    let all = store
+        .attempts(&Default::default(), Page::first(9))
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].id, id);
+}
+
+async fn what_was_intended_survives_a_kill(fresh: Fresh) {
+    let lease = started(&*fresh.store, &new_run(Some(at(0))), at(0)).await;
+    let id = intended(&*fresh.store, &lease, &new_attempt("A"), at(1)).await;
+    // The store is still open: nothing was flushed, closed or checkpointed for our sake.
+    let crashed = fresh.as_after_a_crash();
+    let url = format!("sqlite:{}", crashed.display());
+    let next_life = store::open_for_daemon(&url, &StoreOptions::default())
+        .await
+        .unwrap();
+    let read = next_life.attempt(id).await.unwrap().unwrap();
+    assert_eq!(
+        (read.state, read.intended_at),
+        (AttemptState::Intended, at(1))
+    );
+    let lost = next_life.reap_lost(None, at(2)).await.unwrap();
+    assert_eq!((lost.len(), lost[0].id), (1, lease.run_id));
+    let recovered = next_life
+        .recover_intended(&[], at(60), at(2))
+        .await
+        .unwrap();
+    assert_eq!((recovered.len(), recovered[0].id), (1, id));
+}
+
+async fn many_callers_wait_their_turn(fresh: Fresh) {
+    let tasks: Vec<_> = (0..64)
+        .map(|n| {
+            let store = fresh.store.clone();
+            tokio::spawn(async move {
+                let run = tesa_reconciler::store::runs::NewRun {
+                    org: format!("org-{n}").into(),
+                    ..new_run(None)
+                };
+                let lease = started(&*store, &run, at(0)).await;
+                let nothing = RunSummary::default();
+                let outcome = RunOutcome::Succeeded;
+                store
+                    .finish(&lease, outcome, &nothing, at(1))
+                    .await
+                    .unwrap();
+                store.run(lease.run_id).await.unwrap().unwrap()
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().outcome, Some(RunOutcome::Succeeded));
+    }
+}

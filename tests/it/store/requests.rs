@@ -1,0 +1,267 @@
+//! Observations and decisions.
+
+use tesa_reconciler::domain::{
+    Decision, Observation, Operation, PersistenceType, RunId, SkipReason, Status, TerritoryOwner,
+    Verdict,
+};
+use tesa_reconciler::store::requests::RememberedDecision;
+
+use super::harness::Fresh;
+use super::values::*;
+
+behaviours![
+    an_observation_reads_back_as_it_was_remembered,
+    every_word_of_an_observation_can_be_stored,
+    the_newest_observation_wins,
+    ids_are_exact_texts,
+    unknown_ids_are_absent,
+    an_observation_is_found_by_either_reference,
+    a_forgotten_observation_is_gone,
+    a_decision_is_written_only_when_it_changed,
+    every_verdict_can_be_stored,
+];
+
+fn bare(reference: &str) -> Observation {
+    Observation {
+        reference_id: reference.into(),
+        external_reference: None,
+        persistence_type: None,
+        status: Status::parse("ON_THE_MOON"),
+        cancelling: false,
+        auto_installation: None,
+        territory_owner: None,
+        request_number: None,
+        subrequest_number: None,
+        created: None,
+        last_updated: None,
+        observed_at: at(1),
+    }
+}
+
+async fn an_observation_reads_back_as_it_was_remembered(fresh: Fresh) {
+    let store = &*fresh.store;
+    let given = [observation("full"), bare("bare")];
+    store.remember_observations(&org(), &given).await.unwrap();
+    let asked = ["full", "bare"].map(Into::into);
+    let mut read = store.observations(&org(), &asked).await.unwrap();
+    read.sort_by_key(|seen| seen.observed_at);
+    assert_eq!(read, given);
+    store.remember_observations(&org(), &[]).await.unwrap();
+}
+
+async fn every_word_of_an_observation_can_be_stored(fresh: Fresh) {
+    let store = &*fresh.store;
+    for status in Status::KNOWN {
+        for &kind in PersistenceType::ALL {
+            for &owner in TerritoryOwner::ALL {
+                let given = Observation {
+                    status: status.clone(),
+                    persistence_type: Some(kind),
+                    territory_owner: Some(owner),
+                    auto_installation: Some(true),
+                    ..observation("r")
+                };
+                let given = std::slice::from_ref(&given);
+                store.remember_observations(&org(), given).await.unwrap();
+                let read = store.observations(&org(), &["r".into()]).await.unwrap();
+                assert_eq!(read, given);
+            }
+        }
+    }
+}
+
+async fn the_newest_observation_wins(fresh: Fresh) {
+    let store = &*fresh.store;
+    let seen = |status: Status, observed| Observation {
+        status,
+        observed_at: at(observed),
+        ..observation("r")
+    };
+    let status = async || {
+        let read = store.observations(&org(), &["r".into()]).await.unwrap();
+        assert_eq!(read.len(), 1);
+        read[0].status.clone()
+    };
+    let newer = [seen(Status::Processed, 10)];
+    store.remember_observations(&org(), &newer).await.unwrap();
+    let older = [seen(Status::NotSent, 9)];
+    store.remember_observations(&org(), &older).await.unwrap();
+    assert_eq!(status().await, Status::Processed);
+    let both = [seen(Status::Installed, 30), seen(Status::Installing, 20)];
+    store.remember_observations(&org(), &both).await.unwrap();
+    assert_eq!(status().await, Status::Installed, "in one batch too");
+}
+
+async fn ids_are_exact_texts(fresh: Fresh) {
+    let store = &*fresh.store;
+    let ids = [
+        "a",
+        "A",
+        " a",
+        "1",
+        "01",
+        "1.0",
+        "ñ",
+        "ñ",
+        "\"'\\{}%_",
+        "💡",
+    ];
+    let given: Vec<_> = ids.iter().map(|id| observation(id)).collect();
+    store.remember_observations(&org(), &given).await.unwrap();
+    for id in ids {
+        let read = store.observations(&org(), &[id.into()]).await.unwrap();
+        assert_eq!(read, [observation(id)], "{id}");
+        let found = store.find_observations(None, id).await.unwrap();
+        assert_eq!(found.len(), 1, "{id}");
+    }
+}
+
+async fn unknown_ids_are_absent(fresh: Fresh) {
+    let store = &*fresh.store;
+    store
+        .remember_observations(&org(), &[observation("r")])
+        .await
+        .unwrap();
+    let asked = ["r", "never"].map(Into::into);
+    assert_eq!(store.observations(&org(), &asked).await.unwrap().len(), 1);
+    assert!(
+        store
+            .observations(&"yoigo".into(), &asked)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(store.observations(&org(), &[]).await.unwrap().is_empty());
+}
+
+async fn an_observation_is_found_by_either_reference(fresh: Fresh) {
+    let store = &*fresh.store;
+    let twin = Observation {
+        external_reference: Some("order-r1".into()),
+        ..observation("r2")
+    };
+    store
+        .remember_observations(&org(), &[observation("r1"), twin])
+        .await
+        .unwrap();
+    store
+        .remember_observations(&"yoigo".into(), &[observation("r1")])
+        .await
+        .unwrap();
+    let find = async |org: Option<&str>, text| {
+        let org = org.map(Into::into);
+        let rows = store.find_observations(org.as_ref(), text).await.unwrap();
+        rows.iter()
+            .map(|(org, seen)| format!("{org}/{}", seen.reference_id))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(find(None, "r1").await, ["masmovil/r1", "yoigo/r1"]);
+    assert_eq!(find(Some("yoigo"), "r1").await, ["yoigo/r1"]);
+    assert_eq!(
+        find(None, "order-r1").await,
+        ["masmovil/r1", "masmovil/r2", "yoigo/r1"]
+    );
+    assert!(find(None, "ORDER-R1").await.is_empty());
+}
+
+async fn a_forgotten_observation_is_gone(fresh: Fresh) {
+    let store = &*fresh.store;
+    let both = [observation("r1"), observation("r2")];
+    store.remember_observations(&org(), &both).await.unwrap();
+    store
+        .forget_observation(&org(), &"r1".into())
+        .await
+        .unwrap();
+    store
+        .forget_observation(&org(), &"never".into())
+        .await
+        .unwrap();
+    let asked = ["r1", "r2"].map(Into::into);
+    let read = store.observations(&org(), &asked).await.unwrap();
+    assert_eq!(read, [observation("r2")]);
+}
+
+async fn a_decision_is_written_only_when_it_changed(fresh: Fresh) {
+    let store = &*fresh.store;
+    let remember = async |run, second, decisions: &[Decision]| {
+        let run = RunId(run);
+        let written = store
+            .remember_decisions(&org(), &job(), run, at(second), decisions)
+            .await;
+        written.unwrap()
+    };
+    let flag = decision("r", Verdict::Flag);
+    let both = [flag.clone(), decision("s", Verdict::Ignore)];
+    assert_eq!(remember(1, 10, &both).await, 2);
+    assert_eq!(remember(2, 20, &both).await, 0);
+    let wanted = RememberedDecision {
+        job_name: job(),
+        run_id: RunId(1),
+        since: at(10),
+        reference_id: "r".into(),
+        verdict: "flag".to_owned(),
+        rule: Some("resend-unsent".to_owned()),
+        explanation: flag.explanation.clone(),
+    };
+    assert_eq!(
+        store.decisions_about(&org(), &"r".into()).await.unwrap(),
+        [wanted]
+    );
+
+    let no_rule = Decision {
+        rule: None,
+        ..flag.clone()
+    };
+    let reworded = Decision {
+        explanation: "for 45 min".to_owned(),
+        ..no_rule.clone()
+    };
+    let ignored = Decision {
+        verdict: Verdict::Ignore,
+        ..reworded.clone()
+    };
+    for (run, changed) in [(3, &no_rule), (4, &reworded), (5, &ignored)] {
+        let changed = std::slice::from_ref(changed);
+        assert_eq!(remember(run, 30, changed).await, 1);
+        assert_eq!(remember(run + 100, 31, changed).await, 0);
+        let read = store.decisions_about(&org(), &"r".into()).await.unwrap();
+        assert_eq!((read[0].run_id, read[0].since), (RunId(run), at(30)));
+        assert_eq!(read[0].rule, None);
+    }
+    let other = "flag-events".into();
+    let run = RunId(9);
+    store
+        .remember_decisions(&org(), &other, run, at(40), &[flag])
+        .await
+        .unwrap();
+    let read = store.decisions_about(&org(), &"r".into()).await.unwrap();
+    let jobs: Vec<_> = read.iter().map(|row| row.job_name.as_str()).collect();
+    assert_eq!(jobs, ["flag-events", "retry-stuck"], "one a job");
+    assert!(
+        store
+            .decisions_about(&"yoigo".into(), &"r".into())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+async fn every_verdict_can_be_stored(fresh: Fresh) {
+    let store = &*fresh.store;
+    let operation = Operation::ResolveIncident;
+    let skips = SkipReason::ALL.iter().map(|&reason| Verdict::Skip {
+        reason,
+        instead_of: Some(operation),
+    });
+    let others = [Verdict::Act { operation }, Verdict::Flag, Verdict::Ignore];
+    for verdict in skips.chain(others) {
+        let label = verdict.label();
+        let given = [decision("r", verdict)];
+        store
+            .remember_decisions(&org(), &job(), RunId(1), at(0), &given)
+            .await
+            .unwrap();
+        let read = store.decisions_about(&org(), &"r".into()).await.unwrap();
+        assert_eq!(read[0].verdict, label);
+    }
+}
