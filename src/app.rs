@@ -70,7 +70,14 @@ pub async fn run(
     process: Process,
     ready: impl FnOnce(std::net::SocketAddr),
 ) -> Result<(), StartError> {
-    let Process { clock, lifecycle, requests, log, metrics, read_again } = process;
+    let Process {
+        clock,
+        lifecycle,
+        requests,
+        log,
+        metrics,
+        read_again,
+    } = process;
     let notifier = Notifier::from_env();
     let listener = http::bind(config.http.listen, "[http].listen").await?;
     let address = listener.local_addr().map_err(StartError::Io)?;
@@ -92,29 +99,44 @@ pub async fn run(
     let beats = Beats::default();
     let pages = Arc::new(Pages {
         metrics: metrics.clone(),
-        store: Some(StoreGauges::new(
+        store: StoreGauges::new(
             Arc::clone(&core.store),
             scope_seen,
             Arc::clone(&clock),
             ALIVE_WITHIN,
-        )),
+        ),
         health: health(&core, &beats, &lifecycle),
     });
     // Outlives the drain, so that the drain can be watched.
     let served = tokio_util::sync::CancellationToken::new();
     let server = tokio::spawn(http::serve(listener, http::router(pages), served.clone()));
 
-    lifecycle.spawn("metrics upkeep", telemetry::metrics::upkeep(metrics, lifecycle.soft().clone()));
-    lifecycle.spawn("keeper", keeper::keep(core.clone(), beats.clone(), lifecycle.soft().clone()));
+    lifecycle.spawn(
+        "metrics upkeep",
+        telemetry::metrics::upkeep(metrics, lifecycle.soft().clone()),
+    );
+    lifecycle.spawn(
+        "keeper",
+        keeper::keep(core.clone(), beats.clone(), lifecycle.soft().clone()),
+    );
     lifecycle.spawn(
         "verifier",
-        keeper::verify(core.clone(), live_seen.clone(), beats.clone(), lifecycle.soft().clone()),
+        keeper::verify(
+            core.clone(),
+            live_seen.clone(),
+            beats.clone(),
+            lifecycle.soft().clone(),
+        ),
     );
     let poker = Arc::new(Poker::default());
     beats.register(schedule::driver::LOOP_NAME, SCHEDULER_MAX_AGE);
     let parts = Parts {
         store: Arc::clone(&core.store),
-        runner: Arc::new(runs::Runs::new(&core, live_seen.clone(), lifecycle.soft().clone())),
+        runner: Arc::new(runs::Runs::new(
+            &core,
+            live_seen.clone(),
+            lifecycle.soft().clone(),
+        )),
         clock: Arc::clone(&clock),
         ticker: Ticker::start(Arc::clone(&clock)).await?,
         jobs: jobs_seen,
@@ -145,7 +167,11 @@ pub async fn run(
         live_seen,
         &beats,
     );
-    tokio::spawn(watchdog::watch(notifier.clone(), beats.clone(), lifecycle.hard().clone()));
+    tokio::spawn(watchdog::watch(
+        notifier.clone(),
+        beats.clone(),
+        lifecycle.hard().clone(),
+    ));
 
     notifier.ready(&format!("serving on http://{address}"));
     core.note("start", &Actor::daemon("started")).await;
@@ -153,7 +179,10 @@ pub async fn run(
     ready(address);
 
     lifecycle.soft().cancelled().await;
-    tracing::info!(?drain_timeout, "stopping: nothing new is begun, what is in flight is finished");
+    tracing::info!(
+        ?drain_timeout,
+        "stopping: nothing new is begun, what is in flight is finished"
+    );
     notifier.stopping("draining");
     let left = lifecycle.shutdown(drain_timeout).await;
     if let Some(left) = &left {
@@ -191,25 +220,36 @@ fn serve_people(
     let reload = Arc::new(reload);
     lifecycle.spawn(
         "reload",
-        serve_requests(Arc::clone(&requests.reload), lifecycle.soft().clone(), move || {
-            let reload = Arc::clone(&reload);
-            async move { reload.run().await }
-        }),
+        serve_requests(
+            Arc::clone(&requests.reload),
+            lifecycle.soft().clone(),
+            move || {
+                let reload = Arc::clone(&reload);
+                async move { reload.run().await }
+            },
+        ),
     );
     lifecycle.spawn(
         "run all",
-        serve_requests(Arc::clone(&requests.poke), lifecycle.soft().clone(), move || {
-            poker.run_all();
-            std::future::ready(())
-        }),
+        serve_requests(
+            Arc::clone(&requests.poke),
+            lifecycle.soft().clone(),
+            move || {
+                poker.run_all();
+                std::future::ready(())
+            },
+        ),
     );
     let beats = beats.clone();
     lifecycle.spawn(
         "state dump",
-        serve_requests(Arc::clone(&requests.dump), lifecycle.soft().clone(), move || {
-            let (core, beats, live) = (core.clone(), beats.clone(), live.borrow().clone());
-            async move { state_dump::log(&core, &live, &beats).await }
-        }),
+        serve_requests(
+            Arc::clone(&requests.dump),
+            lifecycle.soft().clone(),
+            move || {
+                let (core, beats, live) = (core.clone(), beats.clone(), live.borrow().clone());
+                async move { state_dump::log(&core, &live, &beats).await }
+            },
+        ),
     );
 }
-

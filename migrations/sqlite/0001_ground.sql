@@ -287,3 +287,22 @@ CREATE TRIGGER audit_is_never_rewritten BEFORE UPDATE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'audit is append-only');
 END;
+
+-- When each job last looked at each request, and what issues it saw: what lets the next sweep ask only for what
+-- changed. Issues hold codes, numbers and dates, never a person's data.
+CREATE TABLE looks (
+    org          TEXT    NOT NULL,
+    job_name     TEXT    NOT NULL,
+    reference_id TEXT    NOT NULL,
+    looked_at    INTEGER NOT NULL,
+    issues       TEXT    NOT NULL CHECK (json_valid(issues)),
+    PRIMARY KEY (org, job_name, reference_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX looks_by_age ON looks (looked_at);
+
+CREATE TABLE sweeps (
+    org      TEXT    NOT NULL,
+    job_name TEXT    NOT NULL,
+    began    INTEGER NOT NULL,
+    PRIMARY KEY (org, job_name)
+) STRICT, WITHOUT ROWID;

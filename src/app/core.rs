@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::DateTime;
+
 use crate::clock::SharedClock;
 use crate::config::{Config, Job, JobKind};
 use crate::domain::ids::{JobName, ReplicaId};
@@ -16,7 +18,6 @@ use crate::schedule::ScheduledJob;
 use crate::schedule::ticker::AlarmError;
 use crate::store::replicas::ReplicaRow;
 use crate::store::{self, Actor, SchemaState, Store, StoreError, StoreOptions};
-use crate::telemetry::record;
 use crate::tesamanager::{BuildError, HttpTesamanager, Tesamanager};
 
 /// Why the daemon can't start.
@@ -71,16 +72,10 @@ impl Core {
     /// dead processes left: their runs are `lost`, their unanswered writes `unknown`. Nothing else has begun by then.
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
         let store = store::open_for_daemon(&config.state.url, &StoreOptions::default()).await?;
-        if store.check_schema().await? == SchemaState::Ahead {
-            return Err(StartError::Store(StoreError::Schema {
-                operation: "start",
-                detail: format!(
-                    "the store {} was written by a newer version: use that version",
-                    config.state.url
-                ),
-            }));
+        if store.check_schema().await? != SchemaState::Ahead {
+            store.migrate().await?;
         }
-        store.migrate().await?;
+        store::require_current(&*store, &config.state.url).await?;
         let core = Self::over(store, clock).await?;
         core.recover().await?;
         Ok(core)
@@ -110,23 +105,20 @@ impl Core {
 
     async fn recover(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
+        if !self.store.is_shared() {
+            // Nobody else can be alive: whoever still has a row here died without taking it away.
+            for dead in self.store.live_replicas(DateTime::UNIX_EPOCH).await? {
+                self.store.retire_replica(&dead.id).await?;
+            }
+        }
         self.store.beat_replica(&self.replica, now).await?;
-        let alive = self.store.live_replicas(now - super::ALIVE_WITHIN).await?;
-        let alive: Vec<ReplicaId> = alive.into_iter().map(|replica| replica.id).collect();
-        let beat_before = self.store.is_shared().then(|| now - super::keeper::RUN_ALIVE_WITHIN);
+        let beat_before = self
+            .store
+            .is_shared()
+            .then(|| now - super::keeper::RUN_ALIVE_WITHIN);
         let lost = self.store.reap_lost(beat_before, now).await?;
         super::keeper::report_lost(&lost);
-        let others: &[ReplicaId] = if self.store.is_shared() { &alive } else { &[] };
-        for attempt in self.store.recover_intended(others, now, now).await? {
-            record::attempt(attempt.operation, attempt.state);
-            tracing::warn!(
-                attempt = attempt.id.0,
-                operation = %attempt.operation,
-                org = %attempt.org,
-                "the process that sent a write is gone; the write is verified by reading"
-            );
-        }
-        Ok(())
+        super::keeper::recover(self).await
     }
 
     /// Builds what a configuration decides.
@@ -165,20 +157,30 @@ impl Core {
             .iter()
             .map(|job| (job.name.clone(), Arc::new(job.clone())))
             .collect();
-        Live { config, reconciler, verifier, jobs }
+        Live {
+            config,
+            reconciler,
+            verifier,
+            jobs,
+        }
     }
 
     /// Notes something in the audit. The deed itself is done, so a failure is only logged.
     pub async fn note(&self, action: &str, actor: &Actor) {
         let subject = format!("{} on {}", self.replica.id, self.replica.host);
-        if let Err(error) = self.store.note(action, &subject, actor, self.clock.now()).await {
+        if let Err(error) = self
+            .store
+            .note(action, &subject, actor, self.clock.now())
+            .await
+        {
             tracing::warn!(action, %error, "could not be noted in the audit");
         }
     }
 
     /// The process goes in good order.
     pub async fn retire(&self) {
-        self.note("stop", &Actor::daemon("stopped in good order")).await;
+        self.note("stop", &Actor::daemon("stopped in good order"))
+            .await;
         if let Err(error) = self.store.retire_replica(&self.replica.id).await {
             tracing::warn!(%error, "the store could not be told of the end");
         }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Core, Live};
+use crate::domain::ids::ReplicaId;
 use crate::lifecycle::Beats;
 use crate::store::StoreError;
 use crate::store::runs::RunRow;
@@ -46,8 +47,28 @@ pub async fn keep(core: Core, beats: Beats, stop: CancellationToken) {
 async fn keep_once(core: &Core) -> Result<(), StoreError> {
     let now = core.clock.now();
     core.store.beat_replica(&core.replica, now).await?;
-    let lost = core.store.reap_lost(Some(now - RUN_ALIVE_WITHIN), now).await?;
+    let lost = core
+        .store
+        .reap_lost(Some(now - RUN_ALIVE_WITHIN), now)
+        .await?;
     report_lost(&lost);
+    recover(core).await
+}
+
+/// Writes that a dead process left without an answer become `unknown`, and are then verified.
+pub async fn recover(core: &Core) -> Result<(), StoreError> {
+    let now = core.clock.now();
+    let live = core.store.live_replicas(now - super::ALIVE_WITHIN).await?;
+    let alive: Vec<ReplicaId> = live.into_iter().map(|replica| replica.id).collect();
+    for attempt in core.store.recover_intended(&alive, now, now).await? {
+        record::attempt(attempt.operation, attempt.state);
+        tracing::warn!(
+            attempt = attempt.id.0,
+            operation = %attempt.operation,
+            org = %attempt.org,
+            "the process that sent a write is gone; the write is verified by reading"
+        );
+    }
     Ok(())
 }
 

@@ -42,7 +42,11 @@ pub async fn run_once(
     let result = async {
         live.verifier.verify_due(None).await?;
         for job in jobs {
-            let orgs = if job.kind == JobKind::Housekeeping { &orgs[..1] } else { &orgs[..] };
+            let orgs = if job.kind == JobKind::Housekeeping {
+                &orgs[..1]
+            } else {
+                &orgs[..]
+            };
             let job = Arc::new(job);
             for org in orgs {
                 if stop.is_cancelled() {
@@ -55,12 +59,20 @@ pub async fn run_once(
                     slot: None,
                     actor: actor.clone(),
                 };
-                core.store.beat_replica(&core.replica, core.clock.now()).await?;
-                if let RunResult::Done { outcome, summary, .. } =
-                    live.reconciler.run(&order, stop).await?
+                core.store
+                    .beat_replica(&core.replica, core.clock.now())
+                    .await?;
+                if let RunResult::Done {
+                    outcome, summary, ..
+                } = live.reconciler.run(&order, stop).await?
                 {
                     let (job_name, org) = (job.name.clone(), org.clone());
-                    reports.push(OnceReport { job_name, org, outcome, summary });
+                    reports.push(OnceReport {
+                        job_name,
+                        org,
+                        outcome,
+                        summary,
+                    });
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::Core;
 use crate::clock::SharedClock;
 use crate::config::{Config, Job};
 use crate::reconcile::runner::Reconciler;
-use crate::store::{self, SchemaState, Store, StoreError, StoreOptions};
+use crate::store::{self, Store, StoreOptions};
 use crate::tesamanager::Tesamanager;
 
 use super::StartError;
@@ -54,17 +54,11 @@ async fn open_or_stand_in(
         store.migrate().await?;
         return Ok((store, Some(dir)));
     }
-    let options = StoreOptions { create_if_missing: false, ..StoreOptions::default() };
+    let options = StoreOptions {
+        create_if_missing: false,
+        ..StoreOptions::default()
+    };
     let store = store::open(url, &options).await?;
-    match store.check_schema().await? {
-        SchemaState::Current => Ok((store, None)),
-        SchemaState::Behind { pending } => Err(StartError::Store(StoreError::Schema {
-            operation: "open",
-            detail: format!("{url} lacks {pending} migration(s): run `tesa-reconciler migrate`"),
-        })),
-        SchemaState::Ahead => Err(StartError::Store(StoreError::Schema {
-            operation: "open",
-            detail: format!("{url} was written by a newer version: use that version"),
-        })),
-    }
+    store::require_current(&*store, url).await?;
+    Ok((store, None))
 }

@@ -45,8 +45,12 @@ impl Reload {
             }
             Err(error) => {
                 record::reload(false, now);
-                tracing::error!(error, "the configuration is not reloaded: the old one stays in force");
-                self.notifier.ready("the configuration could not be reloaded: the old one stays in force");
+                tracing::error!(
+                    error,
+                    "the configuration is not reloaded: the old one stays in force"
+                );
+                self.notifier
+                    .ready("the configuration could not be reloaded: the old one stays in force");
             }
         }
     }
@@ -60,7 +64,8 @@ impl Reload {
             tracing::warn!(keys = ?waits, "these changes take effect with the next start only");
         }
         if let Some(log) = &self.log {
-            log.set_filter(&config.daemon.log_level).map_err(|error| error.to_string())?;
+            log.set_filter(&config.daemon.log_level)
+                .map_err(|error| error.to_string())?;
         }
         let scope = Scope {
             jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
@@ -79,5 +84,9 @@ impl Reload {
 }
 
 fn shown(changed: &[&str]) -> String {
-    if changed.is_empty() { "nothing changed".to_owned() } else { changed.join(", ") }
+    if changed.is_empty() {
+        "nothing changed".to_owned()
+    } else {
+        changed.join(", ")
+    }
 }

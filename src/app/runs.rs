@@ -50,7 +50,10 @@ impl Runner for Runs {
         let live = self.live.borrow().clone();
         let order = Self::order(&live, request).ok_or_else(|| StoreError::NotFound {
             operation: "claim",
-            what: format!("job {}: it was just removed from the configuration", request.job),
+            what: format!(
+                "job {}: it was just removed from the configuration",
+                request.job
+            ),
         })?;
         live.reconciler.claim(&order).await
     }
@@ -76,9 +79,16 @@ impl Runner for Runs {
     }
 
     async fn panicked(&self, lease: &RunLease) {
-        let summary = RunSummary { trouble: "the run broke off".to_owned(), ..RunSummary::default() };
+        let summary = RunSummary {
+            trouble: "the run broke off".to_owned(),
+            ..RunSummary::default()
+        };
         let now = self.clock.now();
-        if let Err(error) = self.store.finish(lease, RunOutcome::Failed, &summary, now).await {
+        if let Err(error) = self
+            .store
+            .finish(lease, RunOutcome::Failed, &summary, now)
+            .await
+        {
             tracing::error!(run_id = lease.run_id.0, %error, "a broken run could not be ended");
         }
     }

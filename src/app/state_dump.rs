@@ -31,8 +31,16 @@ pub async fn log(core: &Core, live: &Live, beats: &Beats) {
 async fn log_store(core: &Core) -> Result<(), crate::store::StoreError> {
     let now = core.clock.now();
     for pause in core.store.pauses(now).await? {
-        let job_name = pause.job_name.as_ref().map_or("(all)", |name| name.as_str());
-        tracing::info!(job_name, who = pause.who, reason = pause.reason, "state: paused");
+        let job_name = pause
+            .job_name
+            .as_ref()
+            .map_or("(all)", |name| name.as_str());
+        tracing::info!(
+            job_name,
+            who = pause.who,
+            reason = pause.reason,
+            "state: paused"
+        );
     }
     for latch in core.store.latches().await? {
         tracing::info!(job_name = %latch.job_name, org = %latch.org, reason = latch.reason, "state: held by the guard");
@@ -46,7 +54,9 @@ async fn log_store(core: &Core) -> Result<(), crate::store::StoreError> {
         }
     }
     for runs in core.store.last_runs().await? {
-        let outcome = runs.last_outcome.map_or("running", |outcome| outcome.as_str());
+        let outcome = runs
+            .last_outcome
+            .map_or("running", |outcome| outcome.as_str());
         tracing::info!(job_name = %runs.job_name, org = %runs.org, last_started = %runs.last_started, outcome, "state: last run");
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::output::Format;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{self, Config, Job, Overrides};
 use crate::domain::ids::Org;
-use crate::store::{self, Actor, SchemaState, Store};
+use crate::store::{self, Actor, Store, StoreOptions};
 
 /// What is given before or after any command.
 #[derive(Debug, Clone)]
@@ -26,7 +26,14 @@ pub struct Common {
 impl Common {
     /// Reads and validates the configuration.
     pub fn load(&self) -> Result<Config, Failure> {
-        config::load(&self.config, std::env::vars(), &self.overrides)
+        config::load(&self.config, config::process_environment(), &self.overrides)
+            .map_err(|errors| Failure::new(Exit::Configuration, errors.to_string()))
+    }
+
+    /// The same for a command that needs only the store: who may pause a job need not be able to read the
+    /// upstream's credentials.
+    pub fn load_for_steering(&self) -> Result<Config, Failure> {
+        config::load_for_steering(&self.config, config::process_environment(), &self.overrides)
             .map_err(|errors| Failure::new(Exit::Configuration, errors.to_string()))
     }
 }
@@ -47,30 +54,28 @@ impl Session {
     /// Opens the store that the configuration names. Creates nothing: a store that isn't there is an error that
     /// says what makes one.
     pub async fn open(common: &Common) -> Result<Self, Failure> {
-        let config = common.load()?;
-        let store = store::open_existing(&config.state).await?;
-        match store.check_schema().await? {
-            SchemaState::Current => {}
-            SchemaState::Behind { pending } => {
-                return Err(Failure::new(
-                    Exit::StoreUnavailable,
-                    format!(
-                        "the store {} lacks {pending} migration(s): run `tesa-reconciler migrate`, or start the daemon",
-                        config.state.url
-                    ),
-                ));
-            }
-            SchemaState::Ahead => {
-                return Err(Failure::new(
-                    Exit::StoreUnavailable,
-                    format!(
-                        "the store {} was written by a newer version: use that version",
-                        config.state.url
-                    ),
-                ));
-            }
+        let config = common.load_for_steering()?;
+        let url = &config.state.url;
+        if !store::exists(url) {
+            return Err(Failure::new(
+                Exit::StoreUnavailable,
+                format!(
+                    "there is no store at {url} yet: start the daemon (`tesa-reconciler run`), or check state.url"
+                ),
+            ));
         }
-        Ok(Self { config, store, clock: Arc::new(SystemClock), format: common.format })
+        let options = StoreOptions {
+            create_if_missing: false,
+            ..StoreOptions::default()
+        };
+        let store = store::open(url, &options).await?;
+        store::require_current(&*store, url).await?;
+        Ok(Self {
+            config,
+            store,
+            clock: Arc::new(SystemClock),
+            format: common.format,
+        })
     }
 
     /// The time.
@@ -91,13 +96,20 @@ impl Session {
 
 /// A configured job by name, or an error with the names that there are.
 pub fn find_job<'c>(config: &'c Config, name: &str) -> Result<&'c Job, Failure> {
-    config.jobs.iter().find(|job| job.name.as_str() == name).ok_or_else(|| {
-        let names: Vec<&str> = config.jobs.iter().map(|job| job.name.as_str()).collect();
-        Failure::new(
-            Exit::Usage,
-            format!("there is no job {name:?}; configured are {}", names.join(", ")),
-        )
-    })
+    config
+        .jobs
+        .iter()
+        .find(|job| job.name.as_str() == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = config.jobs.iter().map(|job| job.name.as_str()).collect();
+            Failure::new(
+                Exit::Usage,
+                format!(
+                    "there is no job {name:?}; configured are {}",
+                    names.join(", ")
+                ),
+            )
+        })
 }
 
 /// The org named (which must be configured), or all configured ones.
@@ -111,7 +123,10 @@ pub fn find_orgs(config: &Config, named: Option<&str>) -> Result<Vec<Org>, Failu
                 let names: Vec<&str> = all.iter().map(Org::as_str).collect();
                 Err(Failure::new(
                     Exit::Usage,
-                    format!("there is no org {name:?}; configured are {}", names.join(", ")),
+                    format!(
+                        "there is no org {name:?}; configured are {}",
+                        names.join(", ")
+                    ),
                 ))
             }
         },
@@ -129,13 +144,19 @@ pub fn find_jobs<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Job
 /// The person at the keyboard, with their reason.
 pub fn person(reason: &str) -> Result<Actor, Failure> {
     if reason.trim().is_empty() {
-        return Err(Failure::new(Exit::Usage, "--reason must say why: it goes into the audit"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "--reason must say why: it goes into the audit",
+        ));
     }
     let user = ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
         .unwrap_or_else(|| "unknown".to_owned());
-    Ok(Actor { who: format!("cli:{user}"), reason: reason.trim().to_owned() })
+    Ok(Actor {
+        who: format!("cli:{user}"),
+        reason: reason.trim().to_owned(),
+    })
 }
 
 /// A moment in the past: an instant (RFC 3339) or an age ("12h").
@@ -147,7 +168,10 @@ pub fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
 pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
     let at = moment(text, |wait| now + wait)?;
     if at <= now {
-        return Err(Failure::new(Exit::Usage, format!("{text:?} is in the past")));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{text:?} is in the past"),
+        ));
     }
     Ok(at)
 }
@@ -180,7 +204,10 @@ mod tests {
         assert_eq!(since("2h", now).unwrap(), noon);
         assert_eq!(since("2026-03-02T11:00:00+01:00", now).unwrap(), noon);
         assert_eq!(until("2h", now).unwrap() - now, chrono::TimeDelta::hours(2));
-        assert_eq!(until("2020-01-01T00:00:00Z", now).unwrap_err().exit, Exit::Usage);
+        assert_eq!(
+            until("2020-01-01T00:00:00Z", now).unwrap_err().exit,
+            Exit::Usage
+        );
         assert_eq!(since("yesterday", now).unwrap_err().exit, Exit::Usage);
     }
 

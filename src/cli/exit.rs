@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::app::StartError;
 use crate::domain::RunOutcome;
+use crate::reconcile::survey::SurveyError;
 use crate::store::StoreError;
 use crate::tesamanager::ReadError;
 
@@ -46,7 +48,11 @@ impl Exit {
             Self::PartialOrHeld => 1,
             _ => 2,
         };
-        if rank(other) > rank(self) { other } else { self }
+        if rank(other) > rank(self) {
+            other
+        } else {
+            self
+        }
     }
 }
 
@@ -62,7 +68,10 @@ pub struct Failure {
 impl Failure {
     /// With this code and message.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self {
+            exit,
+            message: message.into(),
+        }
     }
 }
 
@@ -96,6 +105,27 @@ impl From<ReadError> for Failure {
     }
 }
 
+impl From<SurveyError> for Failure {
+    fn from(error: SurveyError) -> Self {
+        match error {
+            SurveyError::Read(error) => error.into(),
+            SurveyError::Store(error) => error.into(),
+            SurveyError::Stopped => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => error.into(),
+            StartError::Upstream(error) => Self::new(Exit::Configuration, error.to_string()),
+            StartError::Listen(_) | StartError::Io(_) => Self::new(Exit::Failed, error.to_string()),
+            StartError::Alarm(_) => Self::new(Exit::Internal, error.to_string()),
+        }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Exit::Failed, error.to_string())
@@ -113,7 +143,14 @@ mod tests {
             .map(|outcome| (*outcome, Exit::from(*outcome) as u8))
             .collect();
         use RunOutcome::*;
-        let expected = [(Succeeded, 0), (Partial, 3), (Failed, 1), (Held, 3), (Aborted, 1), (Lost, 1)];
+        let expected = [
+            (Succeeded, 0),
+            (Partial, 3),
+            (Failed, 1),
+            (Held, 3),
+            (Aborted, 1),
+            (Lost, 1),
+        ];
         assert_eq!(codes, expected);
     }
 

@@ -16,12 +16,14 @@ use super::output::{self, Format, instant, or_dash};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
-use crate::domain::{AttemptState, Observation};
+use crate::domain::{AttemptState, Observation, Trigger};
 use crate::reconcile::executor::references;
-use crate::store::Page;
+use crate::reconcile::runner::RunOrder;
+use crate::reconcile::survey::SurveyError;
 use crate::store::attempts::{Attempt, AttemptFilter, AttemptStep};
 use crate::store::findings::{Finding, FindingFilter};
 use crate::store::requests::RememberedDecision;
+use crate::store::{Actor, Page};
 use crate::tesamanager::ReadError;
 
 /// `explain`.
@@ -88,8 +90,15 @@ pub async fn run(common: &Common, args: &ExplainArgs) -> Result<(), Failure> {
     }
     if explained.is_empty() {
         return Err(Failure::new(
-            if trouble.is_empty() { Exit::Failed } else { Exit::UpstreamUnreachable },
-            format!("no request answers to {:?}, in the upstream or in the store", args.reference),
+            if trouble.is_empty() {
+                Exit::Failed
+            } else {
+                Exit::UpstreamUnreachable
+            },
+            format!(
+                "no request answers to {:?}, in the upstream or in the store",
+                args.reference
+            ),
         ));
     }
     match common.format {
@@ -142,11 +151,7 @@ async fn meant(
     Ok((ids, trouble))
 }
 
-async fn explain(
-    reader: &app::Reader,
-    org: &Org,
-    id: ReferenceId,
-) -> Result<Explanation, Failure> {
+async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Explanation, Failure> {
     let (upstream, upstream_trouble) = match reader.api.get_request(org, &id).await {
         Ok(request) => (Some(request.seen), None),
         Err(error) => (None, Some(error.to_string())),
@@ -161,7 +166,26 @@ async fn explain(
     let mut would_decide = Vec::new();
     if let Some(request) = request {
         for job in &reader.jobs {
-            if let Some(decision) = reader.reconciler.consider(job, org, request).await? {
+            let order = RunOrder {
+                job: Arc::clone(job),
+                org: org.clone(),
+                trigger: Trigger::Manual,
+                slot: None,
+                actor: Actor::daemon("explain"),
+            };
+            let considered = match reader.reconciler.consider(&order, request).await {
+                Ok(considered) => considered,
+                // An upstream that is away must not hide what the ledger knows.
+                Err(SurveyError::Read(error)) => {
+                    output::note(&format!(
+                        "what {} would decide can't be told: {error}",
+                        job.name
+                    ));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(decision) = considered {
                 would_decide.push(JobDecision {
                     job_name: job.name.to_string(),
                     verdict: decision.verdict.label().to_owned(),
@@ -205,7 +229,10 @@ async fn explain(
 
 /// What happens next by itself, and when.
 fn next(reader: &app::Reader, attempts: &[ExplainedAttempt], now: DateTime<Utc>) -> String {
-    let open = attempts.iter().map(|explained| &explained.attempt).find(|attempt| attempt.state.is_open());
+    let open = attempts
+        .iter()
+        .map(|explained| &explained.attempt)
+        .find(|attempt| attempt.state.is_open());
     if let Some(attempt) = open {
         return match attempt.state {
             AttemptState::NeedsHuman => format!(
@@ -215,7 +242,9 @@ fn next(reader: &app::Reader, attempts: &[ExplainedAttempt], now: DateTime<Utc>)
             _ => format!(
                 "attempt {} is verified by reading{}",
                 attempt.id,
-                attempt.verify_at.map_or_else(String::new, |at| format!(" from {}", instant(at)))
+                attempt
+                    .verify_at
+                    .map_or_else(String::new, |at| format!(" from {}", instant(at)))
             ),
         };
     }
@@ -234,7 +263,10 @@ fn next(reader: &app::Reader, attempts: &[ExplainedAttempt], now: DateTime<Utc>)
 }
 
 fn show(explanation: &Explanation) -> String {
-    let mut lines = vec![format!("{} / {}", explanation.org, explanation.reference_id)];
+    let mut lines = vec![format!(
+        "{} / {}",
+        explanation.org, explanation.reference_id
+    )];
     let mut line = |label: &str, text: String| lines.push(format!("  {label:<12} {text}"));
     match (&explanation.upstream, &explanation.upstream_trouble) {
         (Some(request), _) => line("upstream", describe(request)),
@@ -242,7 +274,14 @@ fn show(explanation: &Explanation) -> String {
         (None, None) => {}
     }
     if let Some(request) = &explanation.remembered {
-        line("remembered", format!("{} (read {})", describe(request), instant(request.observed_at)));
+        line(
+            "remembered",
+            format!(
+                "{} (read {})",
+                describe(request),
+                instant(request.observed_at)
+            ),
+        );
     }
     for decision in &explanation.would_decide {
         line(
@@ -271,9 +310,24 @@ fn show(explanation: &Explanation) -> String {
     }
     for explained in &explanation.attempts {
         let attempt = &explained.attempt;
-        line("tried", format!("attempt {}: {} is {}", attempt.id, attempt.operation, attempt.state));
+        line(
+            "tried",
+            format!(
+                "attempt {}: {} is {}",
+                attempt.id, attempt.operation, attempt.state
+            ),
+        );
         for step in &explained.steps {
-            line("", format!("{}  {:<12} {} ({})", instant(step.at), step.state, step.detail, step.who));
+            line(
+                "",
+                format!(
+                    "{}  {:<12} {} ({})",
+                    instant(step.at),
+                    step.state,
+                    step.detail,
+                    step.who
+                ),
+            );
         }
     }
     if explanation.attempts.is_empty() {
@@ -300,7 +354,11 @@ fn describe(request: &Observation) -> String {
     format!(
         "{}{}, {}, order {}, last updated {}",
         request.status,
-        if request.cancelling { " (cancelling)" } else { "" },
+        if request.cancelling {
+            " (cancelling)"
+        } else {
+            ""
+        },
         or_dash(request.persistence_type, |kind| kind.to_string()),
         or_dash(request.external_reference.as_ref(), ToString::to_string),
         or_dash(request.last_updated, instant),

@@ -27,8 +27,17 @@ struct JobRow {
 }
 
 impl Row for JobRow {
-    const COLUMNS: &'static [&'static str] =
-        &["job", "org", "kind", "schedule", "next", "last run", "outcome", "last success", "held by"];
+    const COLUMNS: &'static [&'static str] = &[
+        "job",
+        "org",
+        "kind",
+        "schedule",
+        "next",
+        "last run",
+        "outcome",
+        "last success",
+        "held by",
+    ];
     fn cells(&self) -> Vec<String> {
         let paused = self.paused.as_ref().map(|why| format!("paused: {why}"));
         let held = self.held.as_ref().map(|why| format!("guard: {why}"));
@@ -42,7 +51,11 @@ impl Row for JobRow {
             or_dash(self.last_started, instant),
             or_dash(self.last_outcome, |outcome| outcome.to_string()),
             or_dash(self.last_success, instant),
-            if held_by.is_empty() { "-".to_owned() } else { held_by.join("; ") },
+            if held_by.is_empty() {
+                "-".to_owned()
+            } else {
+                held_by.join("; ")
+            },
         ]
     }
 }
@@ -66,7 +79,9 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
             let pause = pauses
                 .iter()
                 .find(|pause| pause.job_name.as_ref().is_none_or(|name| *name == job.name));
-            let latch = latches.iter().find(|latch| latch.job_name == job.name && latch.org == *org);
+            let latch = latches
+                .iter()
+                .find(|latch| latch.job_name == job.name && latch.org == *org);
             rows.push(JobRow {
                 job_name: job.name.clone(),
                 org: org.clone(),

@@ -28,7 +28,10 @@ pub struct PageArgs {
 
 impl PageArgs {
     fn page(&self) -> Page {
-        Page { limit: self.limit, before: self.before }
+        Page {
+            limit: self.limit,
+            before: self.before,
+        }
     }
 }
 
@@ -117,7 +120,8 @@ pub fn parse<T>(text: &str) -> Result<T, String>
 where
     T: std::str::FromStr<Err = crate::domain::NotAMember> + Clone + Send + Sync + 'static,
 {
-    text.parse().map_err(|error: crate::domain::NotAMember| error.to_string())
+    text.parse()
+        .map_err(|error: crate::domain::NotAMember| error.to_string())
 }
 
 fn instant_of(text: &Option<String>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Failure> {
@@ -176,11 +180,13 @@ pub async fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> {
 
 impl Row for RunRow {
     const COLUMNS: &'static [&'static str] = &[
-        "id", "job", "org", "started", "took", "trigger", "mode", "outcome", "selected", "read", "sent",
-        "flagged", "failed", "trouble",
+        "id", "job", "org", "started", "took", "trigger", "mode", "outcome", "selected", "read",
+        "sent", "flagged", "failed", "trouble",
     ];
     fn cells(&self) -> Vec<String> {
-        let took = self.finished_at.and_then(|end| (end - self.started_at).to_std().ok());
+        let took = self
+            .finished_at
+            .and_then(|end| (end - self.started_at).to_std().ok());
         vec![
             self.id.to_string(),
             self.job_name.to_string(),
@@ -189,7 +195,8 @@ impl Row for RunRow {
             or_dash(took, |took| format!("{:.1}s", took.as_secs_f64())),
             self.trigger.to_string(),
             self.mode.to_string(),
-            self.outcome.map_or_else(|| "running".to_owned(), |outcome| outcome.to_string()),
+            self.outcome
+                .map_or_else(|| "running".to_owned(), |outcome| outcome.to_string()),
             self.summary.selected.to_string(),
             self.summary.observed.to_string(),
             self.summary.sent.to_string(),
@@ -202,7 +209,16 @@ impl Row for RunRow {
 
 impl Row for Attempt {
     const COLUMNS: &'static [&'static str] = &[
-        "id", "org", "order", "request", "operation", "state", "intended", "http", "verify at", "detail",
+        "id",
+        "org",
+        "order",
+        "request",
+        "operation",
+        "state",
+        "intended",
+        "http",
+        "verify at",
+        "detail",
     ];
     fn cells(&self) -> Vec<String> {
         vec![
@@ -222,7 +238,15 @@ impl Row for Attempt {
 
 impl Row for Finding {
     const COLUMNS: &'static [&'static str] = &[
-        "id", "org", "request", "order", "kind", "detail", "state", "waits for a person", "first seen",
+        "id",
+        "org",
+        "request",
+        "order",
+        "kind",
+        "detail",
+        "state",
+        "waits for a person",
+        "first seen",
         "evidence",
     ];
     fn cells(&self) -> Vec<String> {

@@ -4,12 +4,12 @@
 use super::common::Common;
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::store::{self, SchemaState};
+use crate::store::{self, SchemaState, StoreOptions};
 
 /// Applies what is missing.
 pub async fn run(common: &Common) -> Result<(), Failure> {
-    let config = common.load()?;
-    let store = store::open(&config.state).await?;
+    let config = common.load_for_steering()?;
+    let store = store::open(&config.state.url, &StoreOptions::default()).await?;
     let shown = config.state.url;
     let outcome = match store.check_schema().await? {
         SchemaState::Current => Ok(format!("{shown} is up to date")),

@@ -1,3 +1,236 @@
-//! The command line, one file a command.
+//! The command line: one file a command, and what they share.
+//!
+//! Data goes to stdout, messages to stderr; how a command ends is an [`Exit`]. Commands that steer a running daemon
+//! do so through the store.
 
+pub mod common;
 pub mod config;
+pub mod demo;
+pub mod exit;
+pub mod explain;
+pub mod jobs;
+pub mod lists;
+pub mod migrate;
+pub mod output;
+pub mod plan;
+pub mod run;
+pub mod shell;
+pub mod steer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::common::{Common, Session};
+use self::exit::{Exit, Failure};
+use crate::clock::SystemClock;
+use crate::config::Overrides;
+use crate::lifecycle::Signals;
+use crate::sandbox;
+
+/// Keeps the provisioning requests in Tesamanager from getting stuck.
+///
+/// Begins in `observe` mode: it reads, decides, records and flags, and sends no write until `[safety] mode =
+/// "enforce"` says so.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tesa-reconciler",
+    version,
+    propagate_version = true,
+    max_term_width = 120
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TESA_RECONCILER_CONFIG",
+        default_value = "tesa-reconciler.toml"
+    )]
+    config: PathBuf,
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: output::Format,
+    /// Override state.url
+    #[arg(long, global = true, value_name = "URL", help_heading = "Overrides")]
+    state_url: Option<String>,
+    /// Override http.listen
+    #[arg(
+        long = "listen-http",
+        global = true,
+        value_name = "ADDRESS",
+        help_heading = "Overrides"
+    )]
+    listen: Option<String>,
+    /// Override safety.mode: observe or enforce
+    #[arg(long, global = true, help_heading = "Overrides")]
+    mode: Option<String>,
+    /// Override daemon.log_level
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Overrides")]
+    log_level: Option<String>,
+    /// Override daemon.log_format: auto, human or json
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Overrides")]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon; with --once, each job once
+    Run(run::RunArgs),
+    /// Print every decision that a run would make now, with its reason; writes nothing
+    Plan(plan::PlanArgs),
+    /// Tell all about one request: known, decided, tried, next
+    Explain(explain::ExplainArgs),
+    /// Ask the running daemon to run a job now
+    Trigger(steer::TriggerArgs),
+    /// Stop new writes and runs of a job, or of all, on every replica
+    Pause(steer::PauseArgs),
+    /// Let a paused job, or all, go on
+    Resume(steer::ResumeArgs),
+    /// Let a job go on that the guard holds
+    Release(steer::ReleaseArgs),
+    /// List the jobs: when they run, how it went, what holds them
+    Jobs,
+    /// List runs
+    Runs(lists::RunsArgs),
+    /// List findings, or acknowledge some
+    #[command(args_conflicts_with_subcommands = true)]
+    Findings {
+        #[command(flatten)]
+        list: lists::FindingsArgs,
+        #[command(subcommand)]
+        act: Option<FindingsCommand>,
+    },
+    /// List the ledger of writes, or settle one that waits for a person
+    #[command(args_conflicts_with_subcommands = true)]
+    Attempts {
+        #[command(flatten)]
+        list: lists::AttemptsArgs,
+        #[command(subcommand)]
+        act: Option<AttemptsCommand>,
+    },
+    /// List who did what, when and why
+    Audit(lists::AuditArgs),
+    /// Check, show or explain the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Bring the store's schema to this version
+    Migrate,
+    /// Print a shell's completions
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page
+    Man,
+    /// Serve a Tesamanager to try it on; its paths are assumptions
+    Sandbox(Box<sandbox::Args>),
+    /// Show it at work: sandbox and daemon on loopback, in a temporary directory
+    Demo(demo::DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum FindingsCommand {
+    /// Say that a person knows: they stay quiet, and untouched, until they change
+    Ack(steer::AckArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum AttemptsCommand {
+    /// Decide an attempt that reading could not settle
+    Settle(steer::SettleArgs),
+}
+
+/// Does what the command line asks for. `signals` were installed first thing.
+pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
+    let Global {
+        config,
+        output,
+        state_url,
+        listen,
+        mode,
+        log_level,
+        log_format,
+    } = cli.global;
+    let common = Common {
+        config,
+        format: output,
+        overrides: Overrides {
+            state_url,
+            http_listen: listen,
+            mode,
+            log_level,
+            log_format,
+        },
+    };
+    match cli.command {
+        Command::Run(args) => return run::run(&common, &args, signals).await,
+        Command::Plan(args) => plan::run(&common, &args).await?,
+        Command::Explain(args) => explain::run(&common, &args).await?,
+        Command::Config(command) => config_command(&common, &command)?,
+        Command::Migrate => migrate::run(&common).await?,
+        Command::Completions(args) => shell::completions(&args)?,
+        Command::Man => shell::man()?,
+        Command::Sandbox(args) => {
+            let stop = run::stop_on_signal(signals);
+            sandbox::run(*args, Arc::new(SystemClock), stop)
+                .await
+                .map_err(|error| Failure::new(Exit::Failed, format!("{error:#}")))?;
+        }
+        Command::Demo(args) => return demo::run(&args, signals).await,
+        command => return with_store(&common, command).await,
+    }
+    Ok(Exit::Done)
+}
+
+/// The commands that work on the store alone.
+async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> {
+    let session = Session::open(common).await?;
+    let result = match command {
+        Command::Trigger(args) => steer::trigger(&session, &args).await,
+        Command::Pause(args) => done(steer::pause(&session, &args).await),
+        Command::Resume(args) => done(steer::resume(&session, &args).await),
+        Command::Release(args) => done(steer::release(&session, &args).await),
+        Command::Jobs => done(jobs::run(&session).await),
+        Command::Runs(args) => done(lists::runs(&session, &args).await),
+        Command::Findings { list, act } => done(match act {
+            None => lists::findings(&session, &list).await,
+            Some(FindingsCommand::Ack(args)) => steer::acknowledge(&session, &args).await,
+        }),
+        Command::Attempts { list, act } => done(match act {
+            None => lists::attempts(&session, &list).await,
+            Some(AttemptsCommand::Settle(args)) => steer::settle(&session, &args).await,
+        }),
+        Command::Audit(args) => done(lists::audit(&session, &args).await),
+        other => Err(Failure::new(
+            Exit::Internal,
+            format!("{other:?} does not work on the store"),
+        )),
+    };
+    session.store.close().await;
+    result
+}
+
+fn done(result: Result<(), Failure>) -> Result<Exit, Failure> {
+    result.map(|()| Exit::Done)
+}
+
+fn config_command(common: &Common, command: &config::ConfigCommand) -> Result<(), Failure> {
+    let env = crate::config::process_environment();
+    let mut out = Vec::new();
+    let done = config::run(command, &common.config, env, &common.overrides, &mut out);
+    done.map_err(|error| match error {
+        config::ConfigCommandError::Config(errors) => {
+            Failure::new(Exit::Configuration, errors.to_string())
+        }
+        config::ConfigCommandError::Output(error) => error.into(),
+    })?;
+    Ok(output::text(String::from_utf8_lossy(&out).trim_end())?)
+}

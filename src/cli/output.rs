@@ -43,14 +43,17 @@ pub fn list<R: Row>(format: Format, rows: &[R]) -> io::Result<()> {
 pub fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(columns.iter().map(|title| title.to_uppercase()));
     for row in rows {
         table.add_row(row);
     }
     // The library pads every line to the table's width.
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     lines.join("\n")
 }
 

@@ -16,7 +16,7 @@ use crate::domain::ids::{JobName, Org};
 use crate::domain::{Decision, Trigger};
 use crate::reconcile::plan::Item;
 use crate::reconcile::runner::RunOrder;
-use crate::reconcile::survey::{PlanSink, SurveyError};
+use crate::reconcile::survey::PlanSink;
 use crate::store::{Actor, StoreError};
 
 /// `plan`.
@@ -42,8 +42,9 @@ struct Line {
 }
 
 impl output::Row for Line {
-    const COLUMNS: &'static [&'static str] =
-        &["job", "org", "request", "order", "status", "rule", "decision", "why"];
+    const COLUMNS: &'static [&'static str] = &[
+        "job", "org", "request", "order", "status", "rule", "decision", "why",
+    ];
     fn cells(&self) -> Vec<String> {
         let decision = &self.decision;
         vec![
@@ -94,23 +95,34 @@ pub async fn run(common: &Common, args: &PlanArgs) -> Result<(), Failure> {
                 slot: None,
                 actor: Actor::daemon("plan"),
             };
-            let mut sink = Collector { lines: Vec::new(), job_name: job.name.clone(), org: org.clone() };
+            let mut sink = Collector {
+                lines: Vec::new(),
+                job_name: job.name.clone(),
+                org: org.clone(),
+            };
             let stop = CancellationToken::new();
-            reader.reconciler.plan(&order, &stop, &mut sink).await.map_err(|error| match error {
-                SurveyError::Read(error) => error.into(),
-                SurveyError::Store(error) => error.into(),
-                SurveyError::Stopped => Failure::new(super::exit::Exit::Failed, error.to_string()),
-            })?;
+            reader.reconciler.plan(&order, &stop, &mut sink).await?;
             lines.append(&mut sink.lines);
         }
     }
     lines.sort_by(|a, b| {
-        let key = |line: &Line| (line.job_name.clone(), line.org.clone(), line.decision.reference_id.clone());
+        let key = |line: &Line| {
+            (
+                line.job_name.clone(),
+                line.org.clone(),
+                line.decision.reference_id.clone(),
+            )
+        };
         key(a).cmp(&key(b))
     });
     summary(&lines);
     if !args.all && common.format == Format::Table {
-        lines.retain(|line| !matches!(line.decision.verdict.label(), "not_stuck" | "final_status" | "ignore"));
+        lines.retain(|line| {
+            !matches!(
+                line.decision.verdict.label(),
+                "not_stuck" | "final_status" | "ignore"
+            )
+        });
     }
     Ok(output::list(common.format, &lines)?)
 }
@@ -120,7 +132,17 @@ fn summary(lines: &[Line]) {
     for line in lines {
         *counts.entry(line.decision.verdict.label()).or_default() += 1;
     }
-    let counts: Vec<String> = counts.iter().map(|(label, count)| format!("{count} {label}")).collect();
-    let counts = if counts.is_empty() { "nothing is stuck".to_owned() } else { counts.join(", ") };
-    output::note(&format!("{} requests looked at: {counts}. Nothing was written.", lines.len()));
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(label, count)| format!("{count} {label}"))
+        .collect();
+    let counts = if counts.is_empty() {
+        "nothing is stuck".to_owned()
+    } else {
+        counts.join(", ")
+    };
+    output::note(&format!(
+        "{} requests looked at: {counts}. Nothing was written.",
+        lines.len()
+    ));
 }

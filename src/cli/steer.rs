@@ -138,7 +138,12 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
     let orgs = session.orgs(args.org.as_deref())?;
     let actor = person(&args.reason)?;
     let now = session.now();
-    if session.store.live_replicas(now - ALIVE_WITHIN).await?.is_empty() {
+    if session
+        .store
+        .live_replicas(now - ALIVE_WITHIN)
+        .await?
+        .is_empty()
+    {
         return Err(Failure::new(
             Exit::Failed,
             format!(
@@ -148,7 +153,10 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
     }
     let mut asked = Vec::new();
     for org in orgs {
-        let id = session.store.request_trigger(&job, &org, &actor, now).await?;
+        let id = session
+            .store
+            .request_trigger(&job, &org, &actor, now)
+            .await?;
         asked.push((org, id));
     }
     if !args.wait {
@@ -159,12 +167,17 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
         return Ok(Exit::Done);
     }
     let waiting = wait_for_all(session, &asked);
-    let runs = tokio::time::timeout(args.wait_timeout, waiting).await.map_err(|_| {
-        Failure::new(
-            Exit::Failed,
-            format!("no outcome within {:?}; the runs go on, see `runs`", args.wait_timeout),
-        )
-    })??;
+    let runs = tokio::time::timeout(args.wait_timeout, waiting)
+        .await
+        .map_err(|_| {
+            Failure::new(
+                Exit::Failed,
+                format!(
+                    "no outcome within {:?}; the runs go on, see `runs`",
+                    args.wait_timeout
+                ),
+            )
+        })??;
     output::list(session.format, &runs)?;
     Ok(runs
         .iter()
@@ -179,7 +192,12 @@ async fn wait_for_all(
     let mut runs = Vec::new();
     for (_, id) in asked {
         loop {
-            let run = match session.store.trigger(*id).await?.and_then(|trigger| trigger.run_id) {
+            let run = match session
+                .store
+                .trigger(*id)
+                .await?
+                .and_then(|trigger| trigger.run_id)
+            {
                 Some(run) => session.store.run(run).await?,
                 None => None,
             };
@@ -197,9 +215,19 @@ async fn wait_for_all(
 pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
     let job = args.scope.job(session)?;
     let now = session.now();
-    let end = args.until.as_deref().map(|text| until(text, now)).transpose()?;
-    session.store.pause(job.as_ref(), end, &person(&args.reason)?, now).await?;
-    let end = end.map_or_else(|| "until resumed".to_owned(), |end| format!("until {}", output::instant(end)));
+    let end = args
+        .until
+        .as_deref()
+        .map(|text| until(text, now))
+        .transpose()?;
+    session
+        .store
+        .pause(job.as_ref(), end, &person(&args.reason)?, now)
+        .await?;
+    let end = end.map_or_else(
+        || "until resumed".to_owned(),
+        |end| format!("until {}", output::instant(end)),
+    );
     let scope = args.scope.job.as_deref().unwrap_or("--all");
     output::note(&format!(
         "paused {} {end}; go on with `tesa-reconciler resume {scope} --reason …`",
@@ -211,17 +239,26 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
 /// Lets a job, or all, go on.
 pub async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), Failure> {
     let job = args.scope.job(session)?;
-    let resumed = session.store.resume(job.as_ref(), &person(&args.reason)?, session.now()).await?;
+    let resumed = session
+        .store
+        .resume(job.as_ref(), &person(&args.reason)?, session.now())
+        .await?;
     if !resumed {
         return Err(Failure::new(
             Exit::Failed,
-            format!("{} was not paused; see `tesa-reconciler jobs`", shown(job.as_ref())),
+            format!(
+                "{} was not paused; see `tesa-reconciler jobs`",
+                shown(job.as_ref())
+            ),
         ));
     }
     output::note(&format!("resumed {}", shown(job.as_ref())));
     let left = session.store.pauses(session.now()).await?;
     if !left.is_empty() {
-        let scopes: Vec<String> = left.iter().map(|pause| shown(pause.job_name.as_ref())).collect();
+        let scopes: Vec<String> = left
+            .iter()
+            .map(|pause| shown(pause.job_name.as_ref()))
+            .collect();
         output::note(&format!("still paused: {}", scopes.join(", ")));
     }
     Ok(())
@@ -233,13 +270,19 @@ pub async fn release(session: &Session, args: &ReleaseArgs) -> Result<(), Failur
     let orgs = session.orgs(Some(&args.org))?;
     for org in orgs {
         let actor = person(&args.reason)?;
-        if !session.store.release_guard(&job, &org, &actor, session.now()).await? {
+        if !session
+            .store
+            .release_guard(&job, &org, &actor, session.now())
+            .await?
+        {
             return Err(Failure::new(
                 Exit::Failed,
                 format!("the guard does not hold {job} for {org}; see `tesa-reconciler jobs`"),
             ));
         }
-        output::note(&format!("released {job} for {org}: its next run writes again, within the caps"));
+        output::note(&format!(
+            "released {job} for {org}: its next run writes again, within the caps"
+        ));
     }
     Ok(())
 }
@@ -256,10 +299,15 @@ pub async fn acknowledge(session: &Session, args: &AckArgs) -> Result<(), Failur
 
 /// A person settles what reading could not.
 pub async fn settle(session: &Session, args: &SettleArgs) -> Result<(), Failure> {
-    let to = if args.verdict.confirmed { AttemptState::Confirmed } else { AttemptState::Ineffective };
-    let attempt = session.store.attempt(args.id).await?.ok_or_else(|| {
-        Failure::new(Exit::Failed, format!("there is no attempt {}", args.id))
-    })?;
+    let to = if args.verdict.confirmed {
+        AttemptState::Confirmed
+    } else {
+        AttemptState::Ineffective
+    };
+    let attempt =
+        session.store.attempt(args.id).await?.ok_or_else(|| {
+            Failure::new(Exit::Failed, format!("there is no attempt {}", args.id))
+        })?;
     if attempt.state != AttemptState::NeedsHuman {
         return Err(Failure::new(
             Exit::Failed,
@@ -276,7 +324,10 @@ pub async fn settle(session: &Session, args: &SettleArgs) -> Result<(), Failure>
         http_status: attempt.http_status,
         verify_at: None,
     };
-    session.store.advance(args.id, &step, &actor, session.now()).await?;
+    session
+        .store
+        .advance(args.id, &step, &actor, session.now())
+        .await?;
     if session.format == Format::Table {
         output::note(&format!("attempt {} is {to}", args.id));
     }

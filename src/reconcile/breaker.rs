@@ -17,23 +17,38 @@ use crate::store::controls::CircuitRow;
 use crate::store::{Store, StoreError};
 use crate::tesamanager::{Accepted, IdStream, ListFilter, ReadError, Tesamanager, WriteError};
 
+/// The breakers' states: one memory for the process, whatever clients come and go by reloads.
+#[derive(Debug)]
+pub struct Circuits {
+    policy: CircuitPolicy,
+    circuits: Mutex<HashMap<Org, Circuit>>,
+}
+
+impl Circuits {
+    /// Changes an org's circuit; answers its states before and after.
+    fn change(&self, org: &Org, change: impl FnOnce(Circuit) -> Circuit) -> (Circuit, Circuit) {
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        let circuit = circuits.entry(org.clone()).or_default();
+        let before = *circuit;
+        *circuit = change(before);
+        (before, *circuit)
+    }
+}
+
 /// An upstream behind a circuit breaker.
 pub struct Breaker {
     inner: Arc<dyn Tesamanager>,
     store: Arc<dyn Store>,
     clock: SharedClock,
-    policy: CircuitPolicy,
-    circuits: Mutex<HashMap<Org, Circuit>>,
+    circuits: Arc<Circuits>,
 }
 
 impl Breaker {
-    /// Around `inner`, with the state that the store remembers.
-    pub async fn new(
-        inner: Arc<dyn Tesamanager>,
-        store: Arc<dyn Store>,
-        clock: SharedClock,
+    /// What the store remembers of the circuits.
+    pub async fn remembered(
+        store: &dyn Store,
         policy: CircuitPolicy,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Circuits, StoreError> {
         let remembered = store.circuits().await?;
         let circuits = remembered
             .into_iter()
@@ -56,28 +71,31 @@ impl Breaker {
                 )
             })
             .collect();
-        Ok(Self {
-            inner,
-            store,
-            clock,
+        Ok(Circuits {
             policy,
             circuits: Mutex::new(circuits),
         })
     }
 
-    /// Changes an org's circuit; answers its states before and after.
-    fn change(&self, org: &Org, change: impl FnOnce(Circuit) -> Circuit) -> (Circuit, Circuit) {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        let circuit = circuits.entry(org.clone()).or_default();
-        let before = *circuit;
-        *circuit = change(before);
-        (before, *circuit)
+    /// Around `inner`.
+    pub fn new(
+        inner: Arc<dyn Tesamanager>,
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        circuits: Arc<Circuits>,
+    ) -> Self {
+        Self {
+            inner,
+            store,
+            clock,
+            circuits,
+        }
     }
 
     async fn leave(&self, org: &Org, operation: ReadOperation) -> Result<(), ReadError> {
-        let (now, policy) = (self.clock.now(), self.policy);
+        let (now, policy) = (self.clock.now(), self.circuits.policy);
         let mut leave = Leave::Go;
-        let (before, after) = self.change(org, |circuit| {
+        let (before, after) = self.circuits.change(org, |circuit| {
             leave = circuit.leave(now);
             if leave == Leave::Probe {
                 circuit.probing(policy, now)
@@ -100,8 +118,8 @@ impl Breaker {
 
     async fn report(&self, org: &Org, well: bool) {
         let now = self.clock.now();
-        let policy = self.policy;
-        let (before, after) = self.change(org, |circuit| {
+        let policy = self.circuits.policy;
+        let (before, after) = self.circuits.change(org, |circuit| {
             if well {
                 circuit.succeeded()
             } else {
@@ -185,7 +203,7 @@ impl Tesamanager for Breaker {
     /// Goes only through a closed circuit: a write never probes.
     async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
         let org = permit.org().clone();
-        let (circuit, _) = self.change(&org, |circuit| circuit);
+        let (circuit, _) = self.circuits.change(&org, |circuit| circuit);
         if let Some(open) = circuit.open {
             let at = super::plan::instant(open.probe_at);
             return Err(WriteError::NotSent {

@@ -77,6 +77,8 @@ pub struct Reconciler {
     pub safety: Safety,
     /// Reads at once.
     pub max_in_flight: usize,
+    /// How long closed rows are kept, for housekeeping.
+    pub retention: Duration,
 }
 
 impl Reconciler {

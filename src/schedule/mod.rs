@@ -14,3 +14,13 @@ pub use driver::{Parts, Poker, drive};
 pub use needs::{RunRequest, Runner, ScheduleStore, ScheduledJob};
 pub use spec::{CatchUp, Overlap, Spec, When};
 pub use ticker::Ticker;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::ids::JobName;
+
+/// When a job would fire next by its schedule alone, whatever a pause or a run that goes on may do to it.
+pub fn next_due(spec: &Spec, job: &JobName, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let slot = spec.when.next_after(now)?;
+    Some(slot + decide::delay(job, spec, slot))
+}

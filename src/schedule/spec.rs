@@ -54,3 +54,12 @@ closed_set! {
         Latest = "latest",
     }
 }
+
+impl std::fmt::Display for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cron { text, zone, .. } => write!(f, "{text} {zone}"),
+            Self::Every(interval) => write!(f, "every {}", humantime::format_duration(*interval)),
+        }
+    }
+}

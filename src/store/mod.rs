@@ -17,8 +17,8 @@ pub mod controls;
 pub mod error;
 mod fault;
 pub mod findings;
-pub mod looks;
 pub mod housekeeping;
+pub mod looks;
 mod open;
 pub mod replicas;
 pub mod requests;
@@ -34,9 +34,9 @@ pub use audit::Audit;
 pub use controls::Controls;
 pub use error::StoreError;
 pub use findings::Findings;
-pub use looks::Looks;
 pub use housekeeping::{Housekeeping, Pruned};
-pub use open::{StoreOptions, open, open_for_daemon};
+pub use looks::Looks;
+pub use open::{StoreOptions, exists, open, open_for_daemon};
 pub use replicas::Replicas;
 pub use requests::Requests;
 pub use runs::Runs;
@@ -134,4 +134,21 @@ impl Actor {
             reason: reason.into(),
         }
     }
+}
+
+/// The schema is this program's, or an error that says what to do about it.
+pub async fn require_current(store: &dyn Store, url: &str) -> Result<(), StoreError> {
+    let detail = match store.check_schema().await? {
+        SchemaState::Current => return Ok(()),
+        SchemaState::Behind { pending } => format!(
+            "the store {url} lacks {pending} migration(s): run `tesa-reconciler migrate`, or start the daemon"
+        ),
+        SchemaState::Ahead => {
+            format!("the store {url} was written by a newer version: use that version")
+        }
+    };
+    Err(StoreError::Schema {
+        operation: "open",
+        detail,
+    })
 }

@@ -50,6 +50,11 @@ pub async fn open_for_daemon(
     Ok(Arc::new(store.held_by(lock)))
 }
 
+/// There is a store at `url`, as far as that can be told without connecting: a SQLite file that isn't there is none.
+pub fn exists(url: &str) -> bool {
+    sqlite_path(url).map_or(true, |path| path.exists())
+}
+
 /// The file that a `sqlite:` URL names: `sqlite:file.db`, `sqlite:///absolute/file.db`; taken as it is written,
 /// without percent decoding.
 fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {

@@ -186,7 +186,6 @@ where
             if let Err(error) = task.await
                 && error.is_panic()
             {
-                record::panicked();
                 tracing::error!(job_name = %key.0, org = %key.1, run = %lease.run_id, "the run panicked; the job goes on");
                 let ending = runner.panicked(&lease);
                 if tokio::time::timeout(STORE_PATIENCE, ending).await.is_err() {

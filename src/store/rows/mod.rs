@@ -7,6 +7,7 @@
 pub(super) mod attempts;
 pub(super) mod controls;
 pub(super) mod findings;
+pub(super) mod looks;
 pub(super) mod requests;
 pub(super) mod runs;
 

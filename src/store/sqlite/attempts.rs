@@ -23,7 +23,7 @@ pub(super) const ADVANCE: &str = "
     WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))";
 
 const POSTPONE: &str = "
-    UPDATE attempts SET verifications = verifications + 1, detail = ?2, verify_at = ?3
+    UPDATE attempts SET verifications = verifications + ?4, detail = ?2, verify_at = ?3
     WHERE id = ?1 AND state IN ('accepted', 'unknown') RETURNING state";
 
 // Of a process that is gone; or of a run that ended, and with it whoever would have sent. A run that was lost
@@ -180,6 +180,7 @@ impl Attempts for SqliteStore {
         id: AttemptId,
         detail: &str,
         verify_at: DateTime<Utc>,
+        counts: bool,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.timed
@@ -189,6 +190,7 @@ impl Attempts for SqliteStore {
                     .bind(id.0)
                     .bind(detail)
                     .bind(micros(verify_at))
+                    .bind(i64::from(counts))
                     .fetch_optional(&mut *tx)
                     .await?;
                 let Some(state) = state else {

@@ -17,6 +17,7 @@ mod findings;
 mod housekeeping;
 mod intend;
 mod lock;
+mod looks;
 mod replicas;
 mod requests;
 mod runs;
@@ -174,6 +175,10 @@ impl Store for SqliteStore {
                 Ok(())
             })
             .await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     async fn close(&self) {

@@ -132,11 +132,11 @@ async fn a_verification_that_settled_nothing_is_noted_and_put_off(fresh: Fresh) 
     let lease = started(store, &new_run(None), at(0)).await;
     let id = attempt_in(store, &lease, "A", AttemptState::Unknown).await;
     store
-        .postpone_verification(id, "still NOT_SENT", at(300), at(60))
+        .postpone_verification(id, "still NOT_SENT", at(300), true, at(60))
         .await
         .unwrap();
     store
-        .postpone_verification(id, "read failed", at(900), at(301))
+        .postpone_verification(id, "read failed", at(900), false, at(301))
         .await
         .unwrap();
     let read = store.attempt(id).await.unwrap().unwrap();
@@ -144,7 +144,8 @@ async fn a_verification_that_settled_nothing_is_noted_and_put_off(fresh: Fresh) 
         (read.state, read.changed_at),
         (AttemptState::Unknown, at(1))
     );
-    assert_eq!((read.verifications, read.verify_at), (2, Some(at(900))));
+    // A look that the upstream did not answer is no look.
+    assert_eq!((read.verifications, read.verify_at), (1, Some(at(900))));
     assert_eq!(read.detail, "read failed");
     let steps = store.attempt_steps(id).await.unwrap();
     let details: Vec<_> = steps.iter().map(|step| step.detail.as_str()).collect();
@@ -163,7 +164,9 @@ async fn only_what_awaits_verification_can_be_put_off(fresh: Fresh) {
     let lease = started(store, &new_run(None), at(0)).await;
     for &state in AttemptState::ALL {
         let id = attempt_in(store, &lease, state.as_str(), state).await;
-        let answer = store.postpone_verification(id, "seen", at(99), at(9)).await;
+        let answer = store
+            .postpone_verification(id, "seen", at(99), true, at(9))
+            .await;
         if state.awaits_verification() {
             answer.unwrap();
         } else {
@@ -173,7 +176,7 @@ async fn only_what_awaits_verification_can_be_put_off(fresh: Fresh) {
         }
     }
     let missing = store
-        .postpone_verification(AttemptId(99), "", at(1), at(1))
+        .postpone_verification(AttemptId(99), "", at(1), true, at(1))
         .await;
     assert_eq!(missing.unwrap_err().reason(), "not_found");
 }

@@ -1,0 +1,124 @@
+//! `run`: the daemon, or with `--once` each job once.
+
+use std::sync::Arc;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::common::{Common, find_jobs, person};
+use super::exit::{Exit, Failure};
+use super::output::{self, Row};
+use crate::app::{self, OnceReport, Process};
+use crate::clock::SystemClock;
+use crate::config::{Config, Job};
+use crate::lifecycle::{Lifecycle, Requests, Signals, steer};
+use crate::store::Actor;
+use crate::telemetry;
+use crate::telemetry::logs::LogHandle;
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Run each job once, then exit with the worst outcome
+    #[arg(long)]
+    once: bool,
+    /// With --once: only this job (may be given several times)
+    #[arg(long = "job", value_name = "NAME", requires = "once")]
+    jobs: Vec<String>,
+}
+
+/// Runs the daemon until a signal stops it, or the jobs once.
+pub async fn run(common: &Common, args: &RunArgs, signals: Signals) -> Result<Exit, Failure> {
+    let lifecycle = Lifecycle::default();
+    let requests = Requests::default();
+    // Before anything else: a SIGTERM during a slow start counts already.
+    tokio::spawn(steer(signals, lifecycle.clone(), requests.clone()));
+    let config = common.load()?;
+    let log = install_log(&config)?;
+    if args.once {
+        return once(common, args, config, &lifecycle).await;
+    }
+    let metrics = telemetry::metrics::install()
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+    let read_again = {
+        let common = common.clone();
+        Box::new(move || common.load().map_err(|failure| failure.message))
+    };
+    let process = Process {
+        clock: Arc::new(SystemClock),
+        lifecycle,
+        requests,
+        log: Some(log),
+        metrics,
+        read_again,
+    };
+    app::run(config, process, |_| {}).await?;
+    Ok(Exit::Done)
+}
+
+async fn once(
+    common: &Common,
+    args: &RunArgs,
+    config: Config,
+    lifecycle: &Lifecycle,
+) -> Result<Exit, Failure> {
+    let jobs: Vec<Job> = find_jobs(&config, &args.jobs)?
+        .into_iter()
+        .cloned()
+        .collect();
+    let actor: Actor = person("run --once")?;
+    let clock = Arc::new(SystemClock);
+    let reports = app::run_once(config, jobs, actor, clock, lifecycle.soft()).await?;
+    output::list(common.format, &reports)?;
+    let outcomes = reports.iter().map(|report| Exit::from(report.outcome));
+    Ok(outcomes.fold(Exit::Done, Exit::worse))
+}
+
+/// Sets the process's log up as configured.
+pub fn install_log(config: &Config) -> Result<LogHandle, Failure> {
+    let daemon = &config.daemon;
+    telemetry::logs::install(daemon.log_format, &daemon.log_level, Arc::new(SystemClock))
+        .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))
+}
+
+/// A token that the first SIGTERM or SIGINT cancels, for commands that serve until then.
+pub fn stop_on_signal(signals: Signals) -> CancellationToken {
+    let lifecycle = Lifecycle::default();
+    let stop = lifecycle.soft().clone();
+    tokio::spawn(steer(signals, lifecycle, Requests::default()));
+    stop
+}
+
+impl Row for OnceReport {
+    const COLUMNS: &'static [&'static str] = &[
+        "job",
+        "org",
+        "outcome",
+        "selected",
+        "read",
+        "unchanged",
+        "to act",
+        "sent",
+        "flagged",
+        "skipped",
+        "failed",
+        "trouble",
+    ];
+    fn cells(&self) -> Vec<String> {
+        let summary = &self.summary;
+        vec![
+            self.job_name.to_string(),
+            self.org.to_string(),
+            self.outcome.to_string(),
+            summary.selected.to_string(),
+            summary.observed.to_string(),
+            summary.unchanged.to_string(),
+            summary.to_act.to_string(),
+            summary.sent.to_string(),
+            summary.flagged.to_string(),
+            summary.skipped.to_string(),
+            summary.failed.to_string(),
+            summary.trouble.clone(),
+        ]
+    }
+}
