@@ -179,8 +179,8 @@ pub trait Attempts {
         now: DateTime<Utc>,
     ) -> Result<Result<AttemptId, IntentRefused>, StoreError>;
 
-    /// Appends a step. `IllegalStep` when the attempt's state does not allow it. Audited (`settle`) when it is a
-    /// person's.
+    /// Appends a step. `IllegalStep` when the attempt's state does not allow it; after a time-out, one whose `from`
+    /// and `to` are equal says that the first call went through. Audited (`settle`) when it is a person's.
     async fn advance(
         &self,
         id: AttemptId,

@@ -13,7 +13,8 @@ pub enum StoreError {
         /// What the driver says.
         detail: String,
     },
-    /// It did not answer in time; the call's transaction was rolled back.
+    /// It did not answer in time. The call's transaction is rolled back, unless its commit was already on its way:
+    /// calls for which that matters are safe to repeat.
     #[error("{operation}: the store did not answer within {limit:?}")]
     Timeout {
         /// The call.

@@ -148,13 +148,15 @@ pub struct UnrunSlots {
 #[async_trait]
 pub trait Runs {
     /// Claims the slot (if any) and starts the run, in one transaction. A slot that ran, was skipped or was
-    /// missed is `SlotTaken`; with `AlreadyRunning` the slot stays unclaimed.
+    /// missed is `SlotTaken`; with `AlreadyRunning` the slot stays unclaimed. After a time-out the run may have
+    /// started all the same: nobody beats it then, so it is reaped like any other lost one.
     async fn start(&self, run: &NewRun, now: DateTime<Utc>) -> Result<Started, StoreError>;
 
     /// Says that the run is alive. `Fenced` when it was taken away.
     async fn beat(&self, lease: &RunLease, now: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Ends the run. `Fenced` when it was taken away: its outcome is then `lost` already.
+    /// Ends the run. `Fenced` when it was taken away: its outcome is then `lost` already. The same end once more
+    /// (as after a time-out) is no error.
     async fn finish(
         &self,
         lease: &RunLease,

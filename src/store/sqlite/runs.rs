@@ -167,6 +167,25 @@ async fn remember_outcome(
     Ok(())
 }
 
+/// Whether this very end was committed by an earlier call whose answer was lost.
+async fn finished_before(
+    tx: &mut SqliteConnection,
+    lease: &RunLease,
+    outcome: RunOutcome,
+) -> Result<(), Fault> {
+    let before: Option<String> =
+        sqlx::query_scalar("SELECT outcome FROM runs WHERE id = ?1 AND token = ?2")
+            .bind(lease.run_id.0)
+            .bind(lease.token)
+            .fetch_optional(tx)
+            .await?;
+    if before.as_deref() == Some(outcome.as_str()) {
+        Ok(())
+    } else {
+        Err(fenced("finish", lease))
+    }
+}
+
 #[async_trait]
 impl Runs for SqliteStore {
     async fn start(&self, run: &NewRun, now: DateTime<Utc>) -> Result<Started, StoreError> {
@@ -240,7 +259,9 @@ impl Runs for SqliteStore {
                     .bind(&summary.trouble)
                     .fetch_optional(&mut *tx)
                     .await?;
-                let (job, org) = whose.ok_or_else(|| fenced("finish", lease))?;
+                let Some((job, org)) = whose else {
+                    return finished_before(&mut tx, lease, outcome).await;
+                };
                 remember_outcome(&mut tx, &job, &org, outcome, now).await?;
                 Ok(tx.commit().await?)
             })

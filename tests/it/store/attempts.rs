@@ -242,7 +242,7 @@ async fn only_what_nobody_will_send_is_recovered(fresh: Fresh) {
         };
         (intended(store, &lease, &attempt, at(0)).await, lease)
     };
-    let (of_living, _) = intend("of-living", "replica-1").await;
+    let (of_living, living) = intend("of-living", "replica-1").await;
     let (of_dead, _) = intend("of-dead", "replica-0").await;
     let (of_finished, lease) = intend("of-finished", "replica-2").await;
     let nothing = RunSummary::default();
@@ -257,16 +257,11 @@ async fn only_what_nobody_will_send_is_recovered(fresh: Fresh) {
         .await
         .unwrap();
     let (of_lost, lost) = intend("of-lost", "replica-2").await;
-    for job in ["of-living", "of-dead", "answered"] {
-        let running = store
-            .runs(&Default::default(), Page::first(9))
-            .await
-            .unwrap();
-        assert!(running.iter().any(|run| run.job_name.as_str() == job));
-    }
+    store.beat(&living, at(1)).await.unwrap();
     store.reap_lost(Some(at(1)), at(2)).await.unwrap();
-    let gone = store.run(lost.run_id).await.unwrap().unwrap();
-    assert_eq!(gone.outcome, Some(RunOutcome::Lost));
+    let outcome = async |id| store.run(id).await.unwrap().unwrap().outcome;
+    assert_eq!(outcome(living.run_id).await, None);
+    assert_eq!(outcome(lost.run_id).await, Some(RunOutcome::Lost));
 
     let recovered = store.recover_intended(&alive, at(60), at(3)).await.unwrap();
     let ids: Vec<_> = recovered.iter().map(|attempt| attempt.id).collect();

@@ -14,6 +14,7 @@ use super::values::*;
 
 behaviours![
     a_run_reads_back_as_it_was_started_and_finished,
+    a_run_ends_once_but_may_be_told_twice,
     every_word_of_a_run_can_be_stored,
     a_job_and_org_have_one_run_at_a_time,
     other_jobs_and_orgs_run_beside,
@@ -66,6 +67,25 @@ async fn a_run_reads_back_as_it_was_started_and_finished(fresh: Fresh) {
     assert_eq!(row.outcome, Some(RunOutcome::Partial));
     assert_eq!(row.finished_at, Some(at(9)));
     assert_eq!(row.summary, summary());
+}
+
+async fn a_run_ends_once_but_may_be_told_twice(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let first = RunOutcome::Partial;
+    store
+        .finish(&lease, first, &summary(), at(9))
+        .await
+        .unwrap();
+    let nothing = RunSummary::default();
+    store.finish(&lease, first, &nothing, at(10)).await.unwrap();
+    let other = store
+        .finish(&lease, RunOutcome::Failed, &nothing, at(11))
+        .await;
+    assert_eq!(other.unwrap_err().reason(), "fenced");
+    let row = store.run(lease.run_id).await.unwrap().unwrap();
+    assert_eq!((row.outcome, row.finished_at), (Some(first), Some(at(9))));
+    assert_eq!(row.summary, summary(), "the first word stands");
 }
 
 async fn every_word_of_a_run_can_be_stored(fresh: Fresh) {
