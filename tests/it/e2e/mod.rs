@@ -3,8 +3,12 @@
 //! What happened is judged by the *sandbox's* ledger, not by ours: a daemon that kept wrong books could not pass.
 //! Only time is made up. It stands still unless a test moves it, so nothing here waits for anything but answers.
 
+mod backoff;
 mod daemon;
+mod guard;
+mod items;
 mod main_job;
+mod outage;
 mod tally;
 mod unknown_outcome;
 
@@ -60,6 +64,15 @@ action = "resend"
 "#;
 
 const RETRY: &str = "retry-stuck";
+
+/// The job that follows event streams.
+const EVENTS: &str = r#"
+[[job]]
+name = "flag-events"
+kind = "flag_events"
+every = "15m"
+reobserve_every = "24h"
+"#;
 
 /// A world that is empty (a test puts its requests in), and does not move by itself.
 fn empty() -> SandboxConfig {
