@@ -5,10 +5,13 @@
 
 mod backoff;
 mod daemon;
+mod events;
 mod guard;
+mod issues;
 mod items;
 mod main_job;
 mod outage;
+mod skipping;
 mod tally;
 mod unknown_outcome;
 
@@ -72,6 +75,29 @@ name = "flag-events"
 kind = "flag_events"
 every = "15m"
 reobserve_every = "24h"
+"#;
+
+/// The job that resolves issues: one kind it acts on, one it flags, one it leaves alone.
+const ISSUES: &str = r#"
+[[job]]
+name = "resolve-issues"
+kind = "resolve_issues"
+every = "10m"
+[[job.rule]]
+name = "customer-was-absent"
+statuses = ["INCIDENCE_OPERATOR"]
+issue_codes = ["CLI-*"]
+repeated = false
+action = "resolve_incident"
+observations = "Cita confirmada de nuevo ({issue_code})"
+[[job.rule]]
+name = "watch-boxes"
+issue_codes = ["CTO-*"]
+action = "flag"
+[[job.rule]]
+name = "leave-permits"
+issue_codes = ["PER-*"]
+action = "ignore"
 "#;
 
 /// A world that is empty (a test puts its requests in), and does not move by itself.
