@@ -7,6 +7,7 @@ mod backoff;
 mod daemon;
 mod events;
 mod guard;
+mod housekeeping;
 mod issues;
 mod items;
 mod main_job;
@@ -14,6 +15,7 @@ mod outage;
 mod skipping;
 mod tally;
 mod unknown_outcome;
+mod week;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -146,7 +146,7 @@ fn skipping_what_did_not_change_changes_no_decision() {
         .build()
         .unwrap();
     let config = Config {
-        cases: 6,
+        cases: 16,
         failure_persistence: None,
         max_shrink_iters: 64,
         ..Config::default()
