@@ -1,7 +1,10 @@
-//! Which requests changed since the last complete sweep: two list calls instead of a read for each request.
+//! Which requests changed since the last sweep: two list calls instead of a read for each request.
 //!
-//! *All* minus *not updated since the last sweep* is exactly what changed. What did not change, and was looked at
-//! before, is known; a request never looked at, or whose last look failed or is too old, is read.
+//! *All* minus *not updated since the last sweep* is exactly what changed. The invariant is that every look in the
+//! store was still true when the last sweep began. A sweep keeps it by forgetting the looks of all that changed
+//! *before* it reads anything, and only then calling itself the last sweep: so it may break off anywhere (a
+//! time-out, a drain, a crash), and the next one reads just what this one did not get to. A first sweep of a large
+//! backlog that takes longer than a run may last gets through it in several runs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +13,7 @@ use futures::StreamExt;
 use crate::domain::ids::ReferenceId;
 use crate::reconcile::plan::Item;
 use crate::reconcile::selection::SKEW_MARGIN;
-use crate::reconcile::survey::{Survey, SurveyError};
+use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
 
@@ -18,7 +21,7 @@ use crate::tesamanager::ListFilter;
 pub(super) struct Sweep {
     /// Every id that the job is about.
     pub all: Vec<ReferenceId>,
-    /// Those that the upstream has not updated since the last complete sweep; empty at the first.
+    /// Those that the upstream has not updated since the last sweep began; empty at the first.
     unchanged: HashSet<ReferenceId>,
 }
 
@@ -37,8 +40,6 @@ impl Survey<'_> {
             .store
             .last_sweep(self.context.org, &self.job.name)
             .await?;
-        // What changes between the two calls may pass for unchanged here, but not in the next sweep: that one asks
-        // from an instant before this one began.
         let unchanged = match last {
             Some(last) => {
                 let since = ListFilter {
@@ -49,10 +50,25 @@ impl Survey<'_> {
             }
             None => HashSet::new(),
         };
-        Ok(Sweep {
-            all: self.list(&filter).await?,
-            unchanged,
-        })
+        let all = self.list(&filter).await?;
+        let sweep = Sweep { all, unchanged };
+        if self.remember {
+            self.forget_changed(&sweep).await?;
+        }
+        Ok(sweep)
+    }
+
+    /// See the module: what changed is forgotten first, then this sweep is the last one. What changes between the
+    /// two list calls may pass for unchanged here, but not in the next sweep, which asks from an instant before
+    /// this one began.
+    async fn forget_changed(&self, sweep: &Sweep) -> Result<(), SurveyError> {
+        let (org, job) = (self.context.org, &self.job.name);
+        let is_changed = |id: &&ReferenceId| !sweep.unchanged.contains(*id);
+        let changed: Vec<ReferenceId> = sweep.all.iter().filter(is_changed).cloned().collect();
+        for ids in changed.chunks(CHUNK) {
+            self.store.forget_looks(org, job, ids).await?;
+        }
+        Ok(self.store.begin_sweep(org, job, self.context.now).await?)
     }
 
     async fn list(&self, filter: &ListFilter) -> Result<Vec<ReferenceId>, SurveyError> {
@@ -112,15 +128,5 @@ impl Survey<'_> {
             .map(|item| item.decision.reference_id.clone())
             .collect();
         Ok(self.store.forget_looks(org, job, &failed).await?)
-    }
-
-    /// Everything was looked at: the next sweep may begin from here.
-    pub(super) async fn sweep_is_complete(&self) -> Result<(), SurveyError> {
-        if self.remember {
-            self.store
-                .complete_sweep(self.context.org, &self.job.name, self.context.now)
-                .await?;
-        }
-        Ok(())
     }
 }
