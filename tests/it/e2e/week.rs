@@ -48,12 +48,14 @@ fn troubles(hour: u64) -> Vec<Fault> {
         Fault::new(error(503, false)).on(&["writes"]).rate(0.03),
         Fault::new(error(502, true)).on(&["writes"]).rate(0.02),
         // A read is repeated after a pause of the machine's time, so fewer of these: a week must fit into a minute.
-        Fault::new(error(500, false)).on(&["reads"]).rate(0.02),
-        Fault::new(Effect::Cut).rate(0.02),
+        Fault::new(error(500, false)).on(&["reads"]).rate(0.01),
+        Fault::new(Effect::Cut).on(&["writes"]).rate(0.02),
+        Fault::new(Effect::Cut).on(&["reads"]).rate(0.01),
     ]);
     let throttle = Effect::Throttle { retry_after: None };
     if hour % 7 == 3 {
-        troubles.insert(0, Fault::new(throttle).times(6));
+        troubles.insert(0, Fault::new(throttle.clone()).on(&["reads"]).times(4));
+        troubles.insert(0, Fault::new(throttle).on(&["writes"]).times(2));
     }
     if hour % 24 == 11 {
         troubles.insert(0, Fault::new(Effect::RevokeToken).times(1));
