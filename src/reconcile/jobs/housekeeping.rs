@@ -11,8 +11,9 @@ use crate::reconcile::runner::Reconciler;
 use crate::reconcile::survey::SurveyError;
 use crate::store::runs::RunSummary;
 
-/// Rows of a table that go in one transaction. Taken from a store with 100,000 rows of each kind, where the slowest
-/// (attempts, each with its history) took well under the 50 ms that the writer may be held.
+/// Rows of a table that go in one transaction. Measured in a debug build on a busy two-core machine, with 10,000 old
+/// rows of every kind: another writer waited 3 ms in the median and 48 ms at most. Every statement goes by an index, so
+/// the size of the tables hardly matters.
 pub const BATCH: u32 = 200;
 
 impl Reconciler {
