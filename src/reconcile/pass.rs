@@ -81,8 +81,14 @@ impl Reconciler {
             })
             .map(|(_, count)| count)
             .sum();
+        // A latch of an earlier run stops this one just as well, and whoever waits for it must be told.
+        let stopped = recorder.count(SkipReason::GuardHeld.as_str()) > 0;
         recorder.resolve_unseen().await?;
-        Ok(if held {
+        if stopped && summary.trouble.is_empty() {
+            "the guard holds since an earlier run, until it is released"
+                .clone_into(&mut summary.trouble);
+        }
+        Ok(if held || stopped {
             RunOutcome::Held
         } else if stop.is_cancelled() {
             RunOutcome::Aborted

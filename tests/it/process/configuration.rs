@@ -16,68 +16,56 @@ async fn with(from: &str, to: &str) -> World {
 async fn each_mistake_is_named_with_its_place_and_the_way_out() {
     let cron = "schedule = \"0 0 0 29 2 *\"";
     let statuses = "statuses = [\"NOT_SENT\"]";
-    for (from, to, line, says, help) in [
+    // What stands in the file, what takes its place, what is said of it, and the way out.
+    for (from, to, says, help) in [
         (
             "writes_per_second",
             "writes_per_secnd",
-            true,
             "unknown key `writes_per_secnd`",
             "did you mean `writes_per_second`?",
         ),
         (
             "not_updated_for = \"30m\"",
             "not_updated_for = \"30 parsecs\"",
-            true,
             "parsecs",
             "30m",
         ),
         (
             "not_updated_for = \"30m\"",
             "not_updated_for = 30",
-            true,
-            "a whole number",
-            "",
+            "a duration needs its unit",
+            "30m",
         ),
-        ("account.json", "no-such.json", true, "no-such.json", ""),
-        (cron, "schedule = \"0 99 * * * *\"", true, "99", ""),
-        (cron, "schedule = \"0 0 0 31 2 *\"", true, "31", ""),
+        ("account.json", "no-such.json", "no-such.json", ""),
+        (cron, "schedule = \"0 99 * * * *\"", "99", ""),
+        (cron, "schedule = \"0 0 0 31 2 *\"", "31", ""),
         (
             cron,
             "schedule = \"0 0 0 1 1 *\"\ntimezone = \"Europe/Madird\"",
-            true,
             "Europe/Madird",
             "Europe/Madrid",
         ),
         (
             "orgs = [\"masmovil\"]",
             "orgs = []",
-            true,
             "no org, nothing to do",
             "",
         ),
         (
             statuses,
             "statuses = [\"NOT_SEND\"]",
-            true,
             "NOT_SEND",
             "NOT_SENT",
         ),
-        (statuses, "statuses = [\"FINISHED\"]", true, "", ""),
-        (
-            "action = \"resend\"",
-            "action = \"change_cto\"",
-            true,
-            "",
-            "",
-        ),
+        (statuses, "statuses = [\"FINISHED\"]", "", ""),
+        ("action = \"resend\"", "action = \"change_cto\"", "", ""),
         (
             "mode = \"enforce\"",
             "mode = \"enforced\"",
-            true,
             "enforced",
             "enforce",
         ),
-        ("[safety]", "[safety", true, "", ""),
+        ("[safety]", "[safety", "", ""),
     ] {
         let world = with(from, to).await;
         for args in [&["run"][..], &["config", "check"]] {
@@ -89,7 +77,7 @@ async fn each_mistake_is_named_with_its_place_and_the_way_out() {
                 said.contains("1 error in the configuration"),
                 "{to}: {said}"
             );
-            assert_eq!(said.contains("tesa-reconciler.toml:"), line, "{to}: {said}");
+            assert!(said.contains("tesa-reconciler.toml:"), "{to}: {said}");
             assert_eq!(ended.stdout, "");
         }
         assert!(!world.store_file().exists(), "nothing was begun");

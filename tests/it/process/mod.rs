@@ -16,6 +16,7 @@ mod plan;
 mod privacy;
 mod reload;
 mod signals;
+mod status;
 mod steering;
 mod stop;
 mod world;

@@ -1,6 +1,6 @@
 //! What only looks: `plan` and the mode `observe` leave no trace upstream, and `plan` none here either.
 
-use super::world::{Settings, World, empty_sandbox};
+use super::world::{Settings, World, empty_sandbox, jobs_of_each_kind};
 use tesa_reconciler::sandbox::SandboxConfig;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,18 +52,15 @@ async fn in_observe_the_jobs_run_and_the_upstream_gets_no_write() {
         stuck_unsent: Some(5),
         ..empty_sandbox()
     };
-    // No [[job]] at all: the three default ones.
     let settings = Settings {
         mode: "observe",
-        jobs: String::new(),
+        jobs: jobs_of_each_kind(),
         ..Settings::default()
     };
     let world = World::with(sandbox, settings).await;
     let mut daemon = world.daemon().await;
     daemon.signal("USR1");
-    for (nth, _) in (1..).zip(["retry-stuck", "resolve-issues", "flag-events"]) {
-        daemon.logged_again("a run ended", nth).await;
-    }
+    daemon.logged_again("a run ended", 3).await;
     for run in world.rows(&["runs"]).await {
         assert_eq!(run["outcome"], "succeeded", "{run}");
         assert_eq!(run["mode"], "observe");

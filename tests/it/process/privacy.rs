@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault, PERSONAL_MARKER, SandboxConfig};
 
-use super::world::{Settings, World, empty_sandbox};
+use super::world::{Settings, World, empty_sandbox, jobs_of_each_kind};
 
 /// Everything that must not be seen, and what to call it.
 fn secrets(world: &World) -> Vec<(&'static str, String)> {
@@ -56,9 +56,6 @@ fn every_fault() -> Vec<Fault> {
             .on(&["writes"])
             .rate(0.2),
         Fault::new(Effect::RevokeToken).rate(0.02).times(2),
-        Fault::new(error(401, false, ErrorShape::Gateway))
-            .on(&["token"])
-            .times(1),
     ]
 }
 
@@ -70,20 +67,28 @@ async fn no_secret_and_no_personal_data_anywhere() {
         ..empty_sandbox()
     };
     let mut settings = Settings {
-        jobs: String::new(),
+        jobs: jobs_of_each_kind(),
         daemon: "log_level = \"trace\"".to_owned(),
         ..Settings::default()
     };
     settings.tesamanager += "\nrequest_timeout = \"2s\"";
     let world = World::with(sandbox, settings).await;
-    let unsent = world.sandbox.handle().ledger();
-    assert!(unsent.is_empty());
     world.faults(every_fault());
     let mut daemon = world.daemon().await;
     for round in 1..=3 {
         daemon.signal("USR1");
         daemon.logged_again("a run ended", 3 * round).await;
     }
+    // The upstream refuses the account altogether.
+    let refused = Effect::Error {
+        status: 401,
+        applied: false,
+        shape: ErrorShape::Gateway,
+    };
+    let revoked = Fault::new(Effect::RevokeToken);
+    world.faults(vec![revoked, Fault::new(refused).on(&["token"])]);
+    daemon.signal("USR1");
+    daemon.logged_again("a run ended", 12).await;
     // What is needed to have something to hide: creates went out with the customer, and some failed.
     let writes = world.writes();
     assert!(!writes.is_empty(), "{:?}", world.rows(&["runs"]).await);

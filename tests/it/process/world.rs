@@ -59,6 +59,16 @@ action = "resend"
     )
 }
 
+/// One job of each kind that looks at requests, with their default rules.
+pub fn jobs_of_each_kind() -> String {
+    ["retry_stuck", "resolve_issues", "flag_events"]
+        .map(|kind| {
+            let name = kind.replace('_', "-");
+            format!("[[job]]\nname = \"{name}\"\nkind = \"{kind}\"\n{NEVER}\n")
+        })
+        .join("\n")
+}
+
 /// A world without requests in which nothing moves: a test adds what it is about.
 pub fn empty_sandbox() -> SandboxConfig {
     SandboxConfig {
