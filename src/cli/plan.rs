@@ -1,5 +1,6 @@
 //! `plan`: every decision that a run would make now, with its reason. Reads only.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -64,12 +65,18 @@ struct Collector {
     lines: Vec<Line>,
     job_name: JobName,
     org: Org,
+    /// Reading many requests takes its time under the rate limit; a person at a terminal is told.
+    shows_progress: bool,
 }
 
 #[async_trait]
 impl PlanSink for Collector {
     async fn accept(&mut self, items: Vec<Item>) -> Result<(), StoreError> {
         let (job_name, org) = (&self.job_name, &self.org);
+        if self.shows_progress {
+            let so_far = self.lines.len() + items.len();
+            output::note(&format!("  {job_name} {org}: {so_far} looked at"));
+        }
         self.lines.extend(items.into_iter().map(|item| Line {
             job_name: job_name.clone(),
             org: org.clone(),
@@ -99,6 +106,7 @@ pub async fn run(common: &Common, args: &PlanArgs) -> Result<(), Failure> {
                 lines: Vec::new(),
                 job_name: job.name.clone(),
                 org: org.clone(),
+                shows_progress: std::io::stderr().is_terminal(),
             };
             let stop = CancellationToken::new();
             reader.reconciler.plan(&order, &stop, &mut sink).await?;
@@ -120,7 +128,7 @@ pub async fn run(common: &Common, args: &PlanArgs) -> Result<(), Failure> {
         lines.retain(|line| {
             !matches!(
                 line.decision.verdict.label(),
-                "not_stuck" | "final_status" | "ignore"
+                "not_stuck" | "nothing_wrong" | "final_status" | "ignore"
             )
         });
     }

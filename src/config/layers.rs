@@ -31,7 +31,7 @@ impl Overrides {
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, &String)> {
         [
             ("--state-url", "state", "url", &self.state_url),
-            ("--listen", "http", "listen", &self.http_listen),
+            ("--listen-http", "http", "listen", &self.http_listen),
             ("--mode", "safety", "mode", &self.mode),
             ("--log-level", "daemon", "log_level", &self.log_level),
             ("--log-format", "daemon", "log_format", &self.log_format),

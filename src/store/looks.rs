@@ -1,9 +1,8 @@
-//! What jobs that follow change remember: when they last looked at each request, and when they last looked at
-//! everything.
+//! What jobs that follow change remember: when they last looked at each request, and when their last sweep began.
 //!
-//! A sweep asks for all ids and for those not updated since the last complete sweep; the difference changed and is
-//! read, the rest is known from its last look. A request whose look failed has no row here, so the next sweep
-//! looks again whatever the lists say.
+//! Every look here was still true when the last sweep began; how a sweep keeps it so stands in
+//! `reconcile/jobs/sweep.rs`. A request whose look failed has no row here, so the next sweep looks again whatever
+//! the lists say.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -50,15 +49,15 @@ pub trait Looks {
         ids: &[ReferenceId],
     ) -> Result<(), StoreError>;
 
-    /// When the last complete sweep of a job began.
+    /// When the last sweep of a job began.
     async fn last_sweep(
         &self,
         org: &Org,
         job: &JobName,
     ) -> Result<Option<DateTime<Utc>>, StoreError>;
 
-    /// A sweep that began at `began` looked at everything.
-    async fn complete_sweep(
+    /// A sweep begins: every look that is remembered now was true at `began`.
+    async fn begin_sweep(
         &self,
         org: &Org,
         job: &JobName,

@@ -82,6 +82,7 @@ fn everything() {
     }
     for job in &scope.jobs {
         of_job(job, &scope.orgs, took);
+        record::issue_unmatched(job, "CLI");
     }
 }
 

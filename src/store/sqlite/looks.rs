@@ -26,7 +26,7 @@ pub(super) const FORGET: &str = "
     DELETE FROM looks
     WHERE org = ?1 AND job_name = ?2 AND reference_id IN (SELECT value FROM json_each(?3))";
 
-const COMPLETE: &str = "
+const BEGIN: &str = "
     INSERT INTO sweeps (org, job_name, began) VALUES (?1, ?2, ?3)
     ON CONFLICT (org, job_name) DO UPDATE SET began = max(excluded.began, sweeps.began)";
 
@@ -118,16 +118,16 @@ impl Looks for SqliteStore {
             .await
     }
 
-    async fn complete_sweep(
+    async fn begin_sweep(
         &self,
         org: &Org,
         job: &JobName,
         began: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.timed
-            .call("complete_sweep", async {
+            .call("begin_sweep", async {
                 let mut tx = self.begin().await?;
-                sqlx::query(COMPLETE)
+                sqlx::query(BEGIN)
                     .bind(org.as_str())
                     .bind(job.as_str())
                     .bind(micros(began))

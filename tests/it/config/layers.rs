@@ -292,7 +292,7 @@ fn a_wrong_flag_is_named() {
     };
     let errors = config::parse(LEAST, "t", std::iter::empty(), &overrides).unwrap_err();
     let problem = errors.iter().next().unwrap();
-    assert_eq!(problem.place, "--listen");
+    assert_eq!(problem.place, "--listen-http");
     assert!(
         problem
             .message
