@@ -55,7 +55,6 @@ fn every_fault() -> Vec<Fault> {
         Fault::new(Effect::Drop { applied: true })
             .on(&["writes"])
             .rate(0.2),
-        Fault::new(Effect::RevokeToken).rate(0.02).times(2),
     ]
 }
 
