@@ -66,6 +66,8 @@ impl Breaker {
                     row.org,
                     Circuit {
                         failures: row.failures,
+                        // Not remembered: at worst a few more writes fail before it opens again.
+                        failed_writes: 0,
                         open,
                     },
                 )
@@ -116,15 +118,14 @@ impl Breaker {
         }
     }
 
-    async fn report(&self, org: &Org, well: bool) {
+    async fn report(&self, org: &Org, read: bool, well: bool) {
         let now = self.clock.now();
         let policy = self.circuits.policy;
-        let (before, after) = self.circuits.change(org, |circuit| {
-            if well {
-                circuit.succeeded()
-            } else {
-                circuit.failed(policy, now)
-            }
+        let (before, after) = self.circuits.change(org, |circuit| match (read, well) {
+            (true, true) => circuit.succeeded(),
+            (true, false) => circuit.failed(policy, now),
+            (false, true) => circuit.wrote(),
+            (false, false) => circuit.failed_write(policy, now),
         });
         self.remember(org, before, after).await;
     }
@@ -150,9 +151,9 @@ impl Breaker {
 
     async fn judge<T>(&self, org: &Org, result: Result<T, ReadError>) -> Result<T, ReadError> {
         match &result {
-            Err(error) if error.is_ill_health() => self.report(org, false).await,
+            Err(error) if error.is_ill_health() => self.report(org, true, false).await,
             // Any other answer, even a refusal, is an answer.
-            Ok(_) | Err(_) => self.report(org, true).await,
+            Ok(_) | Err(_) => self.report(org, true, true).await,
         }
         result
     }
@@ -211,15 +212,13 @@ impl Tesamanager for Breaker {
             });
         }
         let result = self.inner.write(permit).await;
-        match &result {
-            Ok(_) => self.report(&org, true).await,
-            Err(WriteError::Rejected { http_status, .. }) => {
-                self.report(&org, *http_status != 429).await;
-            }
-            Err(WriteError::Unknown { .. }) => self.report(&org, false).await,
-            // No connection: as ill as it gets.
-            Err(WriteError::NotSent { .. }) => self.report(&org, false).await,
-        }
+        let well = match &result {
+            Ok(_) => true,
+            Err(WriteError::Rejected { http_status, .. }) => *http_status != 429,
+            // Without even a connection it is as ill as it gets.
+            Err(WriteError::Unknown { .. } | WriteError::NotSent { .. }) => false,
+        };
+        self.report(&org, false, well).await;
         result
     }
 }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::executor::{Executor, Halt};
-use super::guard::hold::HoldLimits;
+use super::guard::hold::{self, HoldLimits};
 use super::guard::{Guard, GuardedRun};
+use super::plan::instant;
 use super::recorder::{Candidate, Recorder, remembered_findings};
 use super::runner::{Reconciler, RunOrder};
 use super::survey::{SurveyError, Tally};
-use crate::config::Job;
+use crate::config::{Job, JobKind};
 use crate::domain::ids::Org;
 use crate::domain::{Decision, RunOutcome, SkipReason, Status, Verdict};
 use crate::store::attempts::IntentLimits;
@@ -29,6 +31,9 @@ impl Reconciler {
         stop: &CancellationToken,
         summary: &mut RunSummary,
     ) -> Result<RunOutcome, SurveyError> {
+        if order.job.kind == JobKind::Housekeeping {
+            return self.keep_house(stop, summary).await;
+        }
         let (job, org, store) = (&order.job, &order.org, &*self.store);
         let now = self.clock.now();
         let writes = self.write_policy(&job.name, org).await?;
@@ -47,10 +52,7 @@ impl Reconciler {
                 .cmp(&age(b))
                 .then_with(|| a.request.reference_id.cmp(&b.request.reference_id))
         });
-        let held = self
-            .judge_as_a_whole(job, org, candidates.len() as u64)
-            .await?;
-        if held {
+        if self.judge_as_a_whole(job, org, &candidates).await? {
             let why =
                 "too many requests want a write at once: the guard holds until it is released";
             why.clone_into(&mut summary.trouble);
@@ -81,14 +83,13 @@ impl Reconciler {
             })
             .map(|(_, count)| count)
             .sum();
-        // A latch of an earlier run stops this one just as well, and whoever waits for it must be told.
-        let stopped = recorder.count(SkipReason::GuardHeld.as_str()) > 0;
-        recorder.resolve_unseen().await?;
-        if stopped && summary.trouble.is_empty() {
-            "the guard holds since an earlier run, until it is released"
-                .clone_into(&mut summary.trouble);
+        // By this run's own judgement, or by a latch that was there before it (or came while it ran).
+        let held = recorder.count(SkipReason::GuardHeld.as_str());
+        if held > 0 && summary.trouble.is_empty() {
+            summary.trouble = format!("the guard holds {held} writes until it is released");
         }
-        Ok(if held || stopped {
+        recorder.resolve_unseen().await?;
+        Ok(if held > 0 {
             RunOutcome::Held
         } else if stop.is_cancelled() {
             RunOutcome::Aborted
@@ -186,12 +187,20 @@ impl Reconciler {
         &self,
         job: &Job,
         org: &Org,
-        wanted: u64,
+        candidates: &[Candidate],
     ) -> Result<bool, SurveyError> {
         let limits = HoldLimits {
             count: self.safety.hold_above_count,
             fraction: self.safety.hold_above_fraction,
         };
+        if limits.count_is_harmless(candidates.len() as u64) {
+            return Ok(false);
+        }
+        let released = self.store.last_release(&job.name, org).await?;
+        let wanted = candidates
+            .iter()
+            .filter(|candidate| hold::counts(due_since(job, candidate), released))
+            .count() as u64;
         if limits.count_is_harmless(wanted) {
             return Ok(false);
         }
@@ -199,7 +208,10 @@ impl Reconciler {
         if !limits.holds(wanted, open) {
             return Ok(false);
         }
-        let reason = format!("{wanted} of {open} open requests want a write at once");
+        let since = released.map_or_else(String::new, |at| {
+            format!(", due since the release of {}", instant(at))
+        });
+        let reason = format!("{wanted} of {open} open requests want a write at once{since}");
         tracing::error!(job_name = %job.name, %org, wanted, open, "the guard holds the job");
         self.store
             .latch_guard(&job.name, org, &Actor::daemon(reason), self.clock.now())
@@ -228,6 +240,19 @@ impl Reconciler {
         record::requests_observed(&order.job.name, &order.org, tally.observed);
         record::requests_unchanged(&order.job.name, &order.org, tally.unchanged);
     }
+}
+
+/// Since when a request has wanted its write: its rule's age after the upstream last changed what it is about. That is
+/// the issue, where there is one: a request whose first issue was just solved has not wanted the second any shorter.
+fn due_since(job: &Job, candidate: &Candidate) -> Option<DateTime<Utc>> {
+    let intent = &candidate.intent;
+    let age = job.rules[intent.rule].matcher.not_updated_for;
+    intent
+        .issue
+        .as_ref()
+        .and_then(|issue| issue.last_updated)
+        .or(candidate.request.last_updated)
+        .map(|changed| changed + age.unwrap_or_default())
 }
 
 fn decide(job: &Job, candidate: &Candidate, verdict: Verdict, explanation: String) -> Decision {

@@ -100,7 +100,7 @@ impl Survey<'_> {
             JobKind::RetryStuck => self.stuck_requests(sink).await,
             JobKind::ResolveIssues => self.open_issues(sink).await,
             JobKind::FlagEvents => self.event_streams(sink).await,
-            // Asks the upstream nothing; see the runner.
+            // Asks the upstream nothing: a run never comes here, and a plan has nothing to say.
             JobKind::Housekeeping => Ok(Tally::default()),
         }
     }

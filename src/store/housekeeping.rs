@@ -20,6 +20,8 @@ pub struct Pruned {
     pub observations: u64,
     /// Decisions about requests that are no longer remembered.
     pub decisions: u64,
+    /// Looks at requests that are no longer remembered, and sweeps of jobs that no longer make any.
+    pub looks: u64,
     /// Answered triggers.
     pub triggers: u64,
     /// Audit rows.
@@ -37,6 +39,7 @@ impl Pruned {
             + self.findings
             + self.observations
             + self.decisions
+            + self.looks
             + self.triggers
             + self.audit
             + self.replicas
@@ -51,8 +54,8 @@ pub trait Housekeeping {
     ///
     /// Never removed: an open attempt and its run, a closed attempt whose request still has a finding that isn't
     /// resolved (the backoff counts it, and "given up" must not be forgotten), a run that goes on, a live finding,
-    /// an observation of a request that isn't finished, has an open attempt or a live finding, an unanswered
-    /// trigger. The last slot, start, outcome and success of a job and org are kept beside the history.
+    /// an observation of a request that isn't finished, has an open attempt or a live finding, a look at a request
+    /// that is remembered, an unanswered trigger. The last slot, start, outcome and success of a job and org are kept beside the history.
     async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError>;
 
     /// Lets the database refresh its statistics and give disk space back, as far as that is cheap.

@@ -6,6 +6,7 @@
 mod architecture;
 mod client;
 mod config;
+mod e2e;
 mod metrics;
 mod process;
 mod sandbox;

@@ -2,6 +2,10 @@
 //!
 //! Closed, calls go. After `threshold` failures in a row it opens: nothing goes until the pause is over. Then one
 //! *read* probes; its success closes the circuit, its failure opens it again for twice as long.
+//!
+//! Every write has reads before it, so an upstream whose reads are well and whose writes are not would never fail
+//! often enough in a row. Failed writes are therefore counted by themselves too, and only a write that is answered
+//! ends that count: after each pause one write goes, until one is.
 
 use std::time::Duration;
 
@@ -28,11 +32,21 @@ impl Default for CircuitPolicy {
     }
 }
 
+impl CircuitPolicy {
+    /// Doubles with each opening, up to the longest.
+    fn pause_after(self, failures: u32) -> Duration {
+        let openings = failures.saturating_sub(self.threshold).min(20);
+        self.pause.saturating_mul(1 << openings).min(self.max_pause)
+    }
+}
+
 /// A breaker's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Circuit {
     /// Failures in a row, over openings too.
     pub failures: u32,
+    /// Failed writes since the last one that was answered.
+    pub failed_writes: u32,
     /// Set while it is not closed.
     pub open: Option<Open>,
 }
@@ -81,10 +95,38 @@ impl Circuit {
         Self { open, ..self }
     }
 
-    /// An answer came: the upstream is well.
+    /// A read was answered: the upstream is well, as far as reads can tell.
     #[must_use]
     pub fn succeeded(self) -> Self {
+        Self {
+            failed_writes: self.failed_writes,
+            ..Self::default()
+        }
+    }
+
+    /// A write was answered: all is well.
+    #[must_use]
+    pub fn wrote(self) -> Self {
         Self::default()
+    }
+
+    /// A write failed for the upstream's ill health.
+    #[must_use]
+    pub fn failed_write(self, policy: CircuitPolicy, now: DateTime<Utc>) -> Self {
+        let failed_writes = self.failed_writes.saturating_add(1);
+        let failed = self.failed(policy, now);
+        let open = failed.open.or_else(|| {
+            (failed_writes >= policy.threshold).then(|| Open {
+                since: now,
+                probe_at: now + policy.pause_after(failed_writes),
+                probing: false,
+            })
+        });
+        Self {
+            failed_writes,
+            open,
+            ..failed
+        }
     }
 
     /// A call failed for the upstream's ill health.
@@ -95,24 +137,18 @@ impl Circuit {
             // Calls that were on their way when it opened say nothing new.
             Some(open) if !open.probing => Some(open),
             None if failures < policy.threshold => None,
-            _ => {
-                let openings = failures.saturating_sub(policy.threshold).min(20);
-                let pause = policy
-                    .pause
-                    .saturating_mul(1 << openings)
-                    .min(policy.max_pause);
-                Some(Open {
-                    since: self.open.map_or(now, |open| open.since),
-                    probe_at: now + pause,
-                    probing: false,
-                })
-            }
+            _ => Some(Open {
+                since: self.open.map_or(now, |open| open.since),
+                probe_at: now + policy.pause_after(failures),
+                probing: false,
+            }),
         };
         // Late failures of an open circuit must not lengthen its next pause.
         let counted = open != self.open || self.open.is_none();
         Self {
             failures: if counted { failures } else { self.failures },
             open,
+            ..self
         }
     }
 
@@ -189,5 +225,21 @@ mod tests {
     #[test]
     fn failures_of_calls_that_were_on_their_way_do_not_lengthen_the_pause() {
         assert_eq!(after(9), after(3));
+    }
+
+    #[test]
+    fn failed_writes_open_it_although_reads_succeed_in_between() {
+        let now = fixtures::now();
+        let write = |circuit: Circuit| circuit.succeeded().failed_write(POLICY, now);
+        let two = write(write(Circuit::default()));
+        assert_eq!(two.word(), "closed");
+        assert_eq!(two.wrote(), Circuit::default());
+        let open = write(two);
+        assert_eq!(open.word(), "open");
+        // A read closes it; then the first write that fails opens it again, for longer.
+        let again = write(open);
+        let pause = again.open.unwrap().probe_at - now;
+        assert_eq!(pause, chrono::TimeDelta::seconds(60));
+        assert_eq!(write(open.succeeded().wrote()).word(), "closed");
     }
 }

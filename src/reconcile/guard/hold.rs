@@ -1,4 +1,20 @@
 //! When many are sick at once, the fault is elsewhere: act on none. Pure.
+//!
+//! A person's release lets go what was due when they looked: from then on only what became due *after* the last
+//! release is counted. So the released ones go, at the capped rate and over as many runs as that takes, without
+//! latching again; and the next wave latches like the first. Of what is released, nothing is ever forgotten by a
+//! clock: a request that changes meanwhile becomes due anew, and counts again.
+
+use chrono::{DateTime, Utc};
+
+/// Whether a request that wants a write counts towards the hold. `due_since` is when it began to want it, as far as
+/// the upstream's dates tell; one that nobody can date counts, because nobody can say that it was let go.
+pub fn counts(due_since: Option<DateTime<Utc>>, last_release: Option<DateTime<Utc>>) -> bool {
+    match (due_since, last_release) {
+        (Some(due), Some(released)) => due > released,
+        _ => true,
+    }
+}
 
 /// When the guard holds a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +41,22 @@ impl HoldLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_release_lets_go_what_was_due_by_then_and_nothing_else() {
+        let minute = |minute: i64| Some(DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(minute));
+        let cases = [
+            (minute(1), None, true),
+            (None, None, true),
+            (minute(1), minute(2), false),
+            (minute(2), minute(2), false),
+            (minute(3), minute(2), true),
+            (None, minute(2), true),
+        ];
+        for (due, released, expected) in cases {
+            assert_eq!(counts(due, released), expected, "{due:?}, {released:?}");
+        }
+    }
 
     #[test]
     fn both_count_and_share_must_be_exceeded() {

@@ -2,6 +2,7 @@
 //! (`stuck.rs`, `issues.rs`, `events.rs`); how it is carried out is common (`runner.rs`).
 
 mod flag_events;
+mod housekeeping;
 mod resolve_issues;
 mod retry_stuck;
 mod sweep;

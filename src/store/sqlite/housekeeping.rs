@@ -63,6 +63,18 @@ pub(super) const DECISIONS: &str = "
             AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = d.org AND o.reference_id = d.reference_id)
         LIMIT ?2)";
 
+// Without its observation a look is of no use: such a request is read again whatever the look says.
+pub(super) const LOOKS: &str = "
+    DELETE FROM looks WHERE (org, job_name, reference_id) IN (
+        SELECT l.org, l.job_name, l.reference_id FROM looks AS l WHERE l.looked_at < ?1
+            AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = l.org AND o.reference_id = l.reference_id)
+        LIMIT ?2)";
+
+// One row a job and org, so there is nothing to index. Without it the next sweep reads everything.
+const SWEEPS: &str = "
+    DELETE FROM sweeps WHERE (org, job_name) IN (
+        SELECT org, job_name FROM sweeps WHERE began < ?1 LIMIT ?2)";
+
 pub(super) const TRIGGERS: &str = "
     DELETE FROM triggers WHERE id IN (
         SELECT id FROM triggers WHERE run_id IS NOT NULL AND requested_at < ?1 LIMIT ?2)";
@@ -111,6 +123,7 @@ impl Housekeeping for SqliteStore {
             findings: remove(&[FINDINGS]).await?,
             observations: remove(&[OBSERVATIONS]).await?,
             decisions: remove(&[DECISIONS]).await?,
+            looks: remove(&[LOOKS]).await? + remove(&[SWEEPS]).await?,
             triggers: remove(&[TRIGGERS]).await?,
             audit: remove(&[AUDIT]).await?,
             replicas: remove(&[REPLICAS]).await?,

@@ -38,6 +38,7 @@ const HOT: &[(&str, &str)] = &[
     ("housekeeping::FINDINGS", housekeeping::FINDINGS),
     ("housekeeping::OBSERVATIONS", housekeeping::OBSERVATIONS),
     ("housekeeping::DECISIONS", housekeeping::DECISIONS),
+    ("housekeeping::LOOKS", housekeeping::LOOKS),
     ("housekeeping::TRIGGERS", housekeeping::TRIGGERS),
     ("housekeeping::AUDIT", housekeeping::AUDIT),
     ("intend::LEASE", intend::LEASE),

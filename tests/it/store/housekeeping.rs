@@ -17,6 +17,7 @@ behaviours![
     prune_keeps_the_attempts_that_a_live_finding_rests_on,
     prune_keeps_what_a_job_must_remember,
     prune_takes_at_most_a_batch,
+    prune_keeps_looks_at_what_is_remembered,
     optimize_is_harmless,
 ];
 
@@ -96,6 +97,11 @@ async fn one_of_each(store: &dyn Store) {
         .remember_decisions(&org(), &job(), RunId(1), at(0), &decided)
         .await
         .unwrap();
+    store
+        .remember_looks(&org(), &job(), &[look("ref-A", 0)])
+        .await
+        .unwrap();
+    store.complete_sweep(&org(), &job(), at(0)).await.unwrap();
     let trigger = store
         .request_trigger(&job(), &org(), &person(), at(0))
         .await
@@ -121,6 +127,7 @@ async fn prune_removes_what_is_closed_and_old(fresh: Fresh) {
         findings: 1,
         observations: 1,
         decisions: 1,
+        looks: 2,
         triggers: 1,
         audit: 1,
         replicas: 1,
@@ -277,6 +284,24 @@ async fn prune_keeps_what_a_job_must_remember(fresh: Fresh) {
     let next = started(store, &new_run(Some(at(900))), at(900)).await;
     assert!(next.run_id > run.run_id, "an id is never given twice");
     assert!(next.token > run.token);
+}
+
+async fn prune_keeps_looks_at_what_is_remembered(fresh: Fresh) {
+    let store = &*fresh.store;
+    let kept = [observation("ref-A")];
+    store.remember_observations(&org(), &kept).await.unwrap();
+    let looks = [look("ref-A", 0), look("ref-B", 0), look("ref-C", 20)];
+    store.remember_looks(&org(), &job(), &looks).await.unwrap();
+    store.complete_sweep(&org(), &job(), at(20)).await.unwrap();
+    assert_eq!(prune_all(store, at(10)).await, 1);
+    let asked = ["ref-A".into(), "ref-B".into(), "ref-C".into()];
+    let mut left = store.looks(&org(), &job(), &asked).await.unwrap();
+    left.sort_by(|a, b| a.reference_id.cmp(&b.reference_id));
+    assert_eq!(left, [look("ref-A", 0), look("ref-C", 20)]);
+    assert_eq!(
+        store.last_sweep(&org(), &job()).await.unwrap(),
+        Some(at(20))
+    );
 }
 
 async fn prune_takes_at_most_a_batch(fresh: Fresh) {

@@ -5,11 +5,12 @@ use tesa_reconciler::domain::finding::FindingKind;
 use tesa_reconciler::domain::ids::{JobName, Org, ReplicaId};
 use tesa_reconciler::domain::run::Mode;
 use tesa_reconciler::domain::{
-    AttemptId, AttemptState, Decision, Observation, Operation, PersistenceType, Status,
+    AttemptId, AttemptState, Decision, Issue, Observation, Operation, PersistenceType, Status,
     TerritoryOwner, Trigger, Verdict, Version,
 };
 use tesa_reconciler::store::attempts::{IntentLimits, NewAttempt, Step};
 use tesa_reconciler::store::findings::{FindingChanges, FindingKey, Sighting};
+use tesa_reconciler::store::looks::Look;
 use tesa_reconciler::store::replicas::ReplicaRow;
 use tesa_reconciler::store::runs::{NewRun, RunLease, Started};
 use tesa_reconciler::store::{Actor, Store};
@@ -182,6 +183,23 @@ pub fn sighting(reference: &str, detail: &str) -> Sighting {
         since: Some(at(-3_600)),
         attention: None,
         evidence: "last updated an hour ago".to_owned(),
+    }
+}
+
+/// A look at `reference`, with an issue whose every field is set.
+pub fn look(reference: &str, seconds: i64) -> Look {
+    Look {
+        reference_id: reference.into(),
+        looked_at: at(seconds),
+        issues: vec![Issue {
+            id: Some(i64::MAX),
+            reference_id: reference.into(),
+            issue_sequence: Some(2),
+            issue_code: "CLI-012 \"ñ\"".to_owned(),
+            resolved: true,
+            repeated: true,
+            last_updated: Some(at(-60)),
+        }],
     }
 }
 

@@ -1,0 +1,118 @@
+//! `flag_events`: findings that open, heal and come back, and sweeps whose cost follows change.
+
+use serde_json::{Value, json};
+use tesa_reconciler::domain::finding::FindingState;
+use tesa_reconciler::domain::ids::ReferenceId;
+use tesa_reconciler::domain::{FindingKind, Operation};
+
+use super::{DAY, EVENTS, HOUR, MINUTE, World, empty, person, seeded, tally};
+
+const JOB: &str = "flag-events";
+
+/// A request whose events have these sequence numbers; a negative one is marked inconsistent.
+fn stream(world: &World, order: &str, numbers: &[i64]) -> ReferenceId {
+    let events: Vec<Value> = numbers
+        .iter()
+        .map(|number| json!({"sequence_number": number.abs(), "inconsistent": *number < 0}))
+        .collect();
+    let patch = json!({
+        "external_reference": order, "status": "PROCESSING", "age": "0s", "events": events,
+    });
+    world.patch(patch).reference_id.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn findings_open_resolve_when_the_stream_heals_and_reopen() {
+    let world = World::new(empty(), "", EVENTS).await;
+    let cases: [(&[i64], FindingKind); 3] = [
+        (&[1, 3], FindingKind::EventSequenceGap),
+        (&[1, 2, 2], FindingKind::EventSequenceDuplicate),
+        (&[1, -2], FindingKind::InconsistentEvent),
+    ];
+    for (numbers, kind) in cases {
+        let order = kind.as_str();
+        for round in 0..3 {
+            stream(&world, order, numbers);
+            world.run_well(JOB).await;
+            let open = world.findings().await;
+            assert_eq!(open.len(), 1, "{kind}");
+            assert_eq!(open[0].key.kind, kind);
+            assert_eq!(open[0].times_reopened, round);
+            world.advance(15 * MINUTE);
+            stream(&world, order, &[1, 2, 3]);
+            world.run_well(JOB).await;
+            assert!(world.findings().await.is_empty(), "{kind}");
+            world.advance(15 * MINUTE);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_stays_quiet_until_it_changes() {
+    let world = World::new(empty(), "", EVENTS).await;
+    stream(&world, "ORDER-1", &[1, 3]);
+    world.run_well(JOB).await;
+    let id = world.findings().await[0].id;
+    let actor = person("known to the vendor");
+    let now = world.now();
+    world
+        .store()
+        .acknowledge_findings(&[id], &actor, now)
+        .await
+        .unwrap();
+    let state = async || world.findings().await[0].state;
+    for _ in 0..30 {
+        world.advance(HOUR);
+        world.run_well(JOB).await;
+        assert_eq!(state().await, FindingState::Acknowledged);
+    }
+    // The gap is another one's now: its dates are part of the evidence.
+    stream(&world, "ORDER-1", &[1, 3]);
+    world.run_well(JOB).await;
+    assert_eq!(state().await, FindingState::Open);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unchanged_requests_are_not_read_again() {
+    let mut world = World::new(seeded(300), "", EVENTS).await;
+    let reads = |world: &World| {
+        let calls = world.calls();
+        let of = |name: &str| calls.get(name).copied().unwrap_or_default();
+        (of("get_request"), of("get_request_events"))
+    };
+    let first = world.run_well(JOB).await;
+    assert_eq!((first.selected, first.observed), (300, 300));
+    assert_eq!(reads(&world), (300, 300));
+    let flagged = world.findings().await.len();
+    assert!(flagged > 0, "some seeded streams are odd");
+    world.advance(15 * MINUTE);
+    let second = world.run_well(JOB).await;
+    assert_eq!((second.observed, second.unchanged), (0, 300));
+    world.advance(15 * MINUTE);
+    for n in 0..3 {
+        stream(&world, &format!("NEW-{n}"), &[1, 2]);
+    }
+    world.restart().await;
+    let third = world.run_well(JOB).await;
+    assert_eq!((third.observed, third.unchanged), (3, 300));
+    assert_eq!(reads(&world), (303, 303), "reads follow change");
+    assert_eq!(world.findings().await.len(), flagged);
+    // However quiet it is, all is read again once in a while.
+    world.advance(DAY);
+    let last = world.run_well(JOB).await;
+    assert_eq!((last.observed, last.unchanged), (303, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_may_name_a_follow_up_for_an_inconsistent_event() {
+    let jobs = format!(
+        "{EVENTS}[[job.rule]]\nname = \"ask-for-the-box\"\nstatuses = [\"PROCESSING\"]\naction = \"create_status_cto\"\n"
+    );
+    let world = World::new(empty(), "", &jobs).await;
+    stream(&world, "ASKED", &[1, -2]);
+    stream(&world, "GAP-ONLY", &[1, 3]);
+    stream(&world, "IN-ORDER", &[1, 2]);
+    world.run_well(JOB).await;
+    assert_eq!(tally::orders(&world.ledger()), ["ASKED"]);
+    assert_eq!(world.ledger()[0].operation, Operation::CreateStatusCto);
+}

@@ -1,0 +1,161 @@
+//! Skipping what did not change must change no decision: a property, over worlds that change at random.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
+use tesa_reconciler::reconcile::plan::Item;
+use tesa_reconciler::store::findings::FindingFilter;
+use tesa_reconciler::store::{self, Page, StoreOptions};
+
+use super::daemon::Daemon;
+use super::{EVENTS, ISSUES, Items, MINUTE, RESEND, World, empty};
+
+/// Orders in the world.
+const ORDERS: usize = 8;
+
+/// One thing that happens between two sweeps.
+#[derive(Debug, Clone)]
+enum Change {
+    Status(usize, &'static str),
+    Issues(usize, Vec<(&'static str, bool)>),
+    Events(usize, Vec<i64>),
+    Cancelling(usize, bool),
+    Gone(usize),
+    Minutes(u64),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let order = 0..ORDERS;
+    let status = prop::sample::select(vec![
+        "NOT_SENT",
+        "VALIDATING",
+        "INCIDENCE_OPERATOR",
+        "INCIDENCE_TESA",
+        "FINISHED",
+        "ON_THE_MOON",
+    ]);
+    let issue = (
+        prop::sample::select(vec!["CLI-012", "CTO-003", "PER-001", "NEW-9"]),
+        any::<bool>(),
+    );
+    prop_oneof![
+        4 => (order.clone(), status).prop_map(|(order, status)| Change::Status(order, status)),
+        3 => (order.clone(), prop::collection::vec(issue, 0..4))
+            .prop_map(|(order, issues)| Change::Issues(order, issues)),
+        2 => (order.clone(), prop::collection::vec(1..6_i64, 0..5))
+            .prop_map(|(order, numbers)| Change::Events(order, numbers)),
+        1 => (order.clone(), any::<bool>()).prop_map(|(order, on)| Change::Cancelling(order, on)),
+        1 => order.prop_map(Change::Gone),
+        4 => prop::sample::select(vec![0, 1, 7, 29, 31, 90]).prop_map(Change::Minutes),
+    ]
+}
+
+fn happens(world: &World, change: &Change) {
+    let order = |n: &usize| format!("ORDER-{n}");
+    match change {
+        Change::Status(n, status) => {
+            world.patch(json!({"external_reference": order(n), "status": status}));
+        }
+        Change::Issues(n, issues) => {
+            let issues: Vec<_> = issues
+                .iter()
+                .map(|(code, resolved)| json!({"issue_code": code, "resolved": resolved}))
+                .collect();
+            world.patch(json!({"external_reference": order(n), "issues": issues}));
+        }
+        Change::Events(n, numbers) => {
+            let events: Vec<_> = numbers
+                .iter()
+                .map(|number| json!({"sequence_number": number, "inconsistent": *number == 5}))
+                .collect();
+            world.patch(json!({"external_reference": order(n), "events": events}));
+        }
+        Change::Cancelling(n, on) => {
+            world.patch(json!({"external_reference": order(n), "cancelling": on}));
+        }
+        Change::Gone(n) => {
+            for id in world.sandbox().references(super::ORG, &order(n)) {
+                world.sandbox().remove(super::ORG, &id);
+            }
+        }
+        Change::Minutes(minutes) => world.advance(Duration::from_secs(60 * minutes)),
+    }
+}
+
+/// What a daemon makes of the world: its plans of the jobs that decide about everything, and its findings.
+async fn view(daemon: &Daemon) -> (Vec<String>, Vec<String>) {
+    let mut decisions = Vec::new();
+    for job in ["retry-stuck", "resolve-issues"] {
+        let mut items = Items::default();
+        daemon.plan(job, &mut items).await.unwrap();
+        let line = |item: &Item| format!("{job}: {:?}", item.decision);
+        decisions.extend(items.0.iter().map(line));
+    }
+    for job in ["retry-stuck", "resolve-issues", "flag-events"] {
+        daemon.run(job).await.unwrap();
+    }
+    let page = Page::first(10_000);
+    let all = FindingFilter::default();
+    let findings = daemon.store().findings(&all, page);
+    let mut findings: Vec<String> = findings
+        .await
+        .unwrap()
+        .iter()
+        .map(|finding| format!("{:?}: {}", finding.key, finding.evidence))
+        .collect();
+    decisions.sort();
+    findings.sort();
+    (decisions, findings)
+}
+
+/// The same daemon without a memory.
+async fn naive(world: &World) -> (tempfile::TempDir, Daemon) {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("naive.db").display());
+    let store = store::open(&url, &StoreOptions::default()).await.unwrap();
+    store.migrate().await.unwrap();
+    let daemon = world.daemon.around(store, None).await;
+    (dir, daemon)
+}
+
+async fn lives_through(sweeps: Vec<Vec<Change>>) {
+    let jobs = format!("{RESEND}{ISSUES}{EVENTS}");
+    let world = World::new(empty(), "mode = \"observe\"", &jobs).await;
+    for n in 0..ORDERS {
+        happens(&world, &Change::Status(n, "VALIDATING"));
+    }
+    for changes in sweeps {
+        for change in &changes {
+            happens(&world, change);
+        }
+        let (_dir, naive) = naive(&world).await;
+        let skipping = view(&world.daemon).await;
+        assert_eq!(skipping, view(&naive).await, "after {changes:?}");
+        naive.store().close().await;
+        world.advance(MINUTE);
+    }
+}
+
+#[test]
+fn skipping_what_did_not_change_changes_no_decision() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = Config {
+        cases: 6,
+        failure_persistence: None,
+        max_shrink_iters: 64,
+        ..Config::default()
+    };
+    let sweeps = prop::collection::vec(prop::collection::vec(change(), 0..6), 1..6);
+    TestRunner::new(config)
+        .run(&sweeps, |sweeps| {
+            runtime.block_on(lives_through(sweeps));
+            Ok(())
+        })
+        .unwrap();
+}
