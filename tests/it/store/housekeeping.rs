@@ -101,7 +101,7 @@ async fn one_of_each(store: &dyn Store) {
         .remember_looks(&org(), &job(), &[look("ref-A", 0)])
         .await
         .unwrap();
-    store.complete_sweep(&org(), &job(), at(0)).await.unwrap();
+    store.begin_sweep(&org(), &job(), at(0)).await.unwrap();
     let trigger = store
         .request_trigger(&job(), &org(), &person(), at(0))
         .await
@@ -292,7 +292,7 @@ async fn prune_keeps_looks_at_what_is_remembered(fresh: Fresh) {
     store.remember_observations(&org(), &kept).await.unwrap();
     let looks = [look("ref-A", 0), look("ref-B", 0), look("ref-C", 20)];
     store.remember_looks(&org(), &job(), &looks).await.unwrap();
-    store.complete_sweep(&org(), &job(), at(20)).await.unwrap();
+    store.begin_sweep(&org(), &job(), at(20)).await.unwrap();
     assert_eq!(prune_all(store, at(10)).await, 1);
     let asked = ["ref-A".into(), "ref-B".into(), "ref-C".into()];
     let mut left = store.looks(&org(), &job(), &asked).await.unwrap();

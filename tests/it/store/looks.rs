@@ -126,7 +126,7 @@ async fn a_sweep_never_goes_back(fresh: Fresh) {
     assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), None);
     for (began, last) in [(5, 5), (3, 5), (9, 9)] {
         store
-            .complete_sweep(&org(), &job(), at(began))
+            .begin_sweep(&org(), &job(), at(began))
             .await
             .unwrap();
         assert_eq!(
@@ -138,7 +138,7 @@ async fn a_sweep_never_goes_back(fresh: Fresh) {
 
 async fn sweeps_belong_to_one_job_and_org(fresh: Fresh) {
     let store = &*fresh.store;
-    store.complete_sweep(&org(), &job(), at(5)).await.unwrap();
+    store.begin_sweep(&org(), &job(), at(5)).await.unwrap();
     let (other_org, other_job) = (Org::new("yoigo"), JobName::new("flag-events"));
     assert_eq!(store.last_sweep(&other_org, &job()).await.unwrap(), None);
     assert_eq!(store.last_sweep(&org(), &other_job).await.unwrap(), None);
