@@ -57,15 +57,20 @@ async fn each_mistake_is_named_with_its_place_and_the_way_out() {
             "NOT_SEND",
             "NOT_SENT",
         ),
-        (statuses, "statuses = [\"FINISHED\"]", "", ""),
-        ("action = \"resend\"", "action = \"change_cto\"", "", ""),
+        (statuses, "statuses = [\"FINISHED\"]", "FINISHED", ""),
+        (
+            "action = \"resend\"",
+            "action = \"create_port\"",
+            "`port` is missing",
+            "",
+        ),
         (
             "mode = \"enforce\"",
             "mode = \"enforced\"",
             "enforced",
             "enforce",
         ),
-        ("[safety]", "[safety", "", ""),
+        ("[safety]", "[safety", "tesa-reconciler.toml:", ""),
     ] {
         let world = with(from, to).await;
         for args in [&["run"][..], &["config", "check"]] {

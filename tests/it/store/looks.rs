@@ -125,10 +125,7 @@ async fn a_sweep_never_goes_back(fresh: Fresh) {
     let store = &*fresh.store;
     assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), None);
     for (began, last) in [(5, 5), (3, 5), (9, 9)] {
-        store
-            .begin_sweep(&org(), &job(), at(began))
-            .await
-            .unwrap();
+        store.begin_sweep(&org(), &job(), at(began)).await.unwrap();
         assert_eq!(
             store.last_sweep(&org(), &job()).await.unwrap(),
             Some(at(last))
