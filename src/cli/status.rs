@@ -49,10 +49,11 @@ struct Status {
 /// Prints it.
 pub async fn run(session: &Session) -> Result<(), Failure> {
     let status = gather(session).await?;
-    Ok(match session.format {
+    match session.format {
         Format::Json => output::json(&status)?,
         Format::Table => output::text(&show(&status))?,
-    })
+    }
+    Ok(())
 }
 
 async fn gather(session: &Session) -> Result<Status, Failure> {

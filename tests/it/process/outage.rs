@@ -37,8 +37,10 @@ async fn livez_ok_while_store_is_down() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_lost_in_the_middle_of_a_run_stops_its_writes() {
-    let mut settings = Settings::default();
-    settings.tesamanager = "reads_per_second = 5000\nwrites_per_second = 20".to_owned();
+    let settings = Settings {
+        tesamanager: "reads_per_second = 5000\nwrites_per_second = 20".to_owned(),
+        ..Settings::default()
+    };
     let world = World::new(settings).await;
     for order in 0..20 {
         world.stuck(&format!("ORD-{order:02}"));

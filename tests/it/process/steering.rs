@@ -73,8 +73,10 @@ async fn trigger_ends_as_its_run_did_and_a_held_job_is_released_by_a_person() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pause_stops_new_writes_within_two_seconds_until_resumed() {
-    let mut settings = Settings::default();
-    settings.tesamanager = "reads_per_second = 5000\nwrites_per_second = 20".to_owned();
+    let mut settings = Settings {
+        tesamanager: "reads_per_second = 5000\nwrites_per_second = 20".to_owned(),
+        ..Settings::default()
+    };
     settings.safety += "\nmax_writes_per_run = 500\nmax_writes_per_hour = 1000";
     let world = World::new(settings).await;
     for order in 0..100 {
