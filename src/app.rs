@@ -41,6 +41,7 @@ use crate::telemetry::{self, Scope, StoreGauges, record};
 pub use self::core::{Core, Live, StartError, scheduled};
 pub use once::{OnceReport, run_once};
 pub use reader::Reader;
+pub use reload::ReadAgain;
 
 /// A replica that did not beat for so long is taken for dead.
 pub const ALIVE_WITHIN: Duration = Duration::from_secs(30);
@@ -61,7 +62,7 @@ pub struct Process {
     /// The metrics page.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Reads the configuration again, for a reload.
-    pub read_again: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+    pub read_again: ReadAgain,
 }
 
 /// Runs the daemon until it is told to stop. `ready` is told the address of the HTTP server once all is up.

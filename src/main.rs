@@ -1,5 +1,6 @@
 //! Arguments, runtime, exit code.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,10 +26,17 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return end(Err(error.into())),
     };
-    let result = runtime.block_on(async {
-        // Signals before all: HUP, USR1 and USR2 kill a process that has no handler for them.
-        let signals = Signals::install()?;
-        cli::execute(cli, signals).await
+    let work = || {
+        runtime.block_on(async {
+            // Signals before all: HUP, USR1 and USR2 kill a process that has no handler for them.
+            let signals = Signals::install()?;
+            cli::execute(cli, signals).await
+        })
+    };
+    // What was said of it by then is said by the hook.
+    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let message = "the program broke off by a fault of its own: please report it";
+        Err(Failure::new(Exit::Internal, message))
     });
     runtime.shutdown_timeout(LAST_MOMENT);
     end(result)
@@ -45,7 +53,7 @@ fn end(result: Result<Exit, Failure>) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// A panic anywhere is counted, and logged with its place like everything else.
+/// A panic anywhere is counted, and logged with its place like everything else; a command that has no log says it.
 fn count_panics() {
     std::panic::set_hook(Box::new(|panic| {
         record::panicked();
@@ -53,6 +61,10 @@ fn count_panics() {
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        tracing::error!(place, "panic: {panic}");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, "panic: {panic}");
+        } else {
+            output::note(&panic.to_string());
+        }
     }));
 }

@@ -27,15 +27,22 @@ pub struct Reload {
     /// The service manager is told.
     pub notifier: Notifier,
     /// Reads the configuration.
-    pub read_again: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+    pub read_again: ReadAgain,
 }
+
+/// Reads the configuration. It may take its time: it is called where that holds nobody up.
+pub type ReadAgain = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 impl Reload {
     /// Reloads. Any error keeps the old configuration, is logged and shows in a metric.
     pub async fn run(&self) {
         self.notifier.reloading();
         let now = self.core.clock.now();
-        match self.swap() {
+        // A file system that hangs must not keep a thread from which a SIGTERM is to be heard.
+        let read_again = Arc::clone(&self.read_again);
+        let read = tokio::task::spawn_blocking(move || read_again()).await;
+        let read = read.unwrap_or_else(|error| Err(format!("reading it broke off: {error}")));
+        match read.and_then(|config| self.swap(config)) {
             Ok(changed) => {
                 record::reload(true, now);
                 tracing::info!(?changed, "the configuration is reloaded");
@@ -55,8 +62,7 @@ impl Reload {
         }
     }
 
-    fn swap(&self) -> Result<Vec<&'static str>, String> {
-        let config = (self.read_again)()?;
+    fn swap(&self, config: Config) -> Result<Vec<&'static str>, String> {
         let old = self.live.borrow().config.clone();
         let changed = config::changed_sections(&old, &config);
         let waits = config::restart_needed(&old, &config);

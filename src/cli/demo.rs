@@ -71,7 +71,7 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
         requests,
         log: None,
         metrics,
-        read_again: Box::new(|| Err("the demonstration's configuration stays as it is".to_owned())),
+        read_again: Arc::new(|| Err("the demonstration's configuration stays as it is".to_owned())),
     };
     output::note(&format!(
         "sandbox at {} (its paths are assumptions), {} orgs with {} requests each, {} of them unsent and stuck; \

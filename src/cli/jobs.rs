@@ -12,18 +12,19 @@ use crate::domain::RunOutcome;
 use crate::domain::ids::{JobName, Org};
 use crate::schedule;
 
+/// A job and org as listed.
 #[derive(Debug, Serialize)]
-struct JobRow {
-    job_name: JobName,
-    org: Org,
+pub(super) struct JobRow {
+    pub(super) job_name: JobName,
+    pub(super) org: Org,
     kind: &'static str,
     schedule: String,
-    next: Option<DateTime<Utc>>,
-    last_started: Option<DateTime<Utc>>,
-    last_outcome: Option<RunOutcome>,
+    pub(super) next: Option<DateTime<Utc>>,
+    pub(super) last_started: Option<DateTime<Utc>>,
+    pub(super) last_outcome: Option<RunOutcome>,
     last_success: Option<DateTime<Utc>>,
-    paused: Option<String>,
-    held: Option<String>,
+    pub(super) paused: Option<String>,
+    pub(super) held: Option<String>,
 }
 
 impl Row for JobRow {
@@ -62,6 +63,11 @@ impl Row for JobRow {
 
 /// Lists the jobs, a line for each org.
 pub async fn run(session: &Session) -> Result<(), Failure> {
+    Ok(output::list(session.format, &rows(session).await?)?)
+}
+
+/// The jobs, a row for each org.
+pub(super) async fn rows(session: &Session) -> Result<Vec<JobRow>, Failure> {
     let now = session.now();
     let pauses = session.store.pauses(now).await?;
     let latches = session.store.latches().await?;
@@ -99,5 +105,5 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
             });
         }
     }
-    Ok(output::list(session.format, &rows)?)
+    Ok(rows)
 }

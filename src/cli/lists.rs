@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::common::{Session, since};
 use super::exit::Failure;
@@ -14,6 +15,14 @@ use crate::store::attempts::{Attempt, AttemptFilter};
 use crate::store::audit::{AuditFilter, AuditRow};
 use crate::store::findings::{Finding, FindingFilter};
 use crate::store::runs::{RunFilter, RunRow};
+
+/// Reads a word of a closed set; what is none of them is answered with all of them.
+macro_rules! word {
+    ($set:ty) => {
+        PossibleValuesParser::new(<$set>::ALL.iter().map(|word| word.as_str()))
+            .try_map(|text| text.parse::<$set>())
+    };
+}
 
 /// Which page of a list.
 #[derive(Debug, Clone, Args)]
@@ -44,8 +53,8 @@ pub struct RunsArgs {
     /// Only of this org
     #[arg(long)]
     org: Option<String>,
-    /// Only with this outcome: succeeded, partial, failed, held, aborted, lost
-    #[arg(long, value_parser = parse::<RunOutcome>)]
+    /// Only with this outcome
+    #[arg(long, value_parser = word!(RunOutcome))]
     outcome: Option<RunOutcome>,
     /// Only started since: an instant (RFC 3339) or an age ("12h")
     #[arg(long, value_name = "T")]
@@ -62,11 +71,11 @@ pub struct AttemptsArgs {
     /// Only of this org
     #[arg(long)]
     org: Option<String>,
-    /// Only in this state: intended, not_sent, rejected, accepted, unknown, confirmed, ineffective, needs_human
-    #[arg(long, value_parser = parse::<AttemptState>)]
+    /// Only in this state
+    #[arg(long, value_parser = word!(AttemptState))]
     state: Option<AttemptState>,
     /// Only of this operation
-    #[arg(long, value_parser = parse::<Operation>)]
+    #[arg(long, value_parser = word!(Operation))]
     operation: Option<Operation>,
     /// Only of this run
     #[arg(long, value_name = "ID")]
@@ -87,13 +96,13 @@ pub struct FindingsArgs {
     #[arg(long)]
     org: Option<String>,
     /// Only of this kind
-    #[arg(long, value_parser = parse::<FindingKind>)]
+    #[arg(long, value_parser = word!(FindingKind))]
     kind: Option<FindingKind>,
-    /// Only in this state: open, acknowledged, resolved (default: all but resolved)
-    #[arg(long, value_parser = parse::<FindingState>)]
+    /// Only in this state (default: all but resolved)
+    #[arg(long, value_parser = word!(FindingState))]
     state: Option<FindingState>,
-    /// Only those that wait for a person: given_up, needs_human
-    #[arg(long, value_parser = parse::<Attention>)]
+    /// Only those that wait for a person
+    #[arg(long, value_parser = word!(Attention))]
     attention: Option<Attention>,
     #[command(flatten)]
     page: PageArgs,
@@ -113,15 +122,6 @@ pub struct AuditArgs {
     since: Option<String>,
     #[command(flatten)]
     page: PageArgs,
-}
-
-/// Reads a word of a closed set, naming its members when it is none.
-pub fn parse<T>(text: &str) -> Result<T, String>
-where
-    T: std::str::FromStr<Err = crate::domain::NotAMember> + Clone + Send + Sync + 'static,
-{
-    text.parse()
-        .map_err(|error: crate::domain::NotAMember| error.to_string())
 }
 
 fn instant_of(text: &Option<String>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Failure> {

@@ -6,6 +6,7 @@
 pub mod common;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod jobs;
@@ -15,6 +16,7 @@ pub mod output;
 pub mod plan;
 pub mod run;
 pub mod shell;
+pub mod status;
 pub mod steer;
 
 use std::path::PathBuf;
@@ -121,6 +123,10 @@ enum Command {
     },
     /// List who did what, when and why
     Audit(lists::AuditArgs),
+    /// Show on one screen how things stand, and what to do next
+    Status,
+    /// Check configuration, network, token, clock and store, and say how to mend what is wrong
+    Doctor,
     /// Check, show or explain the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -174,6 +180,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         Command::Run(args) => return run::run(&common, &args, signals).await,
         Command::Plan(args) => plan::run(&common, &args).await?,
         Command::Explain(args) => explain::run(&common, &args).await?,
+        Command::Doctor => return doctor::run(&common).await,
         Command::Config(command) => config_command(&common, &command)?,
         Command::Migrate => migrate::run(&common).await?,
         Command::Completions(args) => shell::completions(&args)?,
@@ -199,6 +206,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         Command::Resume(args) => done(steer::resume(&session, &args).await),
         Command::Release(args) => done(steer::release(&session, &args).await),
         Command::Jobs => done(jobs::run(&session).await),
+        Command::Status => done(status::run(&session).await),
         Command::Runs(args) => done(lists::runs(&session, &args).await),
         Command::Findings { list, act } => done(match act {
             None => lists::findings(&session, &list).await,

@@ -42,7 +42,7 @@ pub async fn run(common: &Common, args: &RunArgs, signals: Signals) -> Result<Ex
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
     let read_again = {
         let common = common.clone();
-        Box::new(move || common.load().map_err(|failure| failure.message))
+        Arc::new(move || common.load().map_err(|failure| failure.message))
     };
     let process = Process {
         clock: Arc::new(SystemClock),

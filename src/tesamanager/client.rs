@@ -85,6 +85,16 @@ impl HttpTesamanager {
         self.tokens.bearer().await.map(drop)
     }
 
+    /// Does anything answer at `base_url`, over TLS that we trust? Sends no token, and any answer will do. For
+    /// `doctor`; the error says what happened, without the URL.
+    pub async fn check_reachable(&self, base_url: &str) -> Result<(), String> {
+        let within = self.connect_timeout + self.request_timeout;
+        let answer = self.http.get(base_url).timeout(within).send().await;
+        let response = answer.map_err(|error| transport::describe(&error))?;
+        self.note_skew(&response);
+        Ok(())
+    }
+
     pub(super) fn note_skew(&self, response: &Response) {
         if let Some(skew) = transport::skew(response, self.clock.now()) {
             *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(skew);

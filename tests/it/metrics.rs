@@ -154,7 +154,7 @@ fn samples(page: &str) -> Vec<Sample<'_>> {
 }
 
 /// What promtool says of a page: all is well, or its complaints.
-fn promtool(page: &str) -> Result<(), String> {
+pub fn promtool(page: &str) -> Result<(), String> {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

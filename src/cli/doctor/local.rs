@@ -1,0 +1,157 @@
+//! What is on this side: the store and its disk, and the address to listen on.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::exit::Exit;
+use super::super::steer::ALIVE_WITHIN;
+use super::Check;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::store::{self, SchemaState, Store, StoreError, StoreOptions};
+
+const AWAY: Exit = Exit::StoreUnavailable;
+
+/// Less room than this is little, and less than that is too little: a commit must never fail for it.
+const LITTLE: u64 = 512 << 20;
+const TOO_LITTLE: u64 = 16 << 20;
+
+/// Checks the store, its disk and the address.
+pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
+    let url = &config.state.url;
+    let file = url
+        .strip_prefix("sqlite:")
+        .map(|rest| PathBuf::from(rest.strip_prefix("//").unwrap_or(rest)));
+    let mut alive = false;
+    if store::exists(url) {
+        alive = store_check(url, checks).await;
+    } else if let Some(file) = &file {
+        checks.push(to_be_made(url, file));
+    }
+    if let Some(file) = &file {
+        checks.push(room(folder(file)));
+    }
+    checks.push(listen(config, alive).await);
+}
+
+/// Opens it, and answers whether a daemon is at work on it.
+async fn store_check(url: &str, checks: &mut Vec<Check>) -> bool {
+    let options = StoreOptions {
+        create_if_missing: false,
+        ..StoreOptions::default()
+    };
+    let store = match store::open(url, &options).await {
+        Ok(store) => store,
+        Err(error) => {
+            let mend = "check state.url, and that this user may read and write what it names";
+            checks.push(Check::fail("store", AWAY, error.to_string(), mend));
+            return false;
+        }
+    };
+    let (check, alive) = match look(&store).await {
+        Ok((SchemaState::Current, alive)) => {
+            let daemon = if alive {
+                "a daemon works on it"
+            } else {
+                "no daemon works on it"
+            };
+            (
+                Check::ok(
+                    "store",
+                    format!("{url} opens, its schema is current, it takes writes; {daemon}"),
+                ),
+                alive,
+            )
+        }
+        Ok((SchemaState::Behind { pending }, alive)) => {
+            let detail = format!("{url} lacks {pending} migration(s)");
+            let mend =
+                "the daemon's next start applies them; `tesa-reconciler migrate` does so now";
+            (Check::warn("store", detail, mend), alive)
+        }
+        Ok((SchemaState::Ahead, alive)) => {
+            let detail = format!("{url} was written by a newer version");
+            (
+                Check::fail("store", AWAY, detail, "use that version"),
+                alive,
+            )
+        }
+        Err(error) => {
+            let mend = "free the store if something holds it, check its disk and its rights";
+            (Check::fail("store", AWAY, error.to_string(), mend), false)
+        }
+    };
+    store.close().await;
+    checks.push(check);
+    alive
+}
+
+async fn look(store: &Arc<dyn Store>) -> Result<(SchemaState, bool), StoreError> {
+    let schema = store.check_schema().await?;
+    if schema != SchemaState::Current {
+        return Ok((schema, false));
+    }
+    // With nothing to apply this only takes the right to write, and gives it back.
+    store.migrate().await?;
+    let now = SystemClock.now();
+    let replicas = store.live_replicas(now - ALIVE_WITHIN).await?;
+    Ok((schema, !replicas.is_empty()))
+}
+
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// There is no store yet: can one be made?
+fn to_be_made(url: &str, file: &Path) -> Check {
+    let folder = folder(file);
+    // Gone again with its handle.
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Check::ok(
+            "store",
+            format!("{url} is not there yet; the daemon's first start makes it"),
+        ),
+        Err(error) => Check::fail(
+            "store",
+            AWAY,
+            format!("{url} can't be made in {}: {error}", folder.display()),
+            "make the directory writable for the user that runs this, or change state.url",
+        ),
+    }
+}
+
+fn room(folder: &Path) -> Check {
+    let mend = "make room, or move the store (state.url)";
+    match rustix::fs::statvfs(folder) {
+        Err(error) => Check::warn("disk", format!("{}: {error}", folder.display()), mend),
+        Ok(found) => {
+            let free = found.f_bavail.saturating_mul(found.f_frsize);
+            let detail = format!("{} MB are free for the store", free >> 20);
+            match free {
+                free if free < TOO_LITTLE => Check::fail("disk", AWAY, detail, mend),
+                free if free < LITTLE => Check::warn("disk", detail, mend),
+                _ => Check::ok("disk", detail),
+            }
+        }
+    }
+}
+
+async fn listen(config: &Config, alive: bool) -> Check {
+    let listen = config.http.listen;
+    match tokio::net::TcpListener::bind(listen).await {
+        Ok(_) => Check::ok("listen", format!("{listen} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse && alive => {
+            Check::ok("listen", format!("{listen} is in use, and a daemon runs"))
+        }
+        Err(error) => Check::fail(
+            "listen",
+            Exit::Configuration,
+            format!("{listen}: {error}"),
+            "set another address in http.listen, or stop what holds this one",
+        ),
+    }
+}

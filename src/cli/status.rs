@@ -1,0 +1,249 @@
+//! `status`: how things stand, on one screen: who is alive, what runs and what stops it, what is open, what waits
+//! for a person; and the command that comes next. Reads the store only, so it works when all else is down.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::common::Session;
+use super::exit::Failure;
+use super::jobs::{self, JobRow};
+use super::output::{self, Format, instant, or_dash};
+use super::steer::ALIVE_WITHIN;
+use crate::domain::finding::Attention;
+use crate::domain::run::Mode;
+use crate::domain::{AttemptState, FindingKind, RunOutcome};
+use crate::store::Page;
+use crate::store::controls::CircuitRow;
+use crate::store::findings::FindingFilter;
+use crate::store::replicas::ReplicaRow;
+use crate::store::runs::RunFilter;
+
+/// More findings that wait for a person than this are not counted one by one.
+const COUNTED_AT_MOST: u32 = 1_000;
+
+/// Everything on the screen.
+#[derive(Debug, Serialize)]
+struct Status {
+    as_of: DateTime<Utc>,
+    /// A daemon has beaten lately.
+    alive: bool,
+    replicas: Vec<ReplicaRow>,
+    /// As configured for this command; what a daemon goes by changes with its reload.
+    mode: Mode,
+    /// In which mode the last run was made.
+    last_run_mode: Option<Mode>,
+    jobs: Vec<JobRow>,
+    circuits: Vec<CircuitRow>,
+    /// Writes whose outcome isn't settled, by state.
+    open_attempts: BTreeMap<AttemptState, u64>,
+    /// Findings that aren't resolved, by kind.
+    findings: BTreeMap<FindingKind, u64>,
+    /// Findings that wait for a person, by why.
+    attention: BTreeMap<Attention, u64>,
+    /// What to do next.
+    hints: Vec<String>,
+}
+
+/// Prints it.
+pub async fn run(session: &Session) -> Result<(), Failure> {
+    let status = gather(session).await?;
+    match session.format {
+        Format::Json => output::json(&status)?,
+        Format::Table => output::text(&show(&status))?,
+    }
+    Ok(())
+}
+
+async fn gather(session: &Session) -> Result<Status, Failure> {
+    let (store, now) = (&session.store, session.now());
+    let replicas = store.live_replicas(now - ALIVE_WITHIN).await?;
+    let last_run = store.runs(&RunFilter::default(), Page::first(1)).await?;
+    let mut circuits = store.circuits().await?;
+    circuits.retain(|circuit| circuit.state != "closed");
+    let mut open_attempts = BTreeMap::new();
+    for count in store.attempt_counts().await? {
+        if count.state.is_open() {
+            *open_attempts.entry(count.state).or_default() += count.count;
+        }
+    }
+    let mut findings = BTreeMap::new();
+    for count in store.finding_counts().await? {
+        *findings.entry(count.kind).or_default() += count.count;
+    }
+    let mut attention = BTreeMap::new();
+    for why in Attention::ALL {
+        let filter = FindingFilter {
+            attention: Some(*why),
+            ..FindingFilter::default()
+        };
+        let page = Page::first(COUNTED_AT_MOST);
+        let waiting = store.findings(&filter, page).await?.len() as u64;
+        if waiting > 0 {
+            attention.insert(*why, waiting);
+        }
+    }
+    let mut status = Status {
+        as_of: now,
+        alive: !replicas.is_empty(),
+        replicas,
+        mode: session.config.safety.mode,
+        last_run_mode: last_run.first().map(|run| run.mode),
+        jobs: jobs::rows(session).await?,
+        circuits,
+        open_attempts,
+        findings,
+        attention,
+        hints: vec![],
+    };
+    status.hints = hints(&status);
+    Ok(status)
+}
+
+/// What to do next, most pressing first.
+fn hints(status: &Status) -> Vec<String> {
+    let mut hints = Vec::new();
+    let mut hint = |when: bool, text: &str| {
+        if when {
+            hints.push(text.to_owned());
+        }
+    };
+    hint(
+        !status.alive,
+        "no daemon is running: start it with `tesa-reconciler run`",
+    );
+    hint(
+        status.jobs.iter().any(|job| job.held.is_some()),
+        "the guard holds a job: look at `tesa-reconciler plan`, then `tesa-reconciler release JOB --org ORG --reason …`",
+    );
+    hint(
+        !status.circuits.is_empty(),
+        "an org's circuit is open: `tesa-reconciler doctor` says whether the upstream can be reached",
+    );
+    hint(
+        status.open_attempts.contains_key(&AttemptState::NeedsHuman),
+        "writes wait for a person: `tesa-reconciler attempts --state needs_human`, then `tesa-reconciler attempts settle`",
+    );
+    hint(
+        status.attention.contains_key(&Attention::GivenUp),
+        "requests were given up: `tesa-reconciler findings --attention given_up`",
+    );
+    hint(
+        status
+            .jobs
+            .iter()
+            .any(|job| job.last_outcome.is_some_and(is_bad)),
+        "a job's last run went wrong: `tesa-reconciler runs` says why",
+    );
+    hint(
+        status.jobs.iter().any(|job| job.paused.is_some()),
+        "jobs are paused: `tesa-reconciler resume JOB --reason …` (or --all) lets them go on",
+    );
+    hint(
+        status.last_run_mode.is_some_and(|mode| mode != status.mode),
+        "the last run was made in another mode than this configuration's: reload the daemon (SIGHUP) if it was changed",
+    );
+    hint(
+        status.mode == Mode::Observe,
+        "nothing is written in observe: `tesa-reconciler plan` shows what would be; `[safety] mode = \"enforce\"` allows it",
+    );
+    hints
+}
+
+fn is_bad(outcome: RunOutcome) -> bool {
+    matches!(
+        outcome,
+        RunOutcome::Failed | RunOutcome::Partial | RunOutcome::Lost
+    )
+}
+
+fn show(status: &Status) -> String {
+    let mut lines = Vec::new();
+    let mut line = |name: &str, text: String| lines.push(format!("{name:<10}{text}"));
+    for replica in &status.replicas {
+        line(
+            "daemon",
+            format!(
+                "alive: {} (process {}, version {}), up {}, last beat {} ago",
+                replica.host,
+                replica.pid,
+                replica.version,
+                span(status.as_of - replica.started_at),
+                span(status.as_of - replica.last_beat),
+            ),
+        );
+    }
+    if !status.alive {
+        line("daemon", "not running".to_owned());
+    }
+    line("mode", status.mode.to_string());
+    for circuit in &status.circuits {
+        let since = or_dash(circuit.opened_at, instant);
+        line(
+            "circuit",
+            format!("{} for {} since {since}", circuit.state, circuit.org),
+        );
+    }
+    line(
+        "writes",
+        counts(&status.open_attempts, u64::MAX, "none open"),
+    );
+    line("findings", counts(&status.findings, u64::MAX, "none"));
+    line(
+        "people",
+        counts(
+            &status.attention,
+            u64::from(COUNTED_AT_MOST),
+            "nothing waits for one",
+        ),
+    );
+    let rows = status.jobs.iter().map(|job| {
+        let paused = job.paused.as_ref().map(|why| format!("paused: {why}"));
+        let held = job.held.as_ref().map(|why| format!("guard: {why}"));
+        let stopped: Vec<String> = paused.into_iter().chain(held).collect();
+        vec![
+            job.job_name.to_string(),
+            job.org.to_string(),
+            or_dash(job.last_outcome, |outcome| outcome.to_string()),
+            or_dash(job.last_started, |at| {
+                format!("{} ago", span(status.as_of - at))
+            }),
+            or_dash(job.next, |at| format!("in {}", span(at - status.as_of))),
+            or_dash(
+                Some(stopped.join("; ")).filter(|why| !why.is_empty()),
+                |why| why,
+            ),
+        ]
+    });
+    let columns = ["job", "org", "last run", "when", "next", "held by"];
+    let table = output::table(&columns, rows);
+    lines.push(String::new());
+    lines.push(table);
+    if !status.hints.is_empty() {
+        lines.push(String::new());
+        lines.extend(status.hints.iter().map(|hint| format!("→ {hint}")));
+    }
+    lines.join("\n")
+}
+
+/// `3 unknown, 1 needs_human`; what was counted only up to `at_most` may be more.
+fn counts<K: std::fmt::Display>(counts: &BTreeMap<K, u64>, at_most: u64, none: &str) -> String {
+    if counts.is_empty() {
+        return none.to_owned();
+    }
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|(key, count)| {
+            let more = if *count >= at_most { "+" } else { "" };
+            format!("{count}{more} {key}")
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// A span to the second; a clock that was set back is no reason for a negative one.
+fn span(span: TimeDelta) -> String {
+    let seconds = u64::try_from(span.num_seconds()).unwrap_or(0);
+    humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
+}

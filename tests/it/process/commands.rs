@@ -1,0 +1,130 @@
+//! What the reading commands print: what happened, for people and, with keys that stay, for programs.
+
+use serde_json::Value;
+use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
+
+use super::world::{NEVER, Settings, World};
+
+/// A world in which one order was repaired, one was refused, and one merely waits too long.
+async fn with_a_past() -> World {
+    let jobs = format!("[[job]]\nname = \"retry-stuck\"\nkind = \"retry_stuck\"\n{NEVER}\n");
+    let settings = Settings {
+        jobs,
+        ..Settings::default()
+    };
+    let world = World::new(settings).await;
+    world.stuck("ORD-GOOD");
+    world.stuck("ORD-BAD");
+    let slow =
+        serde_json::json!({"external_reference": "ORD-SLOW", "status": "VALIDATING", "age": "72h"});
+    world.patch(slow);
+    let refused = Effect::Error {
+        status: 406,
+        applied: false,
+        shape: ErrorShape::Object,
+    };
+    world.faults(vec![Fault::new(refused).on(&["writes"]).about("ORD-BAD")]);
+    world
+}
+
+/// What a command prints on stdout for people.
+async fn table(world: &World, args: &[&str]) -> String {
+    let ended = world.run(args).await;
+    assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
+    ended.stdout
+}
+
+fn assert_line(table: &str, words: &[&str]) {
+    let fits = |line: &str| words.iter().all(|word| line.contains(word));
+    assert!(table.lines().any(fits), "no line with {words:?}:\n{table}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_and_explain_tell_what_happened() {
+    let world = with_a_past().await;
+    let daemon = world.daemon().await;
+    let ended = world.run(&["trigger", "retry-stuck", "--wait"]).await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_line(&ended.stdout, &["retry-stuck", "manual", "partial"]);
+    world.await_states(2, &["confirmed", "rejected"]).await;
+
+    let jobs = table(&world, &["jobs"]).await;
+    assert_line(
+        &jobs,
+        &["retry-stuck", "masmovil", "retry_stuck", "partial"],
+    );
+    let runs = table(&world, &["runs", "--outcome", "partial"]).await;
+    assert_line(&runs, &["retry-stuck", "masmovil", "enforce"]);
+    let attempts = table(&world, &["attempts"]).await;
+    assert_line(&attempts, &["ORD-GOOD", "create_activation", "confirmed"]);
+    assert_line(&attempts, &["ORD-BAD", "rejected", "406"]);
+    let rejected = table(&world, &["attempts", "--state", "rejected"]).await;
+    assert!(!rejected.contains("ORD-GOOD"), "{rejected}");
+    let findings = table(&world, &["findings"]).await;
+    assert_line(
+        &findings,
+        &["ORD-SLOW", "stuck_request", "VALIDATING", "open"],
+    );
+    let good = table(&world, &["explain", "ORD-GOOD"]).await;
+    assert_line(&good, &["create_activation", "confirmed"]);
+    assert_line(&good, &["intended"]);
+    assert_line(&good, &["accepted"]);
+    let bad = table(&world, &["explain", "ORD-BAD"]).await;
+    assert_line(&bad, &["rejected", "406"]);
+    let slow = table(&world, &["explain", "ORD-SLOW"]).await;
+    assert_line(&slow, &["stuck_request"]);
+    assert_line(&slow, &["nothing yet"]);
+    let ended = world.run(&["explain", "ORD-NONE"]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("ORD-NONE"), "{}", ended.stderr);
+
+    let findings = world.rows(&["findings", "ORD-SLOW"]).await;
+    let id = findings[0]["id"].to_string();
+    let ack = ["findings", "ack", &id, "--reason", "the carrier knows"];
+    assert_eq!(world.run(&ack).await.code, Some(0));
+    let findings = table(&world, &["findings", "--state", "acknowledged"]).await;
+    assert_line(&findings, &["ORD-SLOW", "acknowledged"]);
+    let audit = table(&world, &["audit"]).await;
+    assert_line(&audit, &["cli:tester", "acknowledge", "the carrier knows"]);
+    assert_line(&audit, &["cli:tester", "trigger", "retry-stuck/masmovil"]);
+    assert_line(&audit, &["daemon", "start"]);
+    daemon.stop().await;
+}
+
+/// The keys of the first row, as they are documented: programs rely on them.
+fn keys(rows: &[Value]) -> String {
+    let object = rows.first().and_then(Value::as_object).expect("a row");
+    let names: Vec<&str> = object.keys().map(String::as_str).collect();
+    names.join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_keys_stay() {
+    let world = with_a_past().await;
+    let daemon = world.daemon().await;
+    world.run(&["trigger", "retry-stuck", "--wait"]).await;
+    world.await_states(2, &["confirmed", "rejected"]).await;
+    let mut all = Vec::new();
+    for args in [
+        &["jobs"][..],
+        &["runs"],
+        &["attempts"],
+        &["findings"],
+        &["audit"],
+        &["plan"],
+        &["explain", "ORD-GOOD"],
+    ] {
+        let rows = world.rows(args).await;
+        all.push(format!("{}: {}", args[0], keys(&rows)));
+    }
+    let status = world.run(&["status", "--output", "json"]).await.stdout;
+    all.push(format!(
+        "status: {}",
+        keys(&[serde_json::from_str(&status).unwrap()])
+    ));
+    let doctor = world.run(&["doctor", "--output", "json"]).await.stdout;
+    let doctor: Vec<Value> = serde_json::from_str(&doctor).unwrap();
+    all.push(format!("doctor: {}", keys(&doctor)));
+    insta::assert_snapshot!(all.join("\n"));
+    daemon.stop().await;
+}

@@ -1,0 +1,22 @@
+//! The real binary against the sandbox, as a service manager, a shell and a network see it.
+//!
+//! Everything that only shows between processes is here: exit codes, signals, `kill -9`, locks, files that go away,
+//! what is printed. What a decision is worth is tested where it is made.
+
+mod commands;
+mod configuration;
+mod crash;
+mod credentials;
+mod daemon;
+mod health;
+mod metrics;
+mod once;
+mod outage;
+mod plan;
+mod privacy;
+mod reload;
+mod signals;
+mod status;
+mod steering;
+mod stop;
+mod world;

@@ -1,0 +1,103 @@
+//! `run --once`, and who may work on a store at the same time.
+
+use tesa_reconciler::sandbox::{Effect, Fault};
+
+use super::daemon::Daemon;
+use super::world::{NEVER, Settings, World, resend_job};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_once_runs_each_job_once_and_the_second_time_sends_nothing() {
+    let flag = format!("[[job]]\nname = \"flag-events\"\nkind = \"flag_events\"\n{NEVER}\n");
+    let settings = Settings {
+        jobs: resend_job(NEVER) + &flag,
+        ..Settings::default()
+    };
+    let world = World::new(settings).await;
+    world.stuck("ORD-1");
+    let reports = world.rows(&["run", "--once"]).await;
+    let jobs: Vec<_> = reports.iter().map(|row| row["job_name"].as_str()).collect();
+    assert_eq!(jobs, [Some("retry-stuck"), Some("flag-events")]);
+    assert_eq!((&reports[0]["sent"], world.effects()), (&1.into(), 1));
+    let reports = world.rows(&["run", "--once"]).await;
+    assert_eq!(reports[0]["sent"], 0);
+    assert_eq!(world.writes().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_once_runs_only_the_jobs_named() {
+    let flag = format!("[[job]]\nname = \"flag-events\"\nkind = \"flag_events\"\n{NEVER}\n");
+    let settings = Settings {
+        jobs: resend_job(NEVER) + &flag,
+        ..Settings::default()
+    };
+    let world = World::new(settings).await;
+    world.stuck("ORD-1");
+    let reports = world.rows(&["run", "--once", "--job", "flag-events"]).await;
+    assert_eq!(reports.len(), 1);
+    assert!(world.writes().is_empty());
+    let ended = world.run(&["run", "--once", "--job", "flag-event"]).await;
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("flag-events"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_once_ends_with_the_worst_outcome() {
+    let settings = Settings {
+        safety: "hold_above_count = 1\nhold_above_fraction = 0.0".to_owned(),
+        ..Settings::default()
+    };
+    let world = World::new(settings).await;
+    world.stuck("ORD-1");
+    world.stuck("ORD-2");
+    let ended = world.run(&["run", "--once"]).await;
+    assert_eq!(ended.code, Some(3), "held: {ended:?}");
+    assert!(world.writes().is_empty());
+
+    let refuse = Effect::Error {
+        status: 401,
+        applied: false,
+        shape: Default::default(),
+    };
+    world.faults(vec![Fault::new(refuse).on(&["reads"])]);
+    let ended = world.run(&["run", "--once"]).await;
+    assert_eq!(ended.code, Some(1), "failed: {ended:?}");
+    assert!(ended.stdout.contains("not authorised"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_has_one_daemon_and_the_second_is_told_what_to_use() {
+    let world = World::new(Settings::default()).await;
+    let daemon = world.daemon().await;
+    for args in [&["run"][..], &["run", "--once"]] {
+        let ended = world.run(args).await;
+        assert_eq!(ended.code, Some(75), "{args:?}: {ended:?}");
+        let pid = format!("process {}", daemon.pid());
+        assert!(ended.stderr.contains(&pid), "{}", ended.stderr);
+        let way_out = "`tesa-reconciler trigger`";
+        assert!(ended.stderr.contains(way_out), "{}", ended.stderr);
+    }
+    assert_eq!(daemon.get("/readyz").await.0, 200, "the first goes on");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn startup_is_all_or_nothing() {
+    let world = World::new(Settings::default()).await;
+    let taken = world.sandbox.address().to_string();
+    let ended = world.run(&["run", "--listen-http", &taken]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for said in [taken.as_str(), "[http].listen"] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    assert!(!world.store_file().exists(), "nothing was begun");
+    // Nothing is held: the next one starts.
+    let daemon = world.daemon().await;
+    daemon.stop().await;
+
+    // The store can't be had: the port is free again.
+    std::fs::remove_file(world.store_file()).unwrap();
+    std::fs::create_dir(world.store_file()).unwrap();
+    let mut daemon: Daemon = world.start_daemon();
+    assert_eq!(daemon.exit().await, Some(75), "{}", daemon.output());
+    assert_eq!(daemon.times_logged("ready"), 0);
+}

@@ -1,0 +1,141 @@
+//! `status` and `doctor`: how things stand, what is wrong, and what to do about it.
+
+use serde_json::Value;
+use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
+
+use super::world::{Ended, Settings, World};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_tells_on_one_screen_what_stands_and_what_comes_next() {
+    let mut settings = Settings::default();
+    settings.safety += "\nhold_above_count = 1\nhold_above_fraction = 0.0";
+    let world = World::new(settings).await;
+    world.stuck("ORD-1");
+    let hang = Effect::Drop { applied: true };
+    world.faults(vec![Fault::new(hang).on(&["writes"])]);
+    let daemon = world.daemon().await;
+    world.run(&["trigger", "retry-stuck", "--wait"]).await;
+    world.stuck("ORD-2");
+    world.stuck("ORD-3");
+    world.run(&["trigger", "retry-stuck", "--wait"]).await;
+    world
+        .run(&["pause", "retry-stuck", "--reason", "a drill"])
+        .await;
+    let screen = world.run(&["status"]).await;
+    assert_eq!(screen.code, Some(0), "{screen:?}");
+    for said in [
+        "alive: ",
+        &format!("process {}", daemon.pid()),
+        "mode      enforce",
+        "held",
+        "guard: 2 of",
+        "paused: a drill (cli:tester",
+        "tesa-reconciler release JOB",
+        "tesa-reconciler resume JOB",
+    ] {
+        assert!(screen.stdout.contains(said), "{said}:\n{}", screen.stdout);
+    }
+    assert!(screen.stdout.lines().count() <= 24, "{}", screen.stdout);
+    daemon.stop().await;
+
+    let screen = world.run(&["status"]).await;
+    assert!(screen.stdout.contains("not running"), "{}", screen.stdout);
+    assert!(
+        screen
+            .stdout
+            .contains("start it with `tesa-reconciler run`"),
+        "{}",
+        screen.stdout
+    );
+    let json = world.run(&["status", "--output", "json"]).await.stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["alive"], false);
+    assert_eq!(json["jobs"][0]["last_outcome"], "held");
+}
+
+/// The result of a check, as JSON tells it.
+async fn doctor(world: &World) -> (Ended, Vec<Value>) {
+    let ended = world.run(&["doctor", "--output", "json"]).await;
+    let checks = serde_json::from_str(&ended.stdout).expect("JSON");
+    (ended, checks)
+}
+
+fn failed(checks: &[Value]) -> Vec<&str> {
+    let failed = checks.iter().filter(|check| check["result"] == "fail");
+    failed
+        .inspect(|check| assert!(check["mend"].is_string(), "{check}"))
+        .map(|check| check["check"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_finds_nothing_wrong_with_a_good_setup_and_leaves_nothing() {
+    let world = World::new(Settings::default()).await;
+    let (ended, checks) = doctor(&world).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let names: Vec<_> = checks.iter().map(|check| check["check"].as_str()).collect();
+    let expected = [
+        "configuration",
+        "dns",
+        "tcp",
+        "http",
+        "token",
+        "list call",
+        "clock",
+        "store",
+        "disk",
+        "listen",
+    ];
+    assert_eq!(names, expected.map(Some));
+    assert!(!world.store_file().exists() && world.writes().is_empty());
+    // Beside a daemon, too.
+    let daemon = world.daemon().await;
+    let (ended, checks) = doctor(&world).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let store = checks.iter().find(|check| check["check"] == "store");
+    let detail = store.unwrap()["detail"].as_str().unwrap();
+    assert!(detail.contains("a daemon works on it"), "{detail}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_names_what_is_wrong_and_ends_with_its_class() {
+    let world = World::new(Settings::default()).await;
+    let refused = |status| Effect::Error {
+        status,
+        applied: false,
+        shape: ErrorShape::Gateway,
+    };
+    world.faults(vec![Fault::new(refused(401)).on(&["token"])]);
+    let (ended, checks) = doctor(&world).await;
+    assert_eq!((ended.code, failed(&checks)), (Some(69), vec!["token"]));
+    world.faults(vec![Fault::new(refused(403)).on(&["reads"])]);
+    let (ended, checks) = doctor(&world).await;
+    assert_eq!((ended.code, failed(&checks)), (Some(69), vec!["list call"]));
+    world.faults(vec![]);
+
+    // The store is no database.
+    std::fs::write(world.store_file(), "x".repeat(4096)).unwrap();
+    let (ended, checks) = doctor(&world).await;
+    assert_eq!((ended.code, failed(&checks)), (Some(75), vec!["store"]));
+    std::fs::remove_file(world.store_file()).unwrap();
+
+    // The address is somebody else's.
+    let taken = world.sandbox.address().to_string();
+    let ended = world.run(&["doctor", "--listen-http", &taken]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(ended.stdout.contains("FAIL  listen"), "{}", ended.stdout);
+
+    // Nobody is there.
+    let World { sandbox, dir, .. } = world;
+    sandbox.shutdown().await.unwrap();
+    let command = super::world::program(dir.path(), &["doctor"]);
+    let ended = super::world::run(command).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(ended.stdout.contains("FAIL  tcp"), "{}", ended.stdout);
+
+    let command = super::world::program(dir.path(), &["doctor", "--config", "none.toml"]);
+    let ended = super::world::run(command).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(ended.stdout.contains("FAIL  configuration"), "{ended:?}");
+}
