@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod explain;
+pub mod healthcheck;
 pub mod jobs;
 pub mod lists;
 pub mod migrate;
@@ -126,6 +127,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring the store's schema to this version
     Migrate,
+    /// Ask the daemon on this machine whether it lives; for a container's health check
+    Healthcheck,
     /// Print a shell's completions
     Completions(shell::CompletionsArgs),
     /// Print the manual page
@@ -176,6 +179,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&common, &args).await?,
         Command::Config(command) => config_command(&common, &command)?,
         Command::Migrate => migrate::run(&common).await?,
+        Command::Healthcheck => healthcheck::run(&common).await?,
         Command::Completions(args) => shell::completions(&args)?,
         Command::Man => shell::man()?,
         Command::Sandbox(args) => {

@@ -6,6 +6,7 @@
 mod architecture;
 mod client;
 mod config;
+mod deploy;
 mod metrics;
 mod process;
 mod sandbox;
