@@ -67,12 +67,12 @@ struct Global {
     state_url: Option<String>,
     /// Override http.listen
     #[arg(
-        long = "listen-http",
+        long,
         global = true,
         value_name = "ADDRESS",
         help_heading = "Overrides"
     )]
-    listen: Option<String>,
+    listen_http: Option<String>,
     /// Override safety.mode: observe or enforce
     #[arg(long, global = true, help_heading = "Overrides")]
     mode: Option<String>,
@@ -157,7 +157,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         config,
         output,
         state_url,
-        listen,
+        listen_http,
         mode,
         log_level,
         log_format,
@@ -167,7 +167,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         format: output,
         overrides: Overrides {
             state_url,
-            http_listen: listen,
+            http_listen: listen_http,
             mode,
             log_level,
             log_format,

@@ -3,12 +3,11 @@
 //! A tool that is missing fails its test with a word on how to get it: `tests/run` installs them all.
 
 mod daemon;
-//mod dashboards;
-//mod docs;
-//mod kubernetes;
-//mod live;
-//mod prometheus;
-//mod rules;
+mod dashboards;
+mod docs;
+mod kubernetes;
+mod live;
+mod rules;
 mod systemd;
 
 use std::path::{Path, PathBuf};
