@@ -27,13 +27,14 @@ mod state_dump;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::http::{self, Health, Pages};
 use crate::lifecycle::{Beats, Lifecycle, Notifier, Requests, serve_requests, watchdog};
-use crate::schedule::{self, Parts, Poker, Ticker};
+use crate::schedule::{self, Parts, Poker, ScheduledJob, Ticker};
 use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
 use crate::telemetry::{self, Scope, StoreGauges, record};
@@ -93,8 +94,10 @@ pub async fn run(
         orgs: config.tesamanager.orgs.clone(),
     };
     telemetry::initialise(&scope);
+    let scheduled = scheduled(&config);
+    tell_intervals(&[], &scheduled, clock.now());
     let (scope, scope_seen) = watch::channel(scope);
-    let (jobs, jobs_seen) = watch::channel(Arc::new(scheduled(&config)));
+    let (jobs, jobs_seen) = watch::channel(Arc::new(scheduled));
     let (live, live_seen) = watch::channel(Arc::new(core.live(config)?));
 
     let beats = Beats::default();
@@ -195,6 +198,20 @@ pub async fn run(
     server.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Exports how far apart each job's slots lie. A job that is gone gets zero, so that no alert waits for it.
+fn tell_intervals(before: &[ScheduledJob], jobs: &[ScheduledJob], now: DateTime<Utc>) {
+    for job in jobs {
+        let pause = job.spec.when.longest_pause(now).unwrap_or_default();
+        record::job_interval(&job.name, pause);
+    }
+    for gone in before {
+        if !jobs.iter().any(|job| job.name == gone.name) {
+            record::job_interval(&gone.name, Duration::ZERO);
+            record::job_next_run(&gone.name, DateTime::UNIX_EPOCH);
+        }
+    }
 }
 
 fn health(core: &Core, beats: &Beats, lifecycle: &Lifecycle) -> Health {

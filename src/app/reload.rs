@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Core, Live, scheduled};
+use super::{Core, Live, scheduled, tell_intervals};
 use crate::config::{self, Config};
 use crate::lifecycle::Notifier;
 use crate::schedule::ScheduledJob;
@@ -81,6 +81,7 @@ impl Reload {
         let live = self.core.live(config).map_err(|error| error.to_string())?;
         record::mode(live.config.safety.mode);
         telemetry::initialise(&scope);
+        tell_intervals(&self.jobs.borrow(), &jobs, self.core.clock.now());
         // Runs must know a job before the scheduler asks for it.
         self.live.send_replace(Arc::new(live));
         self.scope.send_replace(scope);

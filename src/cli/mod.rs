@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod healthcheck;
 pub mod jobs;
 pub mod lists;
 pub mod migrate;
@@ -132,6 +133,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring the store's schema to this version
     Migrate,
+    /// Ask the daemon on this machine whether it lives; for a container's health check
+    Healthcheck,
     /// Print a shell's completions
     Completions(shell::CompletionsArgs),
     /// Print the manual page
@@ -183,6 +186,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         Command::Doctor => return doctor::run(&common).await,
         Command::Config(command) => config_command(&common, &command)?,
         Command::Migrate => migrate::run(&common).await?,
+        Command::Healthcheck => healthcheck::run(&common).await?,
         Command::Completions(args) => shell::completions(&args)?,
         Command::Man => shell::man()?,
         Command::Sandbox(args) => {

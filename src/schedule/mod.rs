@@ -5,6 +5,7 @@
 
 pub mod decide;
 pub mod driver;
+mod interval;
 pub mod needs;
 pub mod slots;
 pub mod spec;

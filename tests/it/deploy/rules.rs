@@ -1,0 +1,157 @@
+//! Alerts, runbooks and tests belong together, and speak of metrics that exist.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_yaml_ng::Value;
+use tesa_reconciler::telemetry::catalogue::{self, Kind};
+
+/// The expressions of the rules in a file: name, expression.
+pub fn rules(file: &str, key: &str) -> Vec<(String, String)> {
+    let document: Value =
+        serde_yaml_ng::from_str(&super::text(&format!("deploy/prometheus/{file}"))).unwrap();
+    let groups = document["groups"].as_sequence().unwrap();
+    let rules = groups
+        .iter()
+        .flat_map(|group| group["rules"].as_sequence().unwrap());
+    rules
+        .map(|rule| {
+            let text = |key: &str| rule[key].as_str().unwrap().to_owned();
+            (text(key), text("expr"))
+        })
+        .collect()
+}
+
+/// The names of this program's metrics in a text, without those of recording rules.
+pub fn metrics(text: &str) -> BTreeSet<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let words = text.split(|c| !word(c));
+    words
+        .filter(|word| word.starts_with("tesa_reconciler_") || word.starts_with("process_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+pub fn is_catalogued(name: &str) -> bool {
+    let part = ["_bucket", "_sum", "_count"]
+        .iter()
+        .find_map(|part| name.strip_suffix(part))
+        .and_then(catalogue::find)
+        .is_some_and(|metric| matches!(metric.kind, Kind::Histogram(_)));
+    part || catalogue::find(name).is_some()
+}
+
+#[test]
+fn promtool_accepts_the_rules() {
+    super::run_well(
+        Command::new("promtool")
+            .current_dir(super::path("deploy/prometheus"))
+            .args(["check", "rules", "recording.yml", "alerts.yml"]),
+    );
+    super::run_well(
+        Command::new("promtool")
+            .current_dir(super::path("deploy/prometheus"))
+            .args(["check", "config", "--syntax-only", "scrape.yml"]),
+    );
+}
+
+#[test]
+fn each_alert_fires_when_it_must_and_is_silent_when_it_must_not() {
+    super::run_well(
+        Command::new("promtool")
+            .current_dir(super::path("deploy/prometheus"))
+            .args(["test", "rules", "tests.yml", "tests-weeks.yml"]),
+    );
+}
+
+#[test]
+fn alertmanager_accepts_the_example_of_a_route() {
+    super::run_well(
+        Command::new("amtool")
+            .arg("check-config")
+            .arg(super::path("deploy/prometheus/alertmanager.yml")),
+    );
+}
+
+#[test]
+fn each_alert_has_a_runbook_and_both_its_cases() {
+    let tests = super::text("deploy/prometheus/tests.yml")
+        + &super::text("deploy/prometheus/tests-weeks.yml");
+    let document: Value =
+        serde_yaml_ng::from_str(&super::text("deploy/prometheus/alerts.yml")).unwrap();
+    let alerts = document["groups"][0]["rules"].as_sequence().unwrap();
+    for alert in alerts {
+        let name = alert["alert"].as_str().unwrap();
+        assert!(name.starts_with("TesaReconciler"), "{name}");
+        let severity = alert["labels"]["severity"].as_str().unwrap();
+        assert!(
+            ["critical", "warning", "info"].contains(&severity),
+            "{name}"
+        );
+        let annotations = &alert["annotations"];
+        assert!(
+            !annotations["summary"].as_str().unwrap().contains("{{"),
+            "{name}"
+        );
+        let url = annotations["runbook_url"].as_str().unwrap();
+        assert!(url.ends_with(&format!("/{name}.md")), "{url}");
+        let runbook = super::text(&format!("deploy/runbooks/{name}.md"));
+        for part in ["## Meaning", "## Impact", "## Diagnosis", "## Mitigation"] {
+            assert!(runbook.contains(part), "{name} lacks {part}");
+        }
+        for case in ["fires", "stays silent"] {
+            assert!(
+                tests.contains(&format!("name: {name} {case}\n")),
+                "{name} {case}"
+            );
+        }
+        let fires = format!("{{alertname=\"{name}\"}}");
+        assert!(tests.contains(&fires), "{name} never fires");
+    }
+    let pages = super::files("deploy/runbooks", ".md");
+    assert_eq!(pages.len(), alerts.len(), "a runbook without an alert");
+}
+
+#[test]
+fn rules_and_runbooks_speak_of_metrics_that_exist() {
+    let mut texts: Vec<(String, String)> = rules("alerts.yml", "alert");
+    texts.extend(rules("recording.yml", "record"));
+    for page in super::files("deploy/runbooks", ".md") {
+        let text = std::fs::read_to_string(&page).unwrap();
+        texts.push((page.display().to_string(), text));
+    }
+    for (name, text) in texts {
+        for metric in metrics(&text) {
+            assert!(is_catalogued(&metric), "{name} speaks of {metric}");
+        }
+    }
+}
+
+#[test]
+fn commands_in_runbooks_exist() {
+    use clap::CommandFactory;
+    let cli = tesa_reconciler::cli::Cli::command();
+    for page in super::files("deploy/runbooks", ".md") {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for (_, rest) in text
+            .match_indices("`tesa-reconciler ")
+            .map(|(at, word)| (at, &text[at + word.len()..]))
+        {
+            let line = rest.split('`').next().unwrap();
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap();
+            let command = cli.find_subcommand(name);
+            let mut command = command.unwrap_or_else(|| panic!("{}: {name}", page.display()));
+            for word in words {
+                if let Some(inner) = command.find_subcommand(word) {
+                    command = inner;
+                } else if let Some(flag) = word.strip_prefix("--") {
+                    let known = command
+                        .get_arguments()
+                        .any(|arg| arg.get_long() == Some(flag));
+                    assert!(known, "{}: {name} has no --{flag}", page.display());
+                }
+            }
+        }
+    }
+}
