@@ -58,11 +58,7 @@ pub trait Notices {
     ) -> Result<(), StoreError>;
 
     /// The receiver could not be told; the next try is due at `until`.
-    async fn postpone_notice(
-        &self,
-        alert: &Alert,
-        until: DateTime<Utc>,
-    ) -> Result<(), StoreError>;
+    async fn postpone_notice(&self, alert: &Alert, until: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Gives up telling that `alert` has passed. One that stands (again) is kept.
     async fn give_up_notice(&self, alert: &Alert) -> Result<(), StoreError>;

@@ -7,6 +7,7 @@ mod architecture;
 mod client;
 mod config;
 mod metrics;
+mod notify;
 mod process;
 mod sandbox;
 mod schedule;

@@ -170,11 +170,7 @@ impl Notices for SqliteStore {
         self.set_notice("notice_told", statements, alert, now).await
     }
 
-    async fn postpone_notice(
-        &self,
-        alert: &Alert,
-        until: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    async fn postpone_notice(&self, alert: &Alert, until: DateTime<Utc>) -> Result<(), StoreError> {
         self.set_notice("postpone_notice", &[POSTPONE], alert, until)
             .await
     }
@@ -187,8 +183,7 @@ impl Notices for SqliteStore {
     async fn told_notices(&self) -> Result<Vec<Notice>, StoreError> {
         self.timed
             .call("told_notices", async {
-                let rows: Vec<RawNotice> =
-                    sqlx::query_as(TOLD).fetch_all(&self.readers).await?;
+                let rows: Vec<RawNotice> = sqlx::query_as(TOLD).fetch_all(&self.readers).await?;
                 all(rows)
             })
             .await

@@ -47,6 +47,9 @@ const HOT: &[(&str, &str)] = &[
     ("intend::OPEN_ATTEMPT", intend::OPEN_ATTEMPT),
     ("intend::OF_RUN", intend::OF_RUN),
     ("intend::OF_HOUR", intend::OF_HOUR),
+    ("notices::DIFFERS", notices::DIFFERS),
+    ("notices::DUE", notices::DUE),
+    ("notices::TAKE", notices::TAKE),
     ("requests::OBSERVATIONS", requests::OBSERVATIONS),
     ("requests::FIND_OBSERVATIONS", requests::FIND_OBSERVATIONS),
     ("requests::DECISIONS_ABOUT", requests::DECISIONS_ABOUT),
@@ -66,6 +69,8 @@ const CHEAP: &[&str] = &[
     "SCAN seen",
     "SCAN CONSTANT ROW",
     "SCAN replicas",
+    "SCAN latches",
+    "SCAN notices",
     "USING INDEX runs_one_running",
     "USING INDEX triggers_unanswered",
 ];

@@ -31,6 +31,7 @@ mod harness;
 mod history;
 mod housekeeping;
 mod intents;
+mod notices;
 mod outage;
 mod requests;
 mod runs;
