@@ -318,7 +318,6 @@ CREATE VIEW standing_alerts (alert, org, subject, since, count) AS
     UNION ALL
     SELECT 'new_finding_kind', org, kind, NULL, count(*) FROM findings WHERE state = 'open' GROUP BY org, kind;
 CREATE INDEX findings_open_counts ON findings (org, kind, attention) WHERE state = 'open';
-CREATE INDEX attempts_needing_human ON attempts (org) WHERE state = 'needs_human';
 
 -- What the receiver of notifications was told of them. A row is to be told unless it stands and was told; it goes
 -- when its end was told.

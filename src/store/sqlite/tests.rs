@@ -71,6 +71,8 @@ const CHEAP: &[&str] = &[
     "SCAN replicas",
     "SCAN latches",
     "SCAN notices",
+    "SCAN standing_alerts",
+    "USING COVERING INDEX findings_open_counts",
     "USING INDEX runs_one_running",
     "USING INDEX triggers_unanswered",
 ];

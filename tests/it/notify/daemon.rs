@@ -84,7 +84,7 @@ impl Daemon {
         let config = next.lock().unwrap().clone();
         Self {
             task: tokio::spawn(app::run(config, process, |_| {})),
-            dir: dir,
+            dir,
             store,
             lifecycle,
             requests,
@@ -100,16 +100,26 @@ impl Daemon {
         self.requests.reload.notify_one();
     }
 
-    /// Waits for a run with this outcome that began after `after`.
-    async fn run(&self, outcome: RunOutcome, after: i64) -> RunRow {
+    /// Waits for a run that was held.
+    async fn held(&self) -> RunRow {
         let filter = RunFilter {
-            outcome: Some(outcome),
+            outcome: Some(RunOutcome::Held),
             ..RunFilter::default()
         };
+        self.run(filter, 0).await
+    }
+
+    /// Waits for a run that began after `run` and is over.
+    async fn one_after(&self, run: &RunRow) {
+        self.run(RunFilter::default(), run.id.0).await;
+    }
+
+    async fn run(&self, filter: RunFilter, after: i64) -> RunRow {
         let found = async {
             loop {
-                let runs = self.store.runs(&filter, Page::first(1)).await.unwrap();
-                if let Some(run) = runs.into_iter().find(|run| run.id.0 > after) {
+                let runs = self.store.runs(&filter, Page::first(2)).await.unwrap();
+                let over = |run: &RunRow| run.id.0 > after && run.outcome.is_some();
+                if let Some(run) = runs.into_iter().find(over) {
                     return run;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -120,12 +130,23 @@ impl Daemon {
             .unwrap()
     }
 
+    /// A person releases the guard. The job is paused first: so many are still stuck that its next run would be held
+    /// anew.
     async fn release(&self) {
         let actor = Actor {
             who: "cli:operator".to_owned(),
             reason: "a known outage".to_owned(),
         };
         let now = SystemClock.now();
+        let paused = self.store.pause(Some(&job()), None, &actor, now).await;
+        paused.unwrap();
+        let going_on = async || {
+            let runs = self.store.runs(&RunFilter::default(), Page::first(2)).await;
+            runs.unwrap().iter().any(|run| run.outcome.is_none())
+        };
+        while going_on().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let released = self.store.release_guard(&job(), &org(), &actor, now).await;
         assert!(released.unwrap());
     }
@@ -152,10 +173,10 @@ fn to(receiver: &Receiver) -> String {
 async fn a_correlated_hold_is_told_once_and_its_release_too() {
     let receiver = Receiver::start().await;
     let daemon = Daemon::start(&to(&receiver)).await;
-    let held = daemon.run(RunOutcome::Held, 0).await;
+    let held = daemon.held().await;
     receiver.got(1).await;
-    // More runs are held meanwhile, which is no news.
-    daemon.run(RunOutcome::Held, held.id.0).await;
+    // The next run finds the guard latched, which is no news.
+    daemon.one_after(&held).await;
     assert_eq!(receiver.count(), 1);
     daemon.release().await;
     receiver.got(2).await;
@@ -176,8 +197,8 @@ async fn a_dead_receiver_delays_neither_a_run_nor_the_end() {
     let daemon = Daemon::start(&format!("{}timeout = \"60s\"\n", to(&receiver))).await;
     receiver.got(1).await;
     // The delivery hangs from here to the end.
-    let held = daemon.run(RunOutcome::Held, 0).await;
-    daemon.run(RunOutcome::Held, held.id.0).await;
+    let held = daemon.held().await;
+    daemon.one_after(&held).await;
     daemon.stop().await;
     assert_eq!(receiver.count(), 1);
 }
@@ -186,7 +207,7 @@ async fn a_dead_receiver_delays_neither_a_run_nor_the_end() {
 async fn a_reload_names_a_receiver_and_then_another() {
     let (first, second) = (Receiver::start().await, Receiver::start().await);
     let daemon = Daemon::start("").await;
-    daemon.run(RunOutcome::Held, 0).await;
+    daemon.held().await;
     daemon.reload(&to(&first));
     first.got(1).await;
     daemon.release().await;
