@@ -283,6 +283,8 @@ catalogue! {
         "Time spent waiting for the upstream's rate limits, ours and its own.";
     CIRCUIT_STATE = Zero Gauge, "circuit_state" [ORG, CIRCUIT]
         "1 for the state that the org's circuit breaker is in.";
+    ISSUES_UNMATCHED = Absent Counter, "issues_unmatched_total" [JOB, open("class", "the letters before an issue code's number; `other` beyond sixteen classes")]
+        "Open issues that were read and matched by no rule, by the class of their code.";
     CONTRACT_VIOLATIONS = Zero Counter, "contract_violations_total" [OPERATION]
         "Answers of the upstream that could not be understood.";
     TOKEN_EXPIRY = Absent Gauge, "token_expiry_timestamp_seconds" []

@@ -3,7 +3,9 @@
 //! Callers hand over typed values; here they become labels. Nothing in here fails, blocks or allocates more than
 //! a label. Without an installed recorder every function does nothing, so tests need no set-up.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -38,6 +40,28 @@ fn bounded_code(code: &str) -> String {
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if status || word { code } else { m::OTHER }.to_owned()
+}
+
+/// An open issue was read that no rule matches. `class` is the upstream's own text, so the number of classes is
+/// bounded here.
+pub fn issue_unmatched(job: &JobName, class: &str) {
+    static CLASSES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let class = bounded_class(class, &CLASSES);
+    counter!(m::ISSUES_UNMATCHED.name, "job_name" => job.to_string(), "class" => class)
+        .increment(1);
+}
+
+/// A class that can't grow the number of series beyond sixteen, and is a short word in capitals.
+fn bounded_class(class: &str, known: &Mutex<BTreeSet<String>>) -> String {
+    const MOST: usize = 16;
+    let word =
+        (1..=8).contains(&class.len()) && class.bytes().all(|byte| byte.is_ascii_uppercase());
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if word && (known.contains(class) || known.len() < MOST) {
+        known.insert(class.to_owned());
+        return class.to_owned();
+    }
+    m::OTHER.to_owned()
 }
 
 /// A call waited for a rate limit.
@@ -214,6 +238,20 @@ pub fn build_info() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upstream_that_invents_codes_can_not_grow_the_page() {
+        let known = Mutex::new(BTreeSet::new());
+        assert_eq!(bounded_class("CLI", &known), "CLI");
+        for strange in ["", "cli", "CLI 1", "A_VERY_LONG_WORD", "Ñ"] {
+            assert_eq!(bounded_class(strange, &known), m::OTHER, "{strange}");
+        }
+        let classes: BTreeSet<String> = (b'A'..=b'Z')
+            .map(|letter| bounded_class(&char::from(letter).to_string(), &known))
+            .collect();
+        assert_eq!(classes.len(), 15 + 1);
+        assert_eq!(bounded_class("CLI", &known), "CLI");
+    }
 
     #[test]
     fn parts_of_a_second_add_up_to_whole_ones() {

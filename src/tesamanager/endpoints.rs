@@ -1,55 +1,13 @@
-//! Where each of the sixteen operations is: the default table, and how a URL is made of one.
-//!
-//! The vendor's page lost methods and paths, so all of them are assumptions that the configuration may replace.
+//! How a URL is made of an operation's configured method and path. The assumed ones stand in the configuration's table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use reqwest::{Method, Url};
 
-use crate::config::{Endpoint, Endpoints};
+use crate::config::{Endpoint, Endpoints, default_endpoints};
 use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::{Operation, ReadOperation};
-
-/// The assumed methods and paths.
-pub fn defaults() -> Endpoints {
-    let under_org = |method: &str, path: &str| Endpoint {
-        method: method.to_owned(),
-        path: format!("/tesa/orgs/{{org}}/{path}"),
-    };
-    let write = |operation: &Operation| (*operation, under_org("POST", write_path(*operation)));
-    let read = |operation: &ReadOperation| (*operation, under_org("GET", read_path(*operation)));
-    Endpoints {
-        writes: Operation::ALL.iter().map(write).collect(),
-        reads: ReadOperation::ALL.iter().map(read).collect(),
-    }
-}
-
-const fn write_path(operation: Operation) -> &'static str {
-    match operation {
-        Operation::CreateActivation => "activations",
-        Operation::CreateTermination => "terminations",
-        Operation::CancelRequest => "cancellations",
-        Operation::ResolveIncident => "incidents/resolutions",
-        Operation::CreateAccess => "accesses",
-        Operation::TerminateAccess => "accesses/terminations",
-        Operation::CreateStatusCto => "cto/status",
-        Operation::ChangeCto => "cto/changes",
-        Operation::CreatePort => "ports",
-        Operation::CreatePort2 => "ports2",
-        Operation::CreateInstallationIncident => "installations/incidents",
-        Operation::CreateInstallationEnd => "installations/ends",
-    }
-}
-
-const fn read_path(operation: ReadOperation) -> &'static str {
-    match operation {
-        ReadOperation::ListReferenceIds => "requests",
-        ReadOperation::GetRequest => "requests/{referenceId}",
-        ReadOperation::GetRequestEvents => "requests/{referenceId}/events",
-        ReadOperation::GetRequestIssues => "requests/{referenceId}/issues",
-    }
-}
 
 /// Why the upstream's addresses make no URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,7 +70,7 @@ impl Routes {
                 url: base_url.to_owned(),
             });
         }
-        let defaults = defaults();
+        let defaults = default_endpoints();
         let mut routes = Self {
             base: base.to_owned(),
             writes: BTreeMap::new(),

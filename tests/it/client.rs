@@ -9,9 +9,10 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use tesa_reconciler::clock::SystemClock;
 use tesa_reconciler::config;
+use tesa_reconciler::config::default_endpoints;
 use tesa_reconciler::domain::Status;
 use tesa_reconciler::domain::ids::{Org, ReferenceId};
-use tesa_reconciler::tesamanager::{HttpTesamanager, ListFilter, Tesamanager, endpoints};
+use tesa_reconciler::tesamanager::{HttpTesamanager, ListFilter, Tesamanager};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -33,7 +34,7 @@ fn client(
         reads_per_second: 100_000,
         writes_per_second: 100,
         ca_file: None,
-        endpoints: endpoints::defaults(),
+        endpoints: default_endpoints(),
     };
     change(&mut settings);
     (

@@ -85,6 +85,7 @@ fn everything() {
     }
     for job in &scope.jobs {
         of_job(job, &scope.orgs, took);
+        record::issue_unmatched(job, "CLI");
     }
 }
 

@@ -10,8 +10,10 @@ use crate::domain::ids::ReferenceId;
 use crate::domain::{Issue, Observation, SkipReason, Status};
 use crate::reconcile::issues;
 use crate::reconcile::plan::{self, Item};
+use crate::reconcile::rules::{Subject, first_match};
 use crate::reconcile::survey::{CHUNK, PlanSink, Survey, SurveyError, Tally};
 use crate::store::looks::Look;
+use crate::telemetry::record;
 use crate::tesamanager::{ListFilter, ReadError};
 
 /// The statuses that this kind of job is about where its rules name none.
@@ -84,6 +86,9 @@ impl Survey<'_> {
         let looks = self.read_issues(fresh, &mut items, tally).await?;
         self.remember_looks(looks.iter().map(|(_, look)| look.clone()).collect(), &items)
             .await?;
+        for (request, look) in &looks {
+            self.count_unmatched(request, &look.issues);
+        }
         with_issues.extend(
             looks
                 .into_iter()
@@ -106,6 +111,20 @@ impl Survey<'_> {
         }
         sink.accept(items).await?;
         Ok(())
+    }
+
+    /// Codes are an open list: which classes of them have no rule is counted once a look, for whoever writes rules.
+    fn count_unmatched(&self, request: &Observation, issues: &[Issue]) {
+        for issue in issues.iter().filter(|issue| !issue.resolved) {
+            let subject = Subject {
+                org: self.context.org,
+                request,
+                issue: Some(issue),
+            };
+            if first_match(self.context.rules, subject, self.context.now).is_none() {
+                record::issue_unmatched(&self.job.name, issues::code_class(&issue.issue_code));
+            }
+        }
     }
 
     /// Reads the issues of requests; what could not be read becomes an item of its own.

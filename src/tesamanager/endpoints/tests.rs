@@ -3,14 +3,14 @@
 use super::*;
 
 fn routes(base: &str) -> Routes {
-    Routes::new(base, &defaults()).unwrap()
+    Routes::new(base, &default_endpoints()).unwrap()
 }
 
 #[test]
 fn the_defaults_are_the_contracts_paths() {
     let contract: serde_json::Value =
         serde_yaml_ng::from_str(include_str!("../../../contract/openapi.yaml")).unwrap();
-    let table = defaults();
+    let table = default_endpoints();
     let all = table.writes.values().chain(table.reads.values());
     for endpoint in all.clone() {
         let method = endpoint.method.to_lowercase();
@@ -61,7 +61,7 @@ fn ids_are_encoded_and_can_not_lead_elsewhere() {
 
 #[test]
 fn an_endpoint_may_be_replaced() {
-    let mut table = defaults();
+    let mut table = default_endpoints();
     let other = Endpoint {
         method: "PUT".to_owned(),
         path: "/x/{org}/cancel".to_owned(),
@@ -92,14 +92,14 @@ fn what_makes_no_address_is_refused_by_name() {
     ] {
         assert!(
             matches!(
-                Routes::new(base, &defaults()),
+                Routes::new(base, &default_endpoints()),
                 Err(AddressError::Base { .. })
             ),
             "{base:?}"
         );
     }
     for (method, path) in [("GE T", "/x"), ("", "/x"), ("GET", "x"), ("GET", "/x?y")] {
-        let mut table = defaults();
+        let mut table = default_endpoints();
         let endpoint = Endpoint {
             method: method.to_owned(),
             path: path.to_owned(),

@@ -12,10 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::clock::{ManualClock, SharedClock};
 use crate::config;
+use crate::config::default_endpoints;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::domain::write::{ByReference, Write};
 use crate::reconcile::guard::WritePermit;
-use crate::tesamanager::{HttpTesamanager, endpoints};
+use crate::tesamanager::HttpTesamanager;
 
 /// Made for these tests, and good for nothing else.
 pub const TEST_KEY: &str = include_str!("test-only-key.pem");
@@ -183,7 +184,7 @@ pub fn settings(url: &str, folder: &tempfile::TempDir) -> config::Tesamanager {
         reads_per_second: 100_000,
         writes_per_second: 1_000,
         ca_file: None,
-        endpoints: endpoints::defaults(),
+        endpoints: default_endpoints(),
     }
 }
 
