@@ -3,11 +3,11 @@
 //! ```text
 //!   configuration ──► Core: store, upstream client behind its circuit breaker, guard's in-flight set
 //!                      │
-//!        ┌─────────────┼──────────────┬───────────────┬──────────────┐
-//!    scheduler       keeper        verifier       HTTP server     signals
-//!   (slots due,   (heartbeat,    (settles sent  (/metrics /livez (reload, run
-//!    triggers)    lost runs,      writes by       /readyz)        all, dump,
-//!        │        the sweep)      reading)                        stop)
+//!        ┌─────────────┼──────────────┬───────────────┬──────────────┬─────────────┐
+//!    scheduler       keeper        verifier       HTTP server     signals      notifier
+//!   (slots due,   (heartbeat,    (settles sent  (/metrics /livez (reload, run  (tells people
+//!    triggers)    lost runs,      writes by       /readyz)        all, dump,   what waits
+//!        │        the sweep)      reading)                        stop)         for them)
 //!        ▼
 //!    a run: select → observe → decide → guard → act → record   (reconcile/)
 //! ```
@@ -18,7 +18,9 @@
 
 mod core;
 mod keeper;
+mod notifier;
 mod once;
+mod outage;
 mod reader;
 mod reload;
 mod runs;
@@ -126,6 +128,15 @@ pub async fn run(
     lifecycle.spawn(
         "verifier",
         keeper::verify(
+            core.clone(),
+            live_seen.clone(),
+            beats.clone(),
+            lifecycle.soft().clone(),
+        ),
+    );
+    lifecycle.spawn(
+        "notifier",
+        notifier::tell(
             core.clone(),
             live_seen.clone(),
             beats.clone(),

@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod lifecycle;
+pub mod notify;
 pub mod reconcile;
 pub mod sandbox;
 pub mod schedule;

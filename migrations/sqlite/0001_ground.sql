@@ -306,3 +306,31 @@ CREATE TABLE sweeps (
     began    INTEGER NOT NULL,
     PRIMARY KEY (org, job_name)
 ) STRICT, WITHOUT ROWID;
+
+-- What people want to hear of. Findings that somebody has acknowledged are known already.
+CREATE VIEW standing_alerts (alert, org, subject, since, count) AS
+    SELECT 'guard_held', org, job_name, since, 1 FROM latches
+    UNION ALL
+    SELECT 'needs_human', org, '', NULL, count(*) FROM attempts WHERE state = 'needs_human' GROUP BY org
+    UNION ALL
+    SELECT 'given_up', org, '', NULL, count(*) FROM findings
+    WHERE state = 'open' AND attention = 'given_up' GROUP BY org
+    UNION ALL
+    SELECT 'new_finding_kind', org, kind, NULL, count(*) FROM findings WHERE state = 'open' GROUP BY org, kind;
+CREATE INDEX findings_open_counts ON findings (org, kind, attention) WHERE state = 'open';
+
+-- What the receiver of notifications was told of them. A row is to be told unless it stands and was told; it goes
+-- when its end was told.
+CREATE TABLE notices (
+    alert      TEXT    NOT NULL CHECK (alert IN ('guard_held', 'needs_human', 'given_up', 'new_finding_kind')),
+    org        TEXT    NOT NULL,
+    subject    TEXT    NOT NULL,
+    since      INTEGER NOT NULL,
+    count      INTEGER NOT NULL,
+    standing   INTEGER NOT NULL CHECK (standing IN (0, 1)),
+    told       INTEGER NOT NULL CHECK (told IN (0, 1)),
+    tries      INTEGER NOT NULL,
+    next_try   INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (alert, org, subject)
+) STRICT, WITHOUT ROWID;

@@ -9,6 +9,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, Job, JobKind};
 use crate::domain::ids::{JobName, ReplicaId};
 use crate::http::BindError;
+use crate::notify::{Webhook, webhook::WebhookError};
 use crate::reconcile::breaker::Breaker;
 use crate::reconcile::guard::InFlight;
 use crate::reconcile::guard::circuit::CircuitPolicy;
@@ -29,6 +30,9 @@ pub enum StartError {
     /// The upstream's client can't be built.
     #[error(transparent)]
     Upstream(#[from] BuildError),
+    /// The receiver of notifications can't be called.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The HTTP server's address can't be had.
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -65,6 +69,8 @@ pub struct Live {
     pub verifier: Verifier,
     /// The jobs by name.
     pub jobs: HashMap<JobName, Arc<Job>>,
+    /// Whom to tell.
+    pub webhook: Option<Arc<Webhook>>,
 }
 
 impl Core {
@@ -122,12 +128,16 @@ impl Core {
     }
 
     /// Builds what a configuration decides.
-    pub fn live(&self, config: Config) -> Result<Live, BuildError> {
+    pub fn live(&self, config: Config) -> Result<Live, StartError> {
         let client = HttpTesamanager::new(&config.tesamanager, Arc::clone(&self.clock))?;
-        Ok(self.live_over(config, Arc::new(client)))
+        let webhook = config.notify.as_ref().map(Webhook::new).transpose()?;
+        Ok(Live {
+            webhook: webhook.map(Arc::new),
+            ..self.live_over(config, Arc::new(client))
+        })
     }
 
-    /// The same around any upstream.
+    /// The same around any upstream, and telling nobody.
     pub fn live_over(&self, config: Config, upstream: Arc<dyn Tesamanager>) -> Live {
         let api: Arc<dyn Tesamanager> = Arc::new(Breaker::new(
             upstream,
@@ -162,6 +172,7 @@ impl Core {
             reconciler,
             verifier,
             jobs,
+            webhook: None,
         }
     }
 

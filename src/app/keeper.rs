@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::outage::Outage;
 use super::{Core, Live};
 use crate::domain::ids::ReplicaId;
 use crate::lifecycle::Beats;
@@ -115,28 +116,4 @@ async fn verify_once(core: &Core, live: &Live) -> Result<(), StoreError> {
     live.verifier.sweep(&core.replica.id).await?;
     live.verifier.verify_due(None).await?;
     Ok(())
-}
-
-/// Logs an outage once when it begins and once when it ends, however often it is met.
-struct Outage {
-    what: &'static str,
-    lasts: bool,
-}
-
-impl Outage {
-    fn new(what: &'static str) -> Self {
-        Self { what, lasts: false }
-    }
-
-    fn note(&mut self, result: Result<(), StoreError>) {
-        match result {
-            Err(error) if !std::mem::replace(&mut self.lasts, true) => {
-                tracing::error!(%error, what = self.what, "the store is away");
-            }
-            Ok(()) if std::mem::replace(&mut self.lasts, false) => {
-                tracing::info!(what = self.what, "the store is back");
-            }
-            _ => {}
-        }
-    }
 }

@@ -73,6 +73,9 @@ fn summary(path: &Path, config: &Config) -> String {
         format!("  metrics   {}", config.http.listen),
         format!("  mode      {}", config.safety.mode),
     ];
+    if let Some(notify) = &config.notify {
+        lines.push(format!("  notify    {} ({})", notify.host(), notify.format));
+    }
     for job in &config.jobs {
         let when = match &job.schedule.when {
             When::Cron { text, zone, .. } => format!("at \"{text}\" {zone}"),

@@ -39,6 +39,7 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
 pub(super) const SECTION: Section = Section {
     path: "daemon",
     repeated: false,
+    optional: false,
     doc: "The process.",
     keys: &[
         Key::preset(

@@ -36,6 +36,7 @@ const fn endpoint(name: &'static str, default: &'static str, doc: &'static str) 
 pub(super) const SECTION: Section = Section {
     path: "tesamanager.endpoints",
     repeated: false,
+    optional: false,
     doc: "Method and path of each operation, below base_url.",
     keys: &[
         endpoint(

@@ -20,7 +20,7 @@ pub fn example() -> String {
         // Writing to a String can't fail.
         let _ = write!(out, "\n# {}\n", section.doc);
         let header = keys::header(section);
-        let _ = match section.repeated {
+        let _ = match absent(section) {
             true => writeln!(out, "# {header}"),
             false => writeln!(out, "{header}"),
         };
@@ -41,20 +41,25 @@ pub fn example() -> String {
     out
 }
 
+/// It does not stand in the file, so its header and its keys can only be uncommented together.
+fn absent(section: &Section) -> bool {
+    section.repeated || section.optional
+}
+
 fn write_keys(out: &mut String, section: &Section) {
     for key in section.keys {
         let _ = writeln!(out, "# {}", key.doc);
         let live = match key.preset {
             // The token comes from one of two files; the example uses one, so that it works as it stands.
             Preset::Nothing(_) if key.name == "service_account_file" => "",
-            // Defaults of jobs and rules stand below no live header, so nothing of them may be uncommented alone.
-            _ if section.repeated => "# ",
+            // What stands below no live header is commented out together.
+            _ if absent(section) => "# ",
             Preset::Required(_) => "",
             Preset::Default(_) => "#",
             Preset::Nothing(_) => "# ",
         };
         let default = match key.preset {
-            Preset::Default(_) if section.repeated => " # the default",
+            Preset::Default(_) if absent(section) => " # the default",
             _ => "",
         };
         let _ = writeln!(out, "{live}{} = {}{default}", key.name, key.sample());

@@ -17,6 +17,7 @@ pub struct Http {
 pub(super) const SECTION: Section = Section {
     path: "http",
     repeated: false,
+    optional: false,
     doc: "Metrics and health.",
     keys: &[Key::preset(
         "listen",

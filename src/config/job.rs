@@ -50,6 +50,7 @@ closed_set! {
 pub(super) const SECTION: Section = Section {
     path: "job",
     repeated: true,
+    optional: false,
     doc: "A duty. With no [[job]] at all the three below exist; with one, only those that the file names.",
     keys: &[
         Key::required(

@@ -5,7 +5,7 @@
 //! with the code that reads them.
 
 use super::nearest::nearest;
-use super::{daemon, endpoints, http, job, rule, safety, state, tesamanager};
+use super::{daemon, endpoints, http, job, notify, rule, safety, state, tesamanager};
 
 /// A section of the file.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Section {
     pub(super) path: &'static str,
     /// It is a list of tables: `[[path]]`.
     pub(super) repeated: bool,
+    /// Without it, what it is about does not exist: its defaults hold only where somebody begins it.
+    pub(super) optional: bool,
     /// What it is about.
     pub(super) doc: &'static str,
     /// Its keys.
@@ -124,6 +126,7 @@ pub(super) const SECTIONS: &[Section] = &[
     daemon::SECTION,
     safety::SECTION,
     safety::BACKOFF,
+    notify::SECTION,
     job::SECTION,
     rule::SECTION,
 ];

@@ -312,6 +312,9 @@ pub(super) fn lay_defaults(root: &mut Table, environment: &Environment) {
         }
     }
     for section in SECTIONS.iter().filter(|section| !section.repeated) {
+        if section.optional && tree::section(root, section.path).is_none() {
+            continue;
+        }
         if let Some(table) = tree::section_mut(root, section.path, &Place::WholeFile) {
             fill(table, section, |_| true);
         }

@@ -16,7 +16,9 @@ mod job;
 mod keys;
 mod layers;
 mod nearest;
+mod notify;
 mod page;
+mod peer;
 mod problem;
 mod reload;
 mod rule;
@@ -40,6 +42,7 @@ pub use example::example;
 pub use http::Http;
 pub use job::{Job, JobKind};
 pub use layers::Overrides;
+pub use notify::{Notify, NotifyFormat};
 pub use page::markdown;
 pub use problem::{ConfigErrors, Problem};
 pub use reload::{changed_sections, restart_needed};
@@ -66,6 +69,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// Restraint.
     pub safety: Safety,
+    /// Whom to tell; nobody if absent.
+    pub notify: Option<Notify>,
     /// The duties.
     pub jobs: Vec<Job>,
 }
@@ -217,6 +222,7 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
     let http = http::read(root, problems);
     let daemon = daemon::read(root, problems);
     let safety = safety::read(root, problems);
+    let notify = notify::read(root, problems);
     let orgs = tesamanager.as_ref().map(|section| section.orgs.as_slice());
     let jobs = job::read_all(root, orgs, problems);
     Some(Config {
@@ -225,6 +231,7 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
         http: http?,
         daemon: daemon?,
         safety: safety?,
+        notify: notify?,
         jobs: jobs?,
     })
 }

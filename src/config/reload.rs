@@ -10,6 +10,7 @@ pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("http", old.http != new.http),
         ("daemon", old.daemon != new.daemon),
         ("safety", old.safety != new.safety),
+        ("notify", old.notify != new.notify),
         ("job", old.jobs != new.jobs),
     ]
     .into_iter()

@@ -27,6 +27,7 @@ const fn parameter(name: &'static str, example: &'static str, doc: &'static str)
 pub(super) const SECTION: Section = Section {
     path: "job.rule",
     repeated: true,
+    optional: false,
     doc: "A rule of the job above it. The first that matches wins; where none does, the answer is flag.",
     keys: &[
         Key::required(

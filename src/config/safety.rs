@@ -43,6 +43,7 @@ const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(super) const SECTION: Section = Section {
     path: "safety",
     repeated: false,
+    optional: false,
     doc: "Restraint: what the daemon may do, how much of it, and when it stops and asks.",
     keys: &[
         Key::preset(
@@ -93,6 +94,7 @@ pub(super) const SECTION: Section = Section {
 pub(super) const BACKOFF: Section = Section {
     path: "safety.backoff",
     repeated: false,
+    optional: false,
     doc: "The pause between two attempts at one request: exponential, with jitter.",
     keys: &[
         Key::preset("initial", Kind::Text, "\"10m\"", "The first pause."),

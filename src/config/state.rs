@@ -30,6 +30,7 @@ const SHORTEST_RETENTION: Duration = Duration::from_secs(24 * 3600);
 pub(super) const SECTION: Section = Section {
     path: "state",
     repeated: false,
+    optional: false,
     doc: "The store: what the daemon saw and did.",
     keys: &[
         Key::preset(

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Url;
-
 use super::endpoints::{self, Endpoints};
 use super::keys::{Key, Kind, Section};
-use super::problem::{Problems, shown};
+use super::peer::{self, Peer};
+use super::problem::Problems;
 use super::tree::{Node, Table};
 use super::value::{self, Reader};
 use crate::domain::ids::Org;
@@ -46,11 +45,18 @@ pub enum Credentials {
     ServiceAccountFile(PathBuf),
 }
 
+const PEER: Peer = Peer {
+    name: "Tesamanager",
+    example: "for example \"https://provision.masstack.com/v1\"",
+    secrets: "secrets come from files: service_account_file or token_file",
+};
+
 const LONGEST_CALL: Duration = Duration::from_secs(600);
 
 pub(super) const SECTION: Section = Section {
     path: "tesamanager",
     repeated: false,
+    optional: false,
     doc: "The upstream: where it is, as whom we come, how hard we may press.",
     keys: &[
         Key::required(
@@ -173,57 +179,6 @@ fn credentials(section: &Reader<'_>, problems: &mut Problems) -> Option<Credenti
 }
 
 fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {
-    const FORM: &str = "for example \"https://provision.masstack.com/v1\"";
-    let text = value::text(node, problems)?;
-    let Ok(url) = Url::parse(&text) else {
-        problems.conceal(node);
-        problems.report_with_help(&node.place, "this is not a URL", FORM);
-        return None;
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        problems.conceal(node);
-        problems.report_with_help(
-            &node.place,
-            "a URL must not carry a user or a password",
-            "secrets come from files: service_account_file or token_file",
-        );
-        return None;
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        problems.conceal(node);
-        problems.report_with_help(&node.place, "nothing may follow the path of the URL", FORM);
-        return None;
-    }
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        "http" => {
-            problems.report_with_help(
-                &node.place,
-                "over http to another machine the token would travel in clear",
-                "use https (http is for a server on this machine only)",
-            );
-            return None;
-        }
-        other => {
-            problems.report_with_help(
-                &node.place,
-                format!("{} is not a scheme to reach Tesamanager by", shown(other)),
-                FORM,
-            );
-            return None;
-        }
-    }
+    let url = peer::url(&PEER, node, problems)?;
     Some(url.as_str().trim_end_matches('/').to_owned())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        host == "localhost"
-            || host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
-    })
 }

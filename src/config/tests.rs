@@ -136,6 +136,7 @@ fn a_name_has_one_preset_in_each_section() {
             .filter(|key| matches!(key.preset, Preset::Required(_)));
         let expected = match section.path {
             "tesamanager" | "job" | "job.rule" => 2,
+            "notify" => 1,
             _ => 0,
         };
         assert_eq!(required.count(), expected, "{}", section.path);

@@ -3,6 +3,7 @@
 //! Everything here is pure: no runtime, no database, no HTTP client (a test reads the `use` lines and holds
 //! that). Time comes in as an argument. Whoever wants to know what the daemon is about reads this folder first.
 
+pub mod alert;
 pub mod attempt;
 pub mod decision;
 pub mod event;
@@ -15,6 +16,7 @@ pub mod run;
 pub mod status;
 pub mod write;
 
+pub use alert::{Alert, AlertName, AlertState};
 pub use attempt::{AttemptState, Version};
 pub use decision::{Decision, SkipReason, Verdict};
 pub use event::Event;

@@ -19,6 +19,7 @@ mod fault;
 pub mod findings;
 pub mod housekeeping;
 pub mod looks;
+pub mod notices;
 mod open;
 pub mod replicas;
 pub mod requests;
@@ -36,6 +37,7 @@ pub use error::StoreError;
 pub use findings::Findings;
 pub use housekeeping::{Housekeeping, Pruned};
 pub use looks::Looks;
+pub use notices::Notices;
 pub use open::{StoreOptions, exists, open, open_for_daemon};
 pub use replicas::Replicas;
 pub use requests::Requests;
@@ -52,6 +54,7 @@ pub trait Store:
     + Attempts
     + Findings
     + Looks
+    + Notices
     + Controls
     + Audit
     + Replicas

@@ -100,6 +100,9 @@ macro_rules! words {
 /// The states of a circuit breaker, in the order closed (good) to open (bad).
 pub const CIRCUIT_STATES: [&str; 3] = ["closed", "half_open", "open"];
 
+/// What became of a notification.
+pub const DELIVERIES: [&str; 3] = ["delivered", "failed", "given_up"];
+
 /// The status label of a stuck request whose status nobody documented: the upstream's own text stays out.
 pub const UNDOCUMENTED_STATUS: &str = "undocumented";
 
@@ -186,6 +189,8 @@ const CODE: Label = open(
 const CIRCUIT: Label = closed("state", || CIRCUIT_STATES.to_vec());
 const STORE_OPERATION: Label = closed("operation", store_operations);
 const REASON: Label = closed("reason", || StoreError::REASONS.to_vec());
+
+const DELIVERY: Label = closed("outcome", || DELIVERIES.to_vec());
 
 const SECONDS_OF_A_RUN: Kind = Kind::Histogram(&[
     0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
@@ -291,6 +296,9 @@ catalogue! {
         "Calls to the store that failed.";
     REPLICAS_LIVE = Zero Gauge, "replicas_live" []
         "Processes that share the store and beat.";
+
+    NOTIFICATIONS = Zero Counter, "notifications_total" [DELIVERY]
+        "Posts to the receiver of notifications, renewals for Alertmanager included; given up: no further try is made.";
 
     LOOP_LAST_BEAT = Absent Gauge, "loop_last_beat_timestamp_seconds" [open("loop", "a loop of this process")]
         "When each loop of this process last made progress.";

@@ -209,6 +209,11 @@ pub fn findings_opened(kind: FindingKind, n: u64) {
     counter!(m::FINDINGS.name, "kind" => kind.as_str()).increment(n);
 }
 
+/// A notification came to one of [`m::DELIVERIES`].
+pub fn notification(outcome: &'static str) {
+    counter!(m::NOTIFICATIONS.name, "outcome" => outcome).increment(1);
+}
+
 /// The configuration was read (at start too), and is in force or not.
 pub fn reload(ok: bool, at: DateTime<Utc>) {
     gauge!(m::CONFIG_RELOAD_OK.name).set(f64::from(u8::from(ok)));

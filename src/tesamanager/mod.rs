@@ -38,7 +38,8 @@ use crate::reconcile::guard::WritePermit;
 pub use auth::AuthError;
 pub use client::{BuildError, HttpTesamanager};
 pub use error::{Problem, ReadError, WriteError};
-pub use tls::install_crypto_provider;
+pub use tls::{Connections, TlsError, http_client, install_crypto_provider};
+pub use transport::describe;
 
 /// The id list as it arrives: chunks of ids, so that a million of them never stand in memory as text and JSON at
 /// once. Ends early with an error if the body is cut or can't be decoded; what was yielded before is then

@@ -1,4 +1,5 @@
-//! Builds the one HTTP client: TLS roots, connections, and everything it must not do on its own.
+//! Builds the HTTP clients, the upstream's and the notifications': TLS roots, connections, and everything they must
+//! not do on their own.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,8 +17,10 @@ const IDLE: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// The private CA.
-    #[error("tesamanager.ca_file {path}: {detail}", path = path.display())]
+    #[error("{section}.ca_file {path}: {detail}", path = path.display())]
     CaFile {
+        /// The section of the configuration that names it.
+        section: &'static str,
         /// As configured.
         path: PathBuf,
         /// What is wrong with it.
@@ -25,9 +28,11 @@ pub enum TlsError {
     },
     /// No roots to trust.
     #[error(
-        "no certificate authorities to trust ({detail}): install the package ca-certificates, or set tesamanager.ca_file"
+        "no certificate authorities to trust ({detail}): install the package ca-certificates, or set {section}.ca_file"
     )]
     NoRoots {
+        /// The section of the configuration that could name some.
+        section: &'static str,
         /// The library's word.
         detail: String,
     },
@@ -40,21 +45,47 @@ pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The client for the upstream and its token endpoint: HTTP/2 where TLS agrees on it, no redirects, no retries.
+/// What a client is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections<'a> {
+    /// The section of the configuration that says so.
+    pub section: &'static str,
+    /// Whom it calls.
+    pub url: &'a str,
+    /// A private CA.
+    pub ca_file: Option<&'a Path>,
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// Connections kept while idle.
+    pub idle: usize,
+}
+
+/// The client for the upstream and its token endpoint.
 pub fn client(settings: &config::Tesamanager) -> Result<Client, TlsError> {
+    http_client(&Connections {
+        section: "tesamanager",
+        url: &settings.base_url,
+        ca_file: settings.ca_file.as_deref(),
+        connect_timeout: settings.connect_timeout,
+        idle: settings.max_in_flight.max(1),
+    })
+}
+
+/// A client: HTTP/2 where TLS agrees on it, no redirects, no retries.
+pub fn http_client(wanted: &Connections<'_>) -> Result<Client, TlsError> {
     install_crypto_provider();
-    let extra = settings
+    let extra = wanted
         .ca_file
-        .as_deref()
-        .map_or(Ok(Vec::new()), read_ca)?;
+        .map_or(Ok(Vec::new()), |path| read_ca(wanted.section, path))?;
     // The machine's roots and ours. On a machine without any, that fails, even if nothing needs them.
-    let merged = builder(settings).tls_certs_merge(extra.clone()).build();
-    let plain = settings.base_url.starts_with("http://");
+    let merged = builder(wanted).tls_certs_merge(extra.clone()).build();
+    let plain = wanted.url.starts_with("http://");
     match merged {
-        Err(_) if plain || !extra.is_empty() => builder(settings).tls_certs_only(extra).build(),
+        Err(_) if plain || !extra.is_empty() => builder(wanted).tls_certs_only(extra).build(),
         built => built,
     }
     .map_err(|error| TlsError::NoRoots {
+        section: wanted.section,
         detail: transport::describe(&error),
     })
 }
@@ -63,20 +94,20 @@ pub fn client(settings: &config::Tesamanager) -> Result<Client, TlsError> {
     clippy::disallowed_methods,
     reason = "the one place that builds HTTP clients"
 )]
-fn builder(settings: &config::Tesamanager) -> ClientBuilder {
+fn builder(wanted: &Connections<'_>) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("tesa-reconciler/", env!("CARGO_PKG_VERSION")))
         // Followed, a redirect would send a write twice, or the token elsewhere.
         .redirect(reqwest::redirect::Policy::none())
         // Repeating is decided by us: for reads under a budget, for writes never.
         .retry(reqwest::retry::never())
-        .connect_timeout(settings.connect_timeout)
+        .connect_timeout(wanted.connect_timeout)
         .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(settings.max_in_flight.max(1))
+        .pool_max_idle_per_host(wanted.idle)
         .tcp_nodelay(true)
         // The id list is large; fixed windows would make its speed a question of distance.
         .http2_adaptive_window(true);
-    if is_loopback(&settings.base_url) {
+    if is_loopback(wanted.url) {
         // A proxy is for the world outside.
         builder.no_proxy()
     } else {
@@ -97,8 +128,9 @@ fn is_loopback(base_url: &str) -> bool {
     })
 }
 
-fn read_ca(path: &Path) -> Result<Vec<Certificate>, TlsError> {
+fn read_ca(section: &'static str, path: &Path) -> Result<Vec<Certificate>, TlsError> {
     let fault = |detail: String| TlsError::CaFile {
+        section,
         path: path.to_owned(),
         detail,
     };
@@ -133,8 +165,14 @@ mod tests {
     fn a_bad_ca_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
-        assert!(read_ca(&path).unwrap_err().to_string().contains("ca.pem"));
+        let error = read_ca("notify", &path).unwrap_err().to_string();
+        assert!(error.starts_with("notify.ca_file ") && error.contains("ca.pem"));
         std::fs::write(&path, "no certificate").unwrap();
-        assert!(read_ca(&path).unwrap_err().to_string().contains("PEM"));
+        assert!(
+            read_ca("notify", &path)
+                .unwrap_err()
+                .to_string()
+                .contains("PEM")
+        );
     }
 }

@@ -112,10 +112,20 @@ const RULES: &[Rule] = &[
         forbids: |path| within(path, "sqlx"),
     },
     Rule {
-        why: "HTTP to the upstream lives in tesamanager/",
-        binds: |file| !file.is_in("tesamanager"),
+        why: "HTTP to the upstream lives in tesamanager/, and to the receiver of notifications in one file",
+        binds: |file| !file.is_in("tesamanager") && file.path != "notify/webhook.rs",
         // `reqwest::Url` is the `url` crate's: a value, which speaks to nobody.
         forbids: |path| within(path, "reqwest") && !within(path, "reqwest::Url"),
+    },
+    Rule {
+        why: "nobody waits for a notification: only app knows that there are any",
+        binds: |file| !file.is_in("notify") && !file.is_in("app"),
+        forbids: |path| within(path, "crate::notify"),
+    },
+    Rule {
+        why: "notifications are made from the book in the store, and from nothing else",
+        binds: |file| file.is_in("notify"),
+        forbids: |path| any(path, &["crate::reconcile", "crate::schedule"]),
     },
     Rule {
         why: "the alarm clock has one owner",
@@ -259,6 +269,16 @@ fn every_rule_can_be_broken() {
             "reqwest::get",
         ),
         (
+            "reconcile/runner.rs",
+            "use crate::notify::Sender;",
+            "crate::notify::Sender",
+        ),
+        (
+            "notify/sender.rs",
+            "use crate::reconcile::runner::RunResult;",
+            "crate::reconcile::runner::RunResult",
+        ),
+        (
             "schedule/driver.rs",
             "use tokio_cron_scheduler::Job;",
             "tokio_cron_scheduler::Job",
@@ -327,6 +347,7 @@ fn what_only_looks_like_a_breach_is_none() {
         ("clock.rs", "let now = Utc::now();"),
         ("cli/run.rs", "use crate::app;\nmy_rand::x();"),
         ("config/state.rs", "use reqwest::Url;"),
+        ("notify/webhook.rs", "use reqwest::Client;"),
     ] {
         let text = format!("//! A sample.\n{code}\n");
         assert_eq!(wrong_paths(&[File::new(path, &text)]), [""; 0], "{code}");

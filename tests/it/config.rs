@@ -4,6 +4,7 @@
 
 mod layers;
 mod mistakes;
+mod notify;
 mod output;
 
 use tesa_reconciler::config::{self, Config, ConfigErrors, Overrides};

@@ -9,6 +9,7 @@ mod config;
 mod deploy;
 mod e2e;
 mod metrics;
+mod notify;
 mod process;
 mod sandbox;
 mod schedule;

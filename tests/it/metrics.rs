@@ -77,6 +77,9 @@ fn everything() {
             record::attempt(*operation, *state);
         }
     }
+    for outcome in catalogue::DELIVERIES {
+        record::notification(outcome);
+    }
     for kind in FindingKind::ALL {
         record::findings_opened(*kind, 2);
     }

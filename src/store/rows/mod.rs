@@ -8,6 +8,7 @@ pub(super) mod attempts;
 pub(super) mod controls;
 pub(super) mod findings;
 pub(super) mod looks;
+pub(super) mod notices;
 pub(super) mod requests;
 pub(super) mod runs;
 

@@ -18,6 +18,7 @@ mod housekeeping;
 mod intend;
 mod lock;
 mod looks;
+mod notices;
 mod replicas;
 mod requests;
 mod runs;

@@ -32,6 +32,7 @@ mod history;
 mod housekeeping;
 mod intents;
 mod looks;
+mod notices;
 mod outage;
 mod requests;
 mod runs;

@@ -1,0 +1,191 @@
+//! Alerts and what was told of them. `standing_alerts` is a view of the other tables.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::SqliteStore;
+use crate::domain::{Alert, AlertName, AlertState};
+use crate::store::StoreError;
+use crate::store::notices::{Notice, Notices};
+use crate::store::rows::notices::RawNotice;
+use crate::store::rows::{all, json, micros};
+
+// In all of them ?1 are the wanted names. Looked at with every round, so that a round without news writes nothing.
+pub(super) const DIFFERS: &str = "
+    SELECT EXISTS (
+        SELECT alert, org, subject, count FROM standing_alerts WHERE alert IN (SELECT value FROM json_each(?1))
+        EXCEPT SELECT alert, org, subject, count FROM notices WHERE standing)
+    OR EXISTS (
+        SELECT alert, org, subject FROM notices WHERE standing
+        EXCEPT SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT value FROM json_each(?1)))";
+
+// One that comes back before its end was told, or tried to be told, has never been away for the receiver.
+const OPEN: &str = "
+    INSERT INTO notices (alert, org, subject, since, count, standing, told, tries, next_try, changed_at)
+    SELECT alert, org, subject, coalesce(since, ?2), count, 1, 0, 0, ?2, ?2 FROM standing_alerts
+    WHERE alert IN (SELECT value FROM json_each(?1))
+    ON CONFLICT (alert, org, subject) DO UPDATE SET
+        count = excluded.count,
+        standing = 1,
+        told = CASE WHEN notices.standing OR notices.tries = 0 THEN notices.told ELSE 0 END,
+        since = CASE WHEN notices.standing OR (notices.told AND notices.tries = 0) THEN notices.since
+                     ELSE excluded.since END,
+        tries = CASE WHEN notices.standing THEN notices.tries ELSE 0 END,
+        next_try = CASE WHEN notices.standing THEN notices.next_try ELSE max(notices.next_try, ?2) END,
+        changed_at = CASE WHEN notices.standing THEN notices.changed_at ELSE ?2 END";
+
+// Nobody was told of it and nobody tried, so there is no end to tell either.
+const FORGET: &str = "
+    DELETE FROM notices
+    WHERE standing AND NOT told AND tries = 0 AND (alert, org, subject) NOT IN (
+        SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT value FROM json_each(?1)))";
+
+// Not before a delivery that is under way is over: the end must not overtake the beginning.
+const END: &str = "
+    UPDATE notices SET standing = 0, tries = 0, next_try = max(next_try, ?2), changed_at = ?2
+    WHERE standing AND (alert, org, subject) NOT IN (
+        SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT value FROM json_each(?1)))";
+
+pub(super) const DUE: &str =
+    "SELECT EXISTS (SELECT 1 FROM notices WHERE NOT (standing AND told) AND next_try <= ?1)";
+
+pub(super) const TAKE: &str = "
+    UPDATE notices SET next_try = ?2, tries = tries + 1
+    WHERE (alert, org, subject) = (
+        SELECT alert, org, subject FROM notices WHERE NOT (standing AND told) AND next_try <= ?1
+        ORDER BY next_try, changed_at LIMIT 1)
+    RETURNING alert, org, subject, since, count, standing, changed_at, tries";
+
+const TOLD_OPEN: &str = "
+    UPDATE notices SET told = 1, tries = 0, next_try = ?4 WHERE alert = ?1 AND org = ?2 AND subject = ?3";
+
+// It may have come back meanwhile: then the receiver has heard of an end that is none.
+const TOLD_RESOLVED: &str = "
+    UPDATE notices SET told = 0, tries = 0, next_try = ?4
+    WHERE alert = ?1 AND org = ?2 AND subject = ?3 AND standing";
+
+const ENDED: &str =
+    "DELETE FROM notices WHERE alert = ?1 AND org = ?2 AND subject = ?3 AND NOT standing";
+
+const POSTPONE: &str =
+    "UPDATE notices SET next_try = ?4 WHERE alert = ?1 AND org = ?2 AND subject = ?3";
+
+const TOLD: &str = "
+    SELECT alert, org, subject, since, count, standing, changed_at, tries FROM notices
+    WHERE standing AND told ORDER BY alert, org, subject";
+
+impl SqliteStore {
+    /// Runs the statements on one alert's row, in one transaction.
+    async fn set_notice(
+        &self,
+        operation: &'static str,
+        statements: &[&'static str],
+        alert: &Alert,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.timed
+            .call(operation, async {
+                let mut tx = self.begin().await?;
+                for &statement in statements {
+                    sqlx::query(statement)
+                        .bind(alert.name().as_str())
+                        .bind(alert.org().as_str())
+                        .bind(alert.subject())
+                        .bind(micros(at))
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Notices for SqliteStore {
+    async fn keep_notices(
+        &self,
+        wanted: &[AlertName],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.timed
+            .call("keep_notices", async {
+                let wanted = json(wanted)?;
+                let differs: bool = sqlx::query_scalar(DIFFERS)
+                    .bind(&wanted)
+                    .fetch_one(&self.readers)
+                    .await?;
+                if !differs {
+                    return Ok(());
+                }
+                let mut tx = self.begin().await?;
+                for statement in [OPEN, FORGET, END] {
+                    sqlx::query(statement)
+                        .bind(&wanted)
+                        .bind(micros(now))
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+
+    async fn take_notice(
+        &self,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Option<Notice>, StoreError> {
+        self.timed
+            .call("take_notice", async {
+                let due: bool = sqlx::query_scalar(DUE)
+                    .bind(micros(now))
+                    .fetch_one(&self.readers)
+                    .await?;
+                if !due {
+                    return Ok(None);
+                }
+                let mut tx = self.begin().await?;
+                let row: Option<RawNotice> = sqlx::query_as(TAKE)
+                    .bind(micros(now))
+                    .bind(micros(until))
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                tx.commit().await?;
+                row.map(Notice::try_from).transpose()
+            })
+            .await
+    }
+
+    async fn notice_told(
+        &self,
+        alert: &Alert,
+        state: AlertState,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let statements: &[&'static str] = match state {
+            AlertState::Open => &[TOLD_OPEN],
+            AlertState::Resolved => &[TOLD_RESOLVED, ENDED],
+        };
+        self.set_notice("notice_told", statements, alert, now).await
+    }
+
+    async fn postpone_notice(&self, alert: &Alert, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.set_notice("postpone_notice", &[POSTPONE], alert, until)
+            .await
+    }
+
+    async fn give_up_notice(&self, alert: &Alert) -> Result<(), StoreError> {
+        self.set_notice("give_up_notice", &[ENDED], alert, DateTime::UNIX_EPOCH)
+            .await
+    }
+
+    async fn told_notices(&self) -> Result<Vec<Notice>, StoreError> {
+        self.timed
+            .call("told_notices", async {
+                let rows: Vec<RawNotice> = sqlx::query_as(TOLD).fetch_all(&self.readers).await?;
+                all(rows)
+            })
+            .await
+    }
+}
