@@ -38,7 +38,7 @@ use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
 use crate::telemetry::{self, Scope, StoreGauges, record};
 
-pub use self::core::{Core, Live, StartError, scheduled};
+pub use self::core::{Core, Live, StartError, scheduled, store_options};
 pub use once::{OnceReport, run_once};
 pub use reader::Reader;
 

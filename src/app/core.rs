@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::DateTime;
 
 use crate::clock::SharedClock;
-use crate::config::{Config, Job, JobKind};
+use crate::config::{Config, Job, JobKind, State};
 use crate::domain::ids::{JobName, ReplicaId};
 use crate::http::BindError;
 use crate::reconcile::breaker::Breaker;
@@ -40,6 +40,14 @@ pub enum StartError {
     Io(std::io::Error),
 }
 
+/// How the store is opened that `[state]` names.
+pub fn store_options(state: &State) -> StoreOptions {
+    StoreOptions {
+        password_file: state.password_file.clone(),
+        ..StoreOptions::default()
+    }
+}
+
 /// What lives as long as the process.
 #[derive(Clone)]
 pub struct Core {
@@ -71,7 +79,8 @@ impl Core {
     /// Opens the store for this process alone (or among its replicas), brings the schema up to date, and marks what
     /// dead processes left: their runs are `lost`, their unanswered writes `unknown`. Nothing else has begun by then.
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        let store = store::open_for_daemon(&config.state.url, &StoreOptions::default()).await?;
+        let store =
+            store::open_for_daemon(&config.state.url, &store_options(&config.state)).await?;
         if store.check_schema().await? != SchemaState::Ahead {
             store.migrate().await?;
         }
@@ -107,7 +116,7 @@ impl Core {
         let now = self.clock.now();
         if !self.store.is_shared() {
             // Nobody else can be alive: whoever still has a row here died without taking it away.
-            for dead in self.store.live_replicas(DateTime::UNIX_EPOCH).await? {
+            for dead in self.store.live_replicas(DateTime::UNIX_EPOCH, now).await? {
                 self.store.retire_replica(&dead.id).await?;
             }
         }

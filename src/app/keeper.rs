@@ -58,7 +58,10 @@ async fn keep_once(core: &Core) -> Result<(), StoreError> {
 /// Writes that a dead process left without an answer become `unknown`, and are then verified.
 pub async fn recover(core: &Core) -> Result<(), StoreError> {
     let now = core.clock.now();
-    let live = core.store.live_replicas(now - super::ALIVE_WITHIN).await?;
+    let live = core
+        .store
+        .live_replicas(now - super::ALIVE_WITHIN, now)
+        .await?;
     let alive: Vec<ReplicaId> = live.into_iter().map(|replica| replica.id).collect();
     for attempt in core.store.recover_intended(&alive, now, now).await? {
         record::attempt(attempt.operation, attempt.state);

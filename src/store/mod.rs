@@ -13,6 +13,7 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod changes;
 pub mod controls;
 pub mod error;
 mod fault;
@@ -20,6 +21,7 @@ pub mod findings;
 pub mod housekeeping;
 pub mod looks;
 mod open;
+pub mod postgres;
 pub mod replicas;
 pub mod requests;
 mod rows;
@@ -31,6 +33,7 @@ use async_trait::async_trait;
 
 pub use attempts::Attempts;
 pub use audit::Audit;
+pub use changes::Changes;
 pub use controls::Controls;
 pub use error::StoreError;
 pub use findings::Findings;
@@ -71,6 +74,9 @@ pub trait Store:
 
     /// Several processes may work on it at once; otherwise one daemon at most holds it.
     fn is_shared(&self) -> bool;
+
+    /// Word of what other processes change, where the back end can tell.
+    fn changes(&self) -> Changes;
 
     /// Closes all connections; called once, last.
     async fn close(&self);

@@ -19,6 +19,14 @@ macro_rules! behaviours {
                 }
             )+
         }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::$behaviour($crate::store::harness::Fresh::postgres().await).await;
+                }
+            )+
+        }
     };
 }
 
@@ -32,6 +40,7 @@ mod history;
 mod housekeeping;
 mod intents;
 mod outage;
+mod postgres_server;
 mod requests;
 mod runs;
 mod schema;
