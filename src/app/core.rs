@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::DateTime;
 
@@ -59,6 +60,8 @@ pub struct Core {
     pub replica: ReplicaRow,
     /// Attempts being sent right now.
     pub in_flight: InFlight,
+    /// How many replicas live, this one included: each takes its part of the rates.
+    replicas: Arc<AtomicU32>,
     /// The circuit breakers' memory is read once, from the store; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
 }
@@ -71,8 +74,19 @@ pub struct Live {
     pub reconciler: Reconciler,
     /// Settles attempts.
     pub verifier: Verifier,
+    /// The upstream's client itself, whose rates are this replica's part of all.
+    client: Option<Arc<HttpTesamanager>>,
     /// The jobs by name.
     pub jobs: HashMap<JobName, Arc<Job>>,
+}
+
+impl Live {
+    /// Takes this replica's part of the rates: `replicas` share them.
+    pub fn set_share(&self, replicas: u32) {
+        if let Some(client) = &self.client {
+            client.set_share(replicas);
+        }
+    }
 }
 
 impl Core {
@@ -108,6 +122,7 @@ impl Core {
             clock,
             replica,
             in_flight: InFlight::default(),
+            replicas: Arc::new(AtomicU32::new(1)),
             breakers: Arc::new(breakers),
         })
     }
@@ -130,10 +145,25 @@ impl Core {
         super::keeper::recover(self).await
     }
 
+    /// Remembers how many replicas live, for the clients that are made from now on.
+    pub fn set_replicas(&self, live: usize) {
+        let live = u32::try_from(live).unwrap_or(u32::MAX).max(1);
+        self.replicas.store(live, Ordering::Relaxed);
+    }
+
+    /// How many replicas lived at the last look, this one included.
+    pub fn replicas(&self) -> u32 {
+        self.replicas.load(Ordering::Relaxed)
+    }
+
     /// Builds what a configuration decides.
     pub fn live(&self, config: Config) -> Result<Live, BuildError> {
         let client = HttpTesamanager::new(&config.tesamanager, Arc::clone(&self.clock))?;
-        Ok(self.live_over(config, Arc::new(client)))
+        client.set_share(self.replicas());
+        let client = Arc::new(client);
+        let mut live = self.live_over(config, Arc::clone(&client) as Arc<dyn Tesamanager>);
+        live.client = Some(client);
+        Ok(live)
     }
 
     /// The same around any upstream.
@@ -170,6 +200,7 @@ impl Core {
             config,
             reconciler,
             verifier,
+            client: None,
             jobs,
         }
     }

@@ -15,7 +15,8 @@ pub mod output;
 pub mod plan;
 pub mod run;
 pub mod shell;
-pub mod steer;
+pub mod state;
+mod steer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -124,6 +125,9 @@ enum Command {
     /// Check, show or explain the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Move the store to another database
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Bring the store's schema to this version
     Migrate,
     /// Print a shell's completions
@@ -175,6 +179,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&common, &args).await?,
         Command::Explain(args) => explain::run(&common, &args).await?,
         Command::Config(command) => config_command(&common, &command)?,
+        Command::State(command) => state::run(&common, &command).await?,
         Command::Migrate => migrate::run(&common).await?,
         Command::Completions(args) => shell::completions(&args)?,
         Command::Man => shell::man()?,

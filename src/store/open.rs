@@ -39,7 +39,7 @@ impl Default for StoreOptions {
     }
 }
 
-fn is_postgres(url: &str) -> bool {
+pub(super) fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
 
@@ -74,7 +74,7 @@ pub fn exists(url: &str) -> bool {
 
 /// The file that a `sqlite:` URL names: `sqlite:file.db`, `sqlite:///absolute/file.db`; taken as it is written,
 /// without percent decoding.
-fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
     let refuse = |detail: String| StoreError::Unavailable {
         operation: "open",
         detail,

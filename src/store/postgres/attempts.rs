@@ -36,7 +36,7 @@ pub(super) const RECOVER: &str = "
     UPDATE attempts SET state = 'unknown', changed_at = $2, verify_at = $3, detail = $4
     WHERE state = 'intended' AND (
         (replica <> ALL($1) AND NOT EXISTS (
-            SELECT 1 FROM replicas WHERE replicas.id = attempts.replica AND last_beat >= clock_timestamp() - $5))
+            SELECT 1 FROM replicas WHERE replicas.id = attempts.replica AND last_beat >= clock_timestamp() - $5::interval))
         OR (SELECT coalesce(outcome, 'lost') FROM runs WHERE runs.id = attempts.run_id) <> 'lost')
     RETURNING *";
 

@@ -67,10 +67,7 @@ pub(super) fn with_timeouts(
         // A transaction whose process hangs holds its locks no longer than two calls last.
         ("idle_in_transaction_session_timeout", millis(statement * 2)),
         // A database may be set to another level; what is written here is written for this one.
-        (
-            "default_transaction_isolation",
-            "read\\ committed".to_owned(),
-        ),
+        ("default_transaction_isolation", "read committed".to_owned()),
     ])
 }
 

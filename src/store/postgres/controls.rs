@@ -18,7 +18,7 @@ pub(super) const TAKE_TRIGGERS: &str = "
     WHERE id IN (
         SELECT id FROM triggers
         WHERE run_id IS NULL AND (taken_by IS NULL OR taken_by = $1
-            OR taken_by NOT IN (SELECT id FROM replicas WHERE last_beat >= clock_timestamp() - $2))
+            OR taken_by NOT IN (SELECT id FROM replicas WHERE last_beat >= clock_timestamp() - $2::interval))
         ORDER BY id FOR UPDATE SKIP LOCKED)
     RETURNING id, job_name, org, who, reason, requested_at, run_id";
 

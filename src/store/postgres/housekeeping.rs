@@ -70,9 +70,11 @@ pub(super) const TRIGGERS: &str = "
 pub(super) const AUDIT: &str =
     "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)";
 
+// By the database's clock, as all that is said of heartbeats; a day without one is no pause for breath.
 const REPLICAS: &str = "
     DELETE FROM replicas WHERE id IN (
-        SELECT id FROM replicas WHERE last_beat < least($1, clock_timestamp() - interval '1 day') LIMIT $2)";
+        SELECT id FROM replicas WHERE $1::timestamptz IS NOT NULL AND last_beat < clock_timestamp() - interval '1 day'
+        LIMIT $2)";
 
 impl PgStore {
     /// Runs the statements in one transaction and answers how many rows the last of them removed.

@@ -5,7 +5,7 @@ use sqlx::error::DatabaseError;
 use crate::store::fault::Meaning;
 
 /// By the five characters of SQLSTATE; the first two are the class.
-pub(super) fn of(error: &dyn DatabaseError) -> Meaning {
+pub(in crate::store) fn of(error: &dyn DatabaseError) -> Meaning {
     error
         .code()
         .map_or(Meaning::Internal, |code| of_code(&code))

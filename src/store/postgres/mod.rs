@@ -19,6 +19,7 @@ mod changes;
 mod connect;
 mod controls;
 mod findings;
+mod hot;
 mod housekeeping;
 mod intend;
 mod lock;
@@ -28,8 +29,6 @@ mod replicas;
 mod requests;
 mod runs;
 mod schema;
-#[cfg(test)]
-mod tests;
 mod values;
 
 use std::future::Future;
@@ -37,7 +36,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+#[doc(hidden)]
+pub use hot::HOT;
+pub(super) use meaning::of as meaning_of;
+pub(super) use values::json_rows;
 
 use super::changes::Changes;
 use super::fault::Fault;
@@ -118,6 +122,11 @@ impl PgStore {
             }
         };
         self.timed.call(operation, tried).await
+    }
+
+    /// A connection beside the pool, whose statements may take as long as `limit`.
+    pub(super) async fn alone(&self, limit: Duration) -> Result<PgConnection, Fault> {
+        connect::alone(&self.options, limit).await
     }
 
     /// Begins a transaction. Dropped, it is rolled back.

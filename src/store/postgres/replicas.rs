@@ -57,7 +57,7 @@ impl Replicas for PgStore {
         self.call("live_replicas", || async {
             let rows: Vec<RawReplica> = sqlx::query_as(
                 "SELECT id, host, pid, version, started_at, last_beat FROM replicas
-                     WHERE last_beat >= clock_timestamp() - $1 ORDER BY started_at, id",
+                     WHERE last_beat >= clock_timestamp() - $1::interval ORDER BY started_at, id",
             )
             .bind(age(now - since))
             .fetch_all(&self.pool)

@@ -38,7 +38,7 @@ pub(super) const REAP: &str = "
     UPDATE runs SET outcome = 'lost', finished_at = $2
     WHERE outcome IS NULL AND id IN (
         SELECT id FROM runs
-        WHERE outcome IS NULL AND ($1 IS NULL OR last_beat < clock_timestamp() - $1)
+        WHERE outcome IS NULL AND ($1::interval IS NULL OR last_beat < clock_timestamp() - $1::interval)
         ORDER BY id FOR UPDATE SKIP LOCKED)
     RETURNING *";
 

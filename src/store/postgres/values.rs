@@ -8,6 +8,7 @@ use serde::Serialize;
 use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;
 
+use crate::store::fault::Fault;
 use crate::store::rows::Micros;
 
 /// An instant as it is stored.
@@ -50,6 +51,18 @@ pub(super) fn json(value: &impl Serialize) -> Json<serde_json::Value> {
     let mut value = serde_json::to_value(value).unwrap_or_default();
     without_nul(&mut value);
     Json(value)
+}
+
+/// Rows, each a JSON text, as one `jsonb` array.
+pub(in crate::store) fn json_rows(rows: &[String]) -> Result<Json<serde_json::Value>, Fault> {
+    let mut list = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut row = serde_json::from_str(row)
+            .map_err(|error| Fault::Row(format!("a row is no JSON: {error}")))?;
+        without_nul(&mut row);
+        list.push(row);
+    }
+    Ok(Json(serde_json::Value::Array(list)))
 }
 
 fn without_nul(value: &mut serde_json::Value) {

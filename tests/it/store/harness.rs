@@ -40,6 +40,11 @@ impl Fresh {
         Self { store, backend }
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.backend.url()
+    }
+
     /// The same database as another process sees it.
     pub async fn again(&self) -> Arc<dyn Store> {
         self.with(&StoreOptions::default()).await
@@ -69,6 +74,14 @@ impl Fresh {
             Backend::Postgres { .. } => {
                 format!("'{}'", at.to_rfc3339_opts(SecondsFormat::Micros, true))
             }
+        }
+    }
+
+    /// What the column of an instant takes and no calendar has.
+    pub fn no_instant(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite { .. } => "9223372036854775807",
+            Backend::Postgres { .. } => "'infinity'",
         }
     }
 

@@ -160,21 +160,18 @@ async fn a_server_that_is_not_there_is_an_outage_within_the_call_s_time() {
 }
 
 #[tokio::test]
-async fn a_standby_refuses_writes_as_an_outage() {
-    let fresh = Fresh::postgres().await;
-    let database = fresh.past_the_store(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
-    );
-    database.await.unwrap();
-    let store = fresh.again().await;
+async fn a_standby_refuses_writes_as_an_outage_and_is_left_for_its_successor() {
+    let database = Database::migrated().await;
+    database.set("default_transaction_read_only = on").await;
+    let store = store::open(&database.url(), &StoreOptions::default())
+        .await
+        .unwrap();
     let error = store
         .note("start", "x", &daemon(), at(0))
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-    let back = "DO $$ BEGIN SET transaction_read_only = off;
-        EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
-    fresh.past_the_store(back).await.unwrap();
+    database.set("default_transaction_read_only = off").await;
     // The connection to what was a standby is thrown away, not kept for half an hour.
     store.note("start", "x", &daemon(), at(0)).await.unwrap();
 }

@@ -73,6 +73,16 @@ impl Database {
         PgConnection::connect(&self.url()).await.unwrap()
     }
 
+    /// Sets something for every connection that is made from now on.
+    pub async fn set(&self, setting: &str) {
+        let mut admin = self.server.connect().await;
+        run(
+            &mut admin,
+            format!("ALTER DATABASE {} SET {setting}", self.name),
+        )
+        .await;
+    }
+
     /// Ends every other connection to it, as a restart of the server does.
     pub async fn cut_connections(&self) {
         let mut admin = self.server.connect().await;

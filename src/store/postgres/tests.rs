@@ -1,1 +1,0 @@
-//! What the conformance suite can't see.
