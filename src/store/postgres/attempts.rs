@@ -42,7 +42,7 @@ pub(super) const RECOVER: &str = "
 
 pub(super) const DUE: &str = "
     SELECT * FROM attempts
-    WHERE state IN ('accepted', 'unknown') AND verify_at <= $2 AND ($1 IS NULL OR org = $1)
+    WHERE state IN ('accepted', 'unknown') AND verify_at <= $2 AND ($1::text IS NULL OR org = $1)
     ORDER BY verify_at, id LIMIT $3";
 
 pub(super) const OF_ORDERS: &str = "
@@ -60,10 +60,10 @@ macro_rules! listing {
         concat!(
             "SELECT * FROM attempts WHERE ",
             $driver,
-            " AND id < $1 AND ($2 IS NULL OR org = $2)
-              AND ($3 IS NULL OR reference_id = $3 OR external_reference = $3) AND ($4 IS NULL OR state = $4)
-              AND ($5 IS NULL OR operation = $5) AND ($6 IS NULL OR run_id = $6)
-              AND ($7 IS NULL OR intended_at >= $7) ORDER BY id DESC LIMIT $8"
+            " AND id < $1 AND ($2::text IS NULL OR org = $2)
+              AND ($3::text IS NULL OR reference_id = $3 OR external_reference = $3) AND ($4::text IS NULL OR state = $4)
+              AND ($5::text IS NULL OR operation = $5) AND ($6::bigint IS NULL OR run_id = $6)
+              AND ($7::timestamptz IS NULL OR intended_at >= $7) ORDER BY id DESC LIMIT $8"
         )
     };
 }

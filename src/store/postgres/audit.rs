@@ -52,8 +52,8 @@ impl Audit for PgStore {
         self.call("audit", || async {
             let rows: Vec<RawAudit> = sqlx::query_as(
                 "SELECT id, at, who, action, subject, reason FROM audit
-                     WHERE id < $1 AND ($2 IS NULL OR who = $2) AND ($3 IS NULL OR action = $3)
-                       AND ($4 IS NULL OR at >= $4)
+                     WHERE id < $1 AND ($2::text IS NULL OR who = $2) AND ($3::text IS NULL OR action = $3)
+                       AND ($4::timestamptz IS NULL OR at >= $4)
                      ORDER BY id DESC LIMIT $5",
             )
             .bind(page.before.unwrap_or(i64::MAX))

@@ -98,10 +98,10 @@ macro_rules! listing {
         concat!(
             "SELECT * FROM findings WHERE ",
             $driver,
-            " AND id < $1 AND ($2 IS NULL OR org = $2) AND ($3 IS NULL OR kind = $3)
-              AND ($4 IS NOT NULL OR state <> 'resolved') AND ($4 IS NULL OR state = $4)
-              AND ($5 IS NULL OR attention = $5)
-              AND ($6 IS NULL OR reference_id = $6 OR external_reference = $6) ORDER BY id DESC LIMIT $7"
+            " AND id < $1 AND ($2::text IS NULL OR org = $2) AND ($3::text IS NULL OR kind = $3)
+              AND ($4::text IS NOT NULL OR state <> 'resolved') AND ($4::text IS NULL OR state = $4)
+              AND ($5::text IS NULL OR attention = $5)
+              AND ($6::text IS NULL OR reference_id = $6 OR external_reference = $6) ORDER BY id DESC LIMIT $7"
         )
     };
 }

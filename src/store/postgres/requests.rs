@@ -33,7 +33,7 @@ pub(super) const OBSERVATIONS: &str = "
 
 pub(super) const FIND_OBSERVATIONS: &str = "
     SELECT * FROM observations
-    WHERE (reference_id = $2 OR external_reference = $2) AND ($1 IS NULL OR org = $1)
+    WHERE (reference_id = $2 OR external_reference = $2) AND ($1::text IS NULL OR org = $1)
     ORDER BY org, reference_id";
 
 const REMEMBER_DECISIONS: &str = "

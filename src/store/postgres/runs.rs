@@ -50,8 +50,8 @@ macro_rules! listing {
         concat!(
             "SELECT * FROM runs WHERE ",
             $driver,
-            " AND id < $1 AND ($2 IS NULL OR job_name = $2) AND ($3 IS NULL OR org = $3)
-              AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR started_at >= $5) ORDER BY id DESC LIMIT $6"
+            " AND id < $1 AND ($2::text IS NULL OR job_name = $2) AND ($3::text IS NULL OR org = $3)
+              AND ($4::text IS NULL OR outcome = $4) AND ($5::timestamptz IS NULL OR started_at >= $5) ORDER BY id DESC LIMIT $6"
         )
     };
 }

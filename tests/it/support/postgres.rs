@@ -373,7 +373,11 @@ fn watch(home: &Path) {
         home = home.display()
     );
     // In a group of its own, so that it outlives the test that started it.
-    Command::new("bash")
+    #[expect(
+        clippy::zombie_processes,
+        reason = "it ends after this process, by itself"
+    )]
+    let _watcher = Command::new("bash")
         .arg("-c")
         .arg(script)
         .process_group(0)
