@@ -32,7 +32,7 @@ const MUCH: &str = "
     INSERT INTO observations (org, reference_id, external_reference, status, cancelling, observed_at)
     SELECT 'org', 'r' || n, 'x' || n, 'NOT_SENT', false, now() FROM generate_series(1, 30000) AS n;
     INSERT INTO decisions (org, reference_id, job_name, run_id, since, verdict, explanation)
-    SELECT 'org', 'r' || n, 'job', 1, now() - n * interval '1 minute', 'act', '' FROM generate_series(1, 30000) AS n;
+    SELECT 'org', 'r' || n, 'job', 1, now() - n * interval '1 minute', 'act', '' FROM generate_series(1, 60000) AS n;
     INSERT INTO attempts (org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
         before_status, before_cancelling, correlation_id, intended_at, changed_at, detail)
     SELECT 'org', 'r' || n, 'x' || n, 'create_activation', CASE n % 1000 WHEN 0 THEN 'unknown' ELSE 'confirmed' END,
