@@ -16,6 +16,7 @@
 //! first loop begins, and what a dead process left in doubt is marked so before anything else is done. Everything
 //! that a reload may change hangs on one [`Live`] value, which is swapped as a whole.
 
+mod changes;
 mod core;
 mod keeper;
 mod notifier;
@@ -41,7 +42,7 @@ use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
 use crate::telemetry::{self, Scope, StoreGauges, record};
 
-pub use self::core::{Core, Live, StartError, scheduled};
+pub use self::core::{Core, Live, StartError, scheduled, store_options};
 pub use once::{OnceReport, run_once};
 pub use reader::Reader;
 pub use reload::ReadAgain;
@@ -123,7 +124,12 @@ pub async fn run(
     );
     lifecycle.spawn(
         "keeper",
-        keeper::keep(core.clone(), beats.clone(), lifecycle.soft().clone()),
+        keeper::keep(
+            core.clone(),
+            live_seen.clone(),
+            beats.clone(),
+            lifecycle.soft().clone(),
+        ),
     );
     lifecycle.spawn(
         "verifier",
@@ -144,6 +150,14 @@ pub async fn run(
         ),
     );
     let poker = Arc::new(Poker::default());
+    lifecycle.spawn(
+        "changes",
+        changes::heed(
+            core.store.changes(),
+            Arc::clone(&poker),
+            lifecycle.soft().clone(),
+        ),
+    );
     beats.register(schedule::driver::LOOP_NAME, SCHEDULER_MAX_AGE);
     let parts = Parts {
         store: Arc::clone(&core.store),

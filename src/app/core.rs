@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::DateTime;
 
 use crate::clock::SharedClock;
-use crate::config::{Config, Job, JobKind};
+use crate::config::{Config, Job, JobKind, State};
 use crate::domain::ids::{JobName, ReplicaId};
 use crate::http::BindError;
 use crate::notify::{Webhook, webhook::WebhookError};
@@ -44,6 +45,14 @@ pub enum StartError {
     Io(std::io::Error),
 }
 
+/// How the store is opened that `[state]` names.
+pub fn store_options(state: &State) -> StoreOptions {
+    StoreOptions {
+        password_file: state.password_file.clone(),
+        ..StoreOptions::default()
+    }
+}
+
 /// What lives as long as the process.
 #[derive(Clone)]
 pub struct Core {
@@ -55,6 +64,8 @@ pub struct Core {
     pub replica: ReplicaRow,
     /// Attempts being sent right now.
     pub in_flight: InFlight,
+    /// How many replicas live, this one included: each takes its part of the rates.
+    replicas: Arc<AtomicU32>,
     /// The circuit breakers' memory is read once, from the store; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
 }
@@ -67,17 +78,29 @@ pub struct Live {
     pub reconciler: Reconciler,
     /// Settles attempts.
     pub verifier: Verifier,
+    /// The upstream's client itself, whose rates are this replica's part of all.
+    client: Option<Arc<HttpTesamanager>>,
     /// The jobs by name.
     pub jobs: HashMap<JobName, Arc<Job>>,
     /// Whom to tell.
     pub webhook: Option<Arc<Webhook>>,
 }
 
+impl Live {
+    /// Takes this replica's part of the rates: `replicas` share them.
+    pub fn set_share(&self, replicas: u32) {
+        if let Some(client) = &self.client {
+            client.set_share(replicas);
+        }
+    }
+}
+
 impl Core {
     /// Opens the store for this process alone (or among its replicas), brings the schema up to date, and marks what
     /// dead processes left: their runs are `lost`, their unanswered writes `unknown`. Nothing else has begun by then.
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        let store = store::open_for_daemon(&config.state.url, &StoreOptions::default()).await?;
+        let store =
+            store::open_for_daemon(&config.state.url, &store_options(&config.state)).await?;
         if store.check_schema().await? != SchemaState::Ahead {
             store.migrate().await?;
         }
@@ -105,6 +128,7 @@ impl Core {
             clock,
             replica,
             in_flight: InFlight::default(),
+            replicas: Arc::new(AtomicU32::new(1)),
             breakers: Arc::new(breakers),
         })
     }
@@ -113,7 +137,7 @@ impl Core {
         let now = self.clock.now();
         if !self.store.is_shared() {
             // Nobody else can be alive: whoever still has a row here died without taking it away.
-            for dead in self.store.live_replicas(DateTime::UNIX_EPOCH).await? {
+            for dead in self.store.live_replicas(DateTime::UNIX_EPOCH, now).await? {
                 self.store.retire_replica(&dead.id).await?;
             }
         }
@@ -127,13 +151,28 @@ impl Core {
         super::keeper::recover(self).await
     }
 
+    /// Remembers how many replicas live, for the clients that are made from now on.
+    pub fn set_replicas(&self, live: usize) {
+        let live = u32::try_from(live).unwrap_or(u32::MAX).max(1);
+        self.replicas.store(live, Ordering::Relaxed);
+    }
+
+    /// How many replicas lived at the last look, this one included.
+    pub fn replicas(&self) -> u32 {
+        self.replicas.load(Ordering::Relaxed)
+    }
+
     /// Builds what a configuration decides.
     pub fn live(&self, config: Config) -> Result<Live, StartError> {
         let client = HttpTesamanager::new(&config.tesamanager, Arc::clone(&self.clock))?;
+        client.set_share(self.replicas());
+        let client = Arc::new(client);
         let webhook = config.notify.as_ref().map(Webhook::new).transpose()?;
+        let upstream = Arc::clone(&client) as Arc<dyn Tesamanager>;
         Ok(Live {
+            client: Some(client),
             webhook: webhook.map(Arc::new),
-            ..self.live_over(config, Arc::new(client))
+            ..self.live_over(config, upstream)
         })
     }
 
@@ -171,6 +210,7 @@ impl Core {
             config,
             reconciler,
             verifier,
+            client: None,
             jobs,
             webhook: None,
         }

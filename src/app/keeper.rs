@@ -30,11 +30,16 @@ const KEEPER: &str = "keeper";
 const VERIFIER: &str = "verifier";
 
 /// Keeps the books in order until `stop`.
-pub async fn keep(core: Core, beats: Beats, stop: CancellationToken) {
+pub async fn keep(
+    core: Core,
+    live: watch::Receiver<Arc<Live>>,
+    beats: Beats,
+    stop: CancellationToken,
+) {
     beats.register(KEEPER, KEEPER_MAX_AGE);
     let mut outage = Outage::new("the books can't be kept");
     loop {
-        outage.note(keep_once(&core).await);
+        outage.note(keep_once(&core, &live).await);
         beats.beat(KEEPER);
         record::beat(KEEPER, core.clock.now());
         tokio::select! {
@@ -45,7 +50,7 @@ pub async fn keep(core: Core, beats: Beats, stop: CancellationToken) {
     beats.retire(KEEPER);
 }
 
-async fn keep_once(core: &Core) -> Result<(), StoreError> {
+async fn keep_once(core: &Core, live: &watch::Receiver<Arc<Live>>) -> Result<(), StoreError> {
     let now = core.clock.now();
     core.store.beat_replica(&core.replica, now).await?;
     let lost = core
@@ -53,13 +58,20 @@ async fn keep_once(core: &Core) -> Result<(), StoreError> {
         .reap_lost(Some(now - RUN_ALIVE_WITHIN), now)
         .await?;
     report_lost(&lost);
-    recover(core).await
+    recover(core).await?;
+    // While the store is away the last share stands: the others are likely as alive as before.
+    live.borrow().set_share(core.replicas());
+    Ok(())
 }
 
 /// Writes that a dead process left without an answer become `unknown`, and are then verified.
 pub async fn recover(core: &Core) -> Result<(), StoreError> {
     let now = core.clock.now();
-    let live = core.store.live_replicas(now - super::ALIVE_WITHIN).await?;
+    let live = core
+        .store
+        .live_replicas(now - super::ALIVE_WITHIN, now)
+        .await?;
+    core.set_replicas(live.len());
     let alive: Vec<ReplicaId> = live.into_iter().map(|replica| replica.id).collect();
     for attempt in core.store.recover_intended(&alive, now, now).await? {
         record::attempt(attempt.operation, attempt.state);

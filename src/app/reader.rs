@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Core;
+use super::{Core, store_options};
 use crate::clock::SharedClock;
-use crate::config::{Config, Job};
+use crate::config::{Config, Job, State};
 use crate::reconcile::runner::Reconciler;
 use crate::store::{self, Store, StoreOptions};
 use crate::tesamanager::Tesamanager;
@@ -29,7 +29,7 @@ impl Reader {
     /// Opens the store that the configuration names. If SQLite's file isn't there yet, an empty store in a temporary
     /// directory stands in for it: looking at a plan before the first start must neither fail nor leave anything.
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        let (store, stand_in) = open_or_stand_in(&config.state.url).await?;
+        let (store, stand_in) = open_or_stand_in(&config.state).await?;
         let core = Core::over(Arc::clone(&store), clock).await?;
         let live = core.live(config.clone())?;
         let mut jobs: Vec<Arc<Job>> = live.jobs.into_values().collect();
@@ -45,8 +45,9 @@ impl Reader {
 }
 
 async fn open_or_stand_in(
-    url: &str,
+    state: &State,
 ) -> Result<(Arc<dyn Store>, Option<tempfile::TempDir>), StartError> {
+    let url = &state.url;
     if !store::exists(url) {
         let dir = tempfile::tempdir().map_err(StartError::Io)?;
         let url = format!("sqlite:{}", dir.path().join("empty.db").display());
@@ -56,7 +57,7 @@ async fn open_or_stand_in(
     }
     let options = StoreOptions {
         create_if_missing: false,
-        ..StoreOptions::default()
+        ..store_options(state)
     };
     let store = store::open(url, &options).await?;
     store::require_current(&*store, url).await?;

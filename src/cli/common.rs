@@ -66,7 +66,7 @@ impl Session {
         }
         let options = StoreOptions {
             create_if_missing: false,
-            ..StoreOptions::default()
+            ..crate::app::store_options(&config.state)
         };
         let store = store::open(url, &options).await?;
         store::require_current(&*store, url).await?;

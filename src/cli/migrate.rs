@@ -4,12 +4,13 @@
 use super::common::Common;
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::store::{self, SchemaState, StoreOptions};
+use crate::app::store_options;
+use crate::store::{self, SchemaState};
 
 /// Applies what is missing.
 pub async fn run(common: &Common) -> Result<(), Failure> {
     let config = common.load_for_steering()?;
-    let store = store::open(&config.state.url, &StoreOptions::default()).await?;
+    let store = store::open(&config.state.url, &store_options(&config.state)).await?;
     let shown = config.state.url;
     let outcome = match store.check_schema().await? {
         SchemaState::Current => Ok(format!("{shown} is up to date")),

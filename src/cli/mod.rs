@@ -17,6 +17,7 @@ pub mod output;
 pub mod plan;
 pub mod run;
 pub mod shell;
+pub mod state;
 pub mod status;
 pub mod steer;
 
@@ -131,6 +132,9 @@ enum Command {
     /// Check, show or explain the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Move the store to another database
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Bring the store's schema to this version
     Migrate,
     /// Ask the daemon on this machine whether it lives; for a container's health check
@@ -185,6 +189,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&common, &args).await?,
         Command::Doctor => return doctor::run(&common).await,
         Command::Config(command) => config_command(&common, &command)?,
+        Command::State(command) => state::run(&common, &command).await?,
         Command::Migrate => migrate::run(&common).await?,
         Command::Healthcheck => healthcheck::run(&common).await?,
         Command::Completions(args) => shell::completions(&args)?,

@@ -58,7 +58,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
 
 async fn gather(session: &Session) -> Result<Status, Failure> {
     let (store, now) = (&session.store, session.now());
-    let replicas = store.live_replicas(now - ALIVE_WITHIN).await?;
+    let replicas = store.live_replicas(now - ALIVE_WITHIN, now).await?;
     let last_run = store.runs(&RunFilter::default(), Page::first(1)).await?;
     let mut circuits = store.circuits().await?;
     circuits.retain(|circuit| circuit.state != "closed");

@@ -140,7 +140,7 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
     let now = session.now();
     if session
         .store
-        .live_replicas(now - ALIVE_WITHIN)
+        .live_replicas(now - ALIVE_WITHIN, now)
         .await?
         .is_empty()
     {

@@ -40,6 +40,8 @@ impl From<StoreError> for Fault {
 pub(super) enum Meaning {
     /// Somebody else holds the lock.
     Busy,
+    /// The database itself ended what took too long.
+    Timeout,
     /// The disk, the file or the server is unwell.
     Unavailable,
     /// A table or column is not there.
@@ -81,9 +83,10 @@ impl Fault {
                 Meaning::Busy => StoreError::Busy {
                     operation,
                     detail: format!(
-                        "{detail}; another process holds its write lock: try again, or end that process"
+                        "{detail}; another process holds its lock: try again, or end that process"
                     ),
                 },
+                Meaning::Timeout => StoreError::Timeout { operation, limit },
                 Meaning::Unavailable => StoreError::Unavailable { operation, detail },
                 Meaning::Schema => StoreError::Schema {
                     operation,

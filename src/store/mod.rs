@@ -13,7 +13,9 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod changes;
 pub mod controls;
+mod copy;
 pub mod error;
 mod fault;
 pub mod findings;
@@ -21,6 +23,7 @@ pub mod housekeeping;
 pub mod looks;
 pub mod notices;
 mod open;
+pub mod postgres;
 pub mod replicas;
 pub mod requests;
 mod rows;
@@ -32,7 +35,9 @@ use async_trait::async_trait;
 
 pub use attempts::Attempts;
 pub use audit::Audit;
+pub use changes::Changes;
 pub use controls::Controls;
+pub use copy::{Copied, copied_columns, copy};
 pub use error::StoreError;
 pub use findings::Findings;
 pub use housekeeping::{Housekeeping, Pruned};
@@ -74,6 +79,9 @@ pub trait Store:
 
     /// Several processes may work on it at once; otherwise one daemon at most holds it.
     fn is_shared(&self) -> bool;
+
+    /// Word of what other processes change, where the back end can tell.
+    fn changes(&self) -> Changes;
 
     /// Closes all connections; called once, last.
     async fn close(&self);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::postgres::PgStore;
 use super::sqlite::{DaemonLock, SqliteStore};
 use super::{Store, StoreError};
 
@@ -12,13 +13,17 @@ use super::{Store, StoreError};
 pub struct StoreOptions {
     /// The longest that any call takes.
     pub call_timeout: Duration,
-    /// How long SQLite waits for another writer; below `call_timeout`, so that the error says who is in the way
+    /// How long to wait for another's lock; below `call_timeout`, so that the error says who is in the way
     /// rather than only that it took long.
     pub busy_timeout: Duration,
     /// The longest that a migration takes.
     pub migrate_timeout: Duration,
     /// Make SQLite's file when there is none.
     pub create_if_missing: bool,
+    /// A file that holds PostgreSQL's password and nothing else.
+    pub password_file: Option<PathBuf>,
+    /// Connections to PostgreSQL at once, at most, beside one that listens.
+    pub max_connections: u32,
 }
 
 impl Default for StoreOptions {
@@ -28,12 +33,21 @@ impl Default for StoreOptions {
             busy_timeout: Duration::from_secs(4),
             migrate_timeout: Duration::from_secs(120),
             create_if_missing: true,
+            password_file: None,
+            max_connections: 10,
         }
     }
 }
 
+pub(super) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}
+
 /// Opens the store at `url` for a command that works beside the daemon. Neither migrates nor checks the schema.
 pub async fn open(url: &str, options: &StoreOptions) -> Result<Arc<dyn Store>, StoreError> {
+    if is_postgres(url) {
+        return Ok(Arc::new(PgStore::open(url, options).await?));
+    }
     let path = sqlite_path(url)?;
     Ok(Arc::new(SqliteStore::open(&path, options).await?))
 }
@@ -44,6 +58,9 @@ pub async fn open_for_daemon(
     url: &str,
     options: &StoreOptions,
 ) -> Result<Arc<dyn Store>, StoreError> {
+    if is_postgres(url) {
+        return open(url, options).await;
+    }
     let path = sqlite_path(url)?;
     let store = SqliteStore::open(&path, options).await?;
     let lock = DaemonLock::acquire(store.path())?;
@@ -57,7 +74,7 @@ pub fn exists(url: &str) -> bool {
 
 /// The file that a `sqlite:` URL names: `sqlite:file.db`, `sqlite:///absolute/file.db`; taken as it is written,
 /// without percent decoding.
-fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
     let refuse = |detail: String| StoreError::Unavailable {
         operation: "open",
         detail,
@@ -66,7 +83,7 @@ fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
         // Only the scheme is repeated: what follows may hold a password.
         let scheme = url.split(':').next().unwrap_or_default();
         return Err(refuse(format!(
-            "state.url begins with {scheme:?}, which is no store that this program knows; write `sqlite:FILE`"
+            "state.url begins with {scheme:?}, which is no store that this program knows; write `sqlite:FILE` or `postgres://USER@HOST/DATABASE`"
         )));
     };
     let path = rest.strip_prefix("//").unwrap_or(rest);

@@ -36,6 +36,11 @@ pub trait Replicas {
     /// This process goes in good order: its row is removed.
     async fn retire_replica(&self, id: &ReplicaId) -> Result<(), StoreError>;
 
-    /// Those whose last beat is at or after `since`, oldest start first.
-    async fn live_replicas(&self, since: DateTime<Utc>) -> Result<Vec<ReplicaRow>, StoreError>;
+    /// Those whose last beat is at or after `since`, as seen at `now`; oldest start first. A back end with a clock of
+    /// its own takes only the difference of the two.
+    async fn live_replicas(
+        &self,
+        since: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<ReplicaRow>, StoreError>;
 }

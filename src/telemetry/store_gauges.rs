@@ -163,7 +163,7 @@ async fn read(
         pauses: store.pauses(now).await?,
         latches: store.latches().await?,
         circuits: store.circuits().await?,
-        replicas: store.live_replicas(now - live_within).await?.len(),
+        replicas: store.live_replicas(now - live_within, now).await?.len(),
     })
 }
 

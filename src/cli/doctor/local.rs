@@ -95,7 +95,7 @@ async fn look(store: &Arc<dyn Store>) -> Result<(SchemaState, bool), StoreError>
     // With nothing to apply this only takes the right to write, and gives it back.
     store.migrate().await?;
     let now = SystemClock.now();
-    let replicas = store.live_replicas(now - ALIVE_WITHIN).await?;
+    let replicas = store.live_replicas(now - ALIVE_WITHIN, now).await?;
     Ok((schema, !replicas.is_empty()))
 }
 

@@ -2,10 +2,11 @@
 
 use sqlx::FromRow;
 
-use super::{instant, instant_opt, number, word};
+use super::{Micros, instant, instant_opt, number, word};
 use crate::domain::{AttemptId, RunId, Status, Version};
 use crate::store::attempts::{Attempt, AttemptCount, AttemptStep};
 use crate::store::fault::Fault;
+use crate::store::rows::correlation::Correlation;
 
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct AttemptRow {
@@ -21,16 +22,16 @@ pub(in crate::store) struct AttemptRow {
     replica: String,
     before_status: String,
     before_cancelling: bool,
-    before_last_updated: Option<i64>,
+    before_last_updated: Option<Micros>,
     issue_sequence: Option<i64>,
-    due_since: Option<i64>,
-    correlation_id: String,
-    intended_at: i64,
-    changed_at: i64,
+    due_since: Option<Micros>,
+    correlation_id: Correlation,
+    intended_at: Micros,
+    changed_at: Micros,
     http_status: Option<i64>,
     detail: String,
     verifications: i64,
-    verify_at: Option<i64>,
+    verify_at: Option<Micros>,
 }
 
 impl TryFrom<AttemptRow> for Attempt {
@@ -55,10 +56,7 @@ impl TryFrom<AttemptRow> for Attempt {
             },
             issue_sequence: row.issue_sequence,
             due_since: instant_opt("attempts.due_since", row.due_since)?,
-            correlation_id: row
-                .correlation_id
-                .parse()
-                .map_err(|error| Fault::Row(format!("attempts.correlation_id: {error}")))?,
+            correlation_id: row.correlation_id.0,
             intended_at: instant("attempts.intended_at", row.intended_at)?,
             changed_at: instant("attempts.changed_at", row.changed_at)?,
             http_status: row
@@ -75,7 +73,7 @@ impl TryFrom<AttemptRow> for Attempt {
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct StepRow {
     state: String,
-    at: i64,
+    at: Micros,
     who: String,
     detail: String,
 }

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{instant, instant_opt, number};
+use super::{Micros, instant, instant_opt, number};
 use crate::domain::RunId;
 use crate::domain::ids::TriggerId;
 use crate::store::audit::AuditRow;
@@ -18,8 +18,8 @@ pub(in crate::store) struct RawPause {
     job_name: String,
     who: String,
     reason: String,
-    since: i64,
-    until: Option<i64>,
+    since: Micros,
+    until: Option<Micros>,
 }
 
 impl TryFrom<RawPause> for Pause {
@@ -40,7 +40,7 @@ impl TryFrom<RawPause> for Pause {
 pub(in crate::store) struct RawLatch {
     job_name: String,
     org: String,
-    since: i64,
+    since: Micros,
     reason: String,
 }
 
@@ -64,7 +64,7 @@ pub(in crate::store) struct RawTrigger {
     org: String,
     who: String,
     reason: String,
-    requested_at: i64,
+    requested_at: Micros,
     run_id: Option<i64>,
 }
 
@@ -89,8 +89,8 @@ pub(in crate::store) struct RawCircuit {
     org: String,
     state: String,
     failures: i64,
-    opened_at: Option<i64>,
-    probe_at: Option<i64>,
+    opened_at: Option<Micros>,
+    probe_at: Option<Micros>,
 }
 
 impl TryFrom<RawCircuit> for CircuitRow {
@@ -113,8 +113,8 @@ pub(in crate::store) struct RawReplica {
     host: String,
     pid: i64,
     version: String,
-    started_at: i64,
-    last_beat: i64,
+    started_at: Micros,
+    last_beat: Micros,
 }
 
 impl TryFrom<RawReplica> for ReplicaRow {
@@ -135,7 +135,7 @@ impl TryFrom<RawReplica> for ReplicaRow {
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct RawAudit {
     id: i64,
-    at: i64,
+    at: Micros,
     who: String,
     action: String,
     subject: String,

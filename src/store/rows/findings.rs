@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sqlx::FromRow;
 
-use super::{instant, instant_opt, micros_opt, number, word, word_opt};
+use super::{Micros, instant, instant_opt, micros_opt, number, word, word_opt};
 use crate::domain::FindingId;
 use crate::store::fault::Fault;
 use crate::store::findings::{Finding, FindingCount, FindingKey, LiveFinding, Sighting};
@@ -43,7 +43,7 @@ pub(in crate::store) struct LiveRow {
     state: String,
     attention: Option<String>,
     evidence: String,
-    last_seen: i64,
+    last_seen: Micros,
 }
 
 impl TryFrom<LiveRow> for LiveFinding {
@@ -72,11 +72,11 @@ pub(in crate::store) struct FindingRow {
     org: String,
     external_reference: Option<String>,
     job_name: String,
-    since: Option<i64>,
-    first_seen: i64,
+    since: Option<Micros>,
+    first_seen: Micros,
     times_seen: i64,
     times_reopened: i64,
-    resolved_at: Option<i64>,
+    resolved_at: Option<Micros>,
     acknowledged_by: Option<String>,
     acknowledged_reason: Option<String>,
 }
@@ -113,7 +113,7 @@ pub(in crate::store) struct CountRow {
     kind: String,
     status: String,
     count: i64,
-    oldest: Option<i64>,
+    oldest: Option<Micros>,
 }
 
 impl TryFrom<CountRow> for FindingCount {

@@ -1,6 +1,8 @@
 //! Looks as rows.
 
-use super::{instant, micros};
+use super::{Micros, instant, micros};
+use sqlx::types::Json;
+
 use crate::domain::Issue;
 use crate::domain::ids::ReferenceId;
 use crate::store::fault::Fault;
@@ -28,8 +30,8 @@ impl<'a> From<&'a Look> for NewLook<'a> {
 #[derive(sqlx::FromRow)]
 pub(in crate::store) struct LookRow {
     reference_id: String,
-    looked_at: i64,
-    issues: String,
+    looked_at: Micros,
+    issues: Json<Vec<Issue>>,
 }
 
 impl TryFrom<LookRow> for Look {
@@ -38,8 +40,7 @@ impl TryFrom<LookRow> for Look {
     fn try_from(row: LookRow) -> Result<Self, Fault> {
         Ok(Self {
             looked_at: instant("looks.looked_at", row.looked_at)?,
-            issues: serde_json::from_str(&row.issues)
-                .map_err(|error| Fault::Row(format!("looks.issues: {error}")))?,
+            issues: row.issues.0,
             reference_id: row.reference_id.into(),
         })
     }

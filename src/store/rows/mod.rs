@@ -1,13 +1,15 @@
 //! Rows as a database gives them, and the way from and to the program's own types.
 //!
-//! The row types hold only what every driver knows (integers, texts, booleans; instants as microseconds since
-//! 1970), so they serve every back end: a back end's statements have to name their columns alike. A word that is
+//! The row types hold only what every driver knows (integers, texts, booleans, and [`Micros`] for instants), so they
+//! serve every back end: a back end's statements have to name their columns alike. A word that is
 //! in no closed set, or an instant out of range, is a row that contradicts itself, never a panic.
 
 pub(super) mod attempts;
 pub(super) mod controls;
+pub(super) mod correlation;
 pub(super) mod findings;
 pub(super) mod looks;
+mod micros;
 pub(super) mod notices;
 pub(super) mod requests;
 pub(super) mod runs;
@@ -16,6 +18,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
+pub(super) use self::micros::Micros;
 use super::fault::Fault;
 use crate::domain::{AttemptState, NotAMember};
 
@@ -30,7 +33,7 @@ pub(super) fn micros_opt(at: Option<DateTime<Utc>>) -> Option<i64> {
 }
 
 /// A stored instant.
-pub(super) fn instant(column: &str, stored: i64) -> Result<DateTime<Utc>, Fault> {
+pub(super) fn instant(column: &str, Micros(stored): Micros) -> Result<DateTime<Utc>, Fault> {
     DateTime::from_timestamp_micros(stored)
         .ok_or_else(|| Fault::Row(format!("{column} is {stored}, which is no instant")))
 }
@@ -38,7 +41,7 @@ pub(super) fn instant(column: &str, stored: i64) -> Result<DateTime<Utc>, Fault>
 /// A stored instant that may be absent.
 pub(super) fn instant_opt(
     column: &str,
-    stored: Option<i64>,
+    stored: Option<Micros>,
 ) -> Result<Option<DateTime<Utc>>, Fault> {
     stored.map(|stored| instant(column, stored)).transpose()
 }
@@ -91,7 +94,7 @@ mod tests {
     #[test]
     fn instants_keep_their_microseconds_and_may_lie_before_1970() {
         for stored in [0, 1, -1, 1_793_448_000_123_456, -62_135_596_800_000_000] {
-            assert_eq!(micros(instant("t", stored).unwrap()), stored);
+            assert_eq!(micros(instant("t", Micros(stored)).unwrap()), stored);
         }
     }
 
@@ -101,7 +104,9 @@ mod tests {
             Fault::Row(detail) => detail,
             other => panic!("{other:?}"),
         };
-        assert!(says(instant("runs.slot", i64::MAX).unwrap_err()).starts_with("runs.slot is"));
+        assert!(
+            says(instant("runs.slot", Micros(i64::MAX)).unwrap_err()).starts_with("runs.slot is")
+        );
         let outcome = word::<RunOutcome>("runs.outcome", "great").unwrap_err();
         assert_eq!(says(outcome), "runs.outcome: \"great\" is not a RunOutcome");
         let sent = number::<u32>("runs.sent", -1).unwrap_err();

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{instant, number, word};
+use super::{Micros, instant, number, word};
 use crate::domain::{Alert, AlertState};
 use crate::store::fault::Fault;
 use crate::store::notices::Notice;
@@ -12,10 +12,10 @@ pub(in crate::store) struct RawNotice {
     alert: String,
     org: String,
     subject: String,
-    since: i64,
+    since: Micros,
     count: i64,
     standing: bool,
-    changed_at: i64,
+    changed_at: Micros,
     tries: i64,
 }
 

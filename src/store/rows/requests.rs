@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sqlx::FromRow;
 
-use super::{instant, instant_opt, micros, micros_opt, word_opt};
+use super::{Micros, instant, instant_opt, word_opt};
 use crate::domain::{Decision, Observation, Org, RunId, Status};
 use crate::store::fault::Fault;
 use crate::store::requests::RememberedDecision;
@@ -19,9 +19,9 @@ pub(in crate::store) struct ObservationRow {
     territory_owner: Option<String>,
     request_number: Option<i64>,
     subrequest_number: Option<i64>,
-    created: Option<i64>,
-    last_updated: Option<i64>,
-    observed_at: i64,
+    created: Option<Micros>,
+    last_updated: Option<Micros>,
+    observed_at: Micros,
 }
 
 impl From<&Observation> for ObservationRow {
@@ -36,9 +36,9 @@ impl From<&Observation> for ObservationRow {
             territory_owner: seen.territory_owner.map(|owner| owner.to_string()),
             request_number: seen.request_number,
             subrequest_number: seen.subrequest_number,
-            created: micros_opt(seen.created),
-            last_updated: micros_opt(seen.last_updated),
-            observed_at: micros(seen.observed_at),
+            created: seen.created.map(Micros::from),
+            last_updated: seen.last_updated.map(Micros::from),
+            observed_at: seen.observed_at.into(),
         }
     }
 }
@@ -110,7 +110,7 @@ impl<'a> From<&'a Decision> for NewDecision<'a> {
 pub(in crate::store) struct DecisionRow {
     job_name: String,
     run_id: i64,
-    since: i64,
+    since: Micros,
     reference_id: String,
     verdict: String,
     rule: Option<String>,

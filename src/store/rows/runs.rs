@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{instant, instant_opt, number, word, word_opt};
+use super::{Micros, instant, instant_opt, number, word, word_opt};
 use crate::domain::RunId;
 use crate::store::fault::Fault;
 use crate::store::runs::{LastRuns, RunRow, RunSummary};
@@ -13,12 +13,12 @@ pub(in crate::store) struct RawRun {
     job_name: String,
     org: String,
     trigger: String,
-    slot: Option<i64>,
+    slot: Option<Micros>,
     replica: String,
     mode: String,
     actor: String,
-    started_at: i64,
-    finished_at: Option<i64>,
+    started_at: Micros,
+    finished_at: Option<Micros>,
     outcome: Option<String>,
     selected: i64,
     observed: i64,
@@ -66,9 +66,9 @@ impl TryFrom<RawRun> for RunRow {
 pub(in crate::store) struct RawLastRuns {
     job_name: String,
     org: String,
-    last_started: i64,
+    last_started: Micros,
     last_outcome: Option<String>,
-    last_success: Option<i64>,
+    last_success: Option<Micros>,
 }
 
 impl TryFrom<RawLastRuns> for LastRuns {

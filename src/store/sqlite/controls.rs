@@ -9,7 +9,7 @@ use crate::store::controls::{
     CircuitRow, Controls, Latch, Pause, TAKER_LIVES, TriggerRow, scope, subject,
 };
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
-use crate::store::rows::{all, instant, json, micros, micros_opt};
+use crate::store::rows::{Micros, all, instant, json, micros, micros_opt};
 use crate::store::{Actor, StoreError};
 
 pub(super) const TAKE_TRIGGERS: &str = "
@@ -174,7 +174,7 @@ impl Controls for SqliteStore {
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.timed
             .call("last_release", async {
-                let at: Option<i64> = sqlx::query_scalar(
+                let at: Option<Micros> = sqlx::query_scalar(
                     "SELECT released_at FROM releases WHERE job_name = ?1 AND org = ?2",
                 )
                 .bind(job.as_str())

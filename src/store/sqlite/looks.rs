@@ -8,7 +8,7 @@ use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::store::StoreError;
 use crate::store::looks::{Look, Looks};
 use crate::store::rows::looks::{LookRow, NewLook};
-use crate::store::rows::{all, instant_opt, json, micros};
+use crate::store::rows::{Micros, all, instant_opt, json, micros};
 
 const REMEMBER: &str = "
     INSERT INTO looks (org, job_name, reference_id, looked_at, issues)
@@ -107,7 +107,7 @@ impl Looks for SqliteStore {
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.timed
             .call("last_sweep", async {
-                let began: Option<i64> =
+                let began: Option<Micros> =
                     sqlx::query_scalar("SELECT began FROM sweeps WHERE org = ?1 AND job_name = ?2")
                         .bind(org.as_str())
                         .bind(job.as_str())

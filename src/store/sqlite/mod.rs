@@ -39,6 +39,7 @@ use sqlx::{ConnectOptions, Sqlite, Transaction};
 pub use lock::DaemonLock;
 
 use self::file::DatabaseFile;
+use super::changes::{self, Changes};
 use super::fault::{Fault, Meaning};
 use super::timed::Timed;
 use super::{SchemaState, Store, StoreError, StoreOptions};
@@ -180,6 +181,10 @@ impl Store for SqliteStore {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn changes(&self) -> Changes {
+        changes::none()
     }
 
     async fn close(&self) {

@@ -51,7 +51,11 @@ impl Replicas for SqliteStore {
             .await
     }
 
-    async fn live_replicas(&self, since: DateTime<Utc>) -> Result<Vec<ReplicaRow>, StoreError> {
+    async fn live_replicas(
+        &self,
+        since: DateTime<Utc>,
+        _now: DateTime<Utc>,
+    ) -> Result<Vec<ReplicaRow>, StoreError> {
         self.timed
             .call("live_replicas", async {
                 let rows: Vec<RawReplica> = sqlx::query_as(

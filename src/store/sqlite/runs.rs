@@ -9,7 +9,7 @@ use crate::domain::RunOutcome;
 use crate::domain::ids::{JobName, Org, RunId};
 use crate::store::fault::Fault;
 use crate::store::rows::runs::{RawLastRuns, RawRun};
-use crate::store::rows::{all, instant, micros, micros_opt, stored_count};
+use crate::store::rows::{Micros, all, instant, micros, micros_opt, stored_count};
 use crate::store::runs::{
     LastRuns, NewRun, RunFilter, RunLease, RunRow, RunSummary, Runs, Started, UnrunSlots,
 };
@@ -329,7 +329,7 @@ impl Runs for SqliteStore {
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.timed
             .call("last_slot", async {
-                let slot: Option<i64> = sqlx::query_scalar(LAST_SLOT)
+                let slot: Option<Micros> = sqlx::query_scalar(LAST_SLOT)
                     .bind(job.as_str())
                     .bind(org.as_str())
                     .fetch_optional(&self.readers)

@@ -78,7 +78,7 @@ impl Daemon {
             metrics: telemetry::metrics::recorder().unwrap().handle(),
             read_again: {
                 let next = Arc::clone(&next);
-                Box::new(move || Ok(next.lock().unwrap().clone()))
+                std::sync::Arc::new(move || Ok(next.lock().unwrap().clone()))
             },
         };
         let config = next.lock().unwrap().clone();

@@ -257,8 +257,9 @@ async fn only_what_nobody_will_send_is_recovered(fresh: Fresh) {
         .await
         .unwrap();
     let (of_lost, lost) = intend("of-lost", "replica-2").await;
+    fresh.time_passes(60).await;
     store.beat(&living, at(1)).await.unwrap();
-    store.reap_lost(Some(at(1)), at(2)).await.unwrap();
+    store.reap_lost(Some(at(1)), at(31)).await.unwrap();
     let outcome = async |id| store.run(id).await.unwrap().unwrap().outcome;
     assert_eq!(outcome(living.run_id).await, None);
     assert_eq!(outcome(lost.run_id).await, Some(RunOutcome::Lost));

@@ -287,6 +287,7 @@ async fn a_dead_replica_s_trigger_is_taken_by_another(fresh: Fresh) {
         .await
         .unwrap();
     store.take_triggers(&"one".into(), at(2)).await.unwrap();
+    fresh.time_passes(31).await;
     let taken = store.take_triggers(&"two".into(), at(31)).await.unwrap();
     assert_eq!(taken.len(), 1, "its last beat is 31 s old");
     assert_eq!(taken[0].id, id);

@@ -1,11 +1,13 @@
 //! A fresh store a test, and what a test needs from outside of it: a second process, a rude neighbour.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
+use chrono::{DateTime, SecondsFormat, Utc};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tesa_reconciler::store::{self, Store, StoreOptions};
+
+use crate::support::postgres::Database;
 
 /// A fresh, migrated store of one back end.
 pub struct Fresh {
@@ -15,17 +17,32 @@ pub struct Fresh {
 
 enum Backend {
     Sqlite { dir: TempDir },
+    Postgres { database: Database },
 }
 
 impl Fresh {
     pub async fn sqlite() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let backend = Backend::Sqlite { dir };
+        let fresh = Self::over(Backend::Sqlite { dir }).await;
+        fresh.store.migrate().await.unwrap();
+        fresh
+    }
+
+    pub async fn postgres() -> Self {
+        let database = Database::migrated().await;
+        Self::over(Backend::Postgres { database }).await
+    }
+
+    async fn over(backend: Backend) -> Self {
         let store = store::open(&backend.url(), &StoreOptions::default())
             .await
             .unwrap();
-        store.migrate().await.unwrap();
         Self { store, backend }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.backend.url()
     }
 
     /// The same database as another process sees it.
@@ -38,30 +55,74 @@ impl Fresh {
         store::open(&self.backend.url(), options).await.unwrap()
     }
 
+    /// Time passes for whoever judges the age of heartbeats. On SQLite that is the caller, by the times it gives.
+    pub async fn time_passes(&self, seconds: i64) {
+        if let Backend::Postgres { .. } = self.backend {
+            for table in ["runs", "replicas"] {
+                let age = format!(
+                    "UPDATE {table} SET last_beat = last_beat - interval '{seconds} seconds'"
+                );
+                self.past_the_store(&age).await.unwrap();
+            }
+        }
+    }
+
+    /// An instant as it is written in this back end's statements.
+    pub fn literal(&self, at: DateTime<Utc>) -> String {
+        match self.backend {
+            Backend::Sqlite { .. } => at.timestamp_micros().to_string(),
+            Backend::Postgres { .. } => {
+                format!("'{}'", at.to_rfc3339_opts(SecondsFormat::Micros, true))
+            }
+        }
+    }
+
+    /// What the column of an instant takes and no calendar has.
+    pub fn no_instant(&self) -> &'static str {
+        match self.backend {
+            Backend::Sqlite { .. } => "9223372036854775807",
+            Backend::Postgres { .. } => "'infinity'",
+        }
+    }
+
     /// Holds off every other writer until the answer is dropped.
     pub async fn block_writers(&self) -> RudeNeighbour {
         match &self.backend {
             Backend::Sqlite { .. } => {
-                let mut connection = self.raw().await;
+                let mut connection = self.raw_sqlite().await;
                 connection.execute("BEGIN EXCLUSIVE").await.unwrap();
-                RudeNeighbour {
-                    _connection: connection,
-                }
+                RudeNeighbour::Sqlite(connection)
+            }
+            Backend::Postgres { database } => {
+                let mut connection = database.connect().await;
+                let lock = "BEGIN; LOCK TABLE runs, attempts, audit, replicas IN EXCLUSIVE MODE";
+                connection.execute(lock).await.unwrap();
+                RudeNeighbour::Postgres(connection)
             }
         }
     }
 
     /// Runs a statement past the store; the database's refusal as text.
     pub async fn past_the_store(&self, statement: &str) -> Result<u64, String> {
-        let mut connection = self.raw().await;
-        let statement = sqlx::query(AssertSqlSafe(statement.to_owned()));
-        let done = statement.execute(&mut connection).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|error| error.to_string())
+        let statement = AssertSqlSafe(statement.to_owned());
+        let done = match &self.backend {
+            Backend::Sqlite { .. } => {
+                let mut connection = self.raw_sqlite().await;
+                let done = sqlx::query(statement).execute(&mut connection).await;
+                done.map(|done| done.rows_affected())
+            }
+            Backend::Postgres { database } => {
+                let mut connection = database.connect().await;
+                let done = sqlx::query(statement).execute(&mut connection).await;
+                done.map(|done| done.rows_affected())
+            }
+        };
+        done.map_err(|error| error.to_string())
     }
 
-    /// SQLite's files as a crash at this moment would leave them, under another name.
-    pub fn as_after_a_crash(&self) -> PathBuf {
+    /// Where the next life finds what a crash at this moment leaves: SQLite's files under another name; PostgreSQL's
+    /// database after every connection was cut.
+    pub async fn as_after_a_crash(&self) -> String {
         match &self.backend {
             Backend::Sqlite { dir } => {
                 let copy = dir.path().join("crashed.db");
@@ -70,12 +131,16 @@ impl Fresh {
                     let to = format!("{}{suffix}", copy.display());
                     std::fs::copy(from, to).unwrap();
                 }
-                copy
+                format!("sqlite:{}", copy.display())
+            }
+            Backend::Postgres { database } => {
+                database.cut_connections().await;
+                database.url()
             }
         }
     }
 
-    async fn raw(&self) -> SqliteConnection {
+    async fn raw_sqlite(&self) -> SqliteConnection {
         SqliteConnection::connect(&self.backend.url())
             .await
             .unwrap()
@@ -86,11 +151,14 @@ impl Backend {
     fn url(&self) -> String {
         match self {
             Self::Sqlite { dir } => format!("sqlite:{}", dir.path().join("t.db").display()),
+            Self::Postgres { database } => database.url(),
         }
     }
 }
 
 /// A connection of somebody else that holds what a writer needs.
-pub struct RudeNeighbour {
-    _connection: SqliteConnection,
+#[expect(dead_code, reason = "held for what it locks")]
+pub enum RudeNeighbour {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
 }

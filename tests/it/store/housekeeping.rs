@@ -119,6 +119,7 @@ async fn one_of_each(store: &dyn Store) {
 async fn prune_removes_what_is_closed_and_old(fresh: Fresh) {
     let store = &*fresh.store;
     one_of_each(store).await;
+    fresh.time_passes(2 * 86_400).await;
     let pruned = store.prune(at(10), 1_000).await.unwrap();
     let wanted = Pruned {
         attempts: 1,

@@ -19,6 +19,14 @@ macro_rules! behaviours {
                 }
             )+
         }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    super::$behaviour($crate::store::harness::Fresh::postgres().await).await;
+                }
+            )+
+        }
     };
 }
 
@@ -32,8 +40,11 @@ mod history;
 mod housekeeping;
 mod intents;
 mod looks;
+mod moving;
 mod notices;
 mod outage;
+mod postgres_plans;
+mod postgres_server;
 mod requests;
 mod runs;
 mod schema;

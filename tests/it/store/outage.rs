@@ -119,8 +119,7 @@ async fn what_was_intended_survives_a_kill(fresh: Fresh) {
     let lease = started(&*fresh.store, &new_run(Some(at(0))), at(0)).await;
     let id = intended(&*fresh.store, &lease, &new_attempt("A"), at(1)).await;
     // The store is still open: nothing was flushed, closed or checkpointed for our sake.
-    let crashed = fresh.as_after_a_crash();
-    let url = format!("sqlite:{}", crashed.display());
+    let url = fresh.as_after_a_crash().await;
     let next_life = store::open_for_daemon(&url, &StoreOptions::default())
         .await
         .unwrap();

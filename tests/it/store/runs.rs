@@ -215,8 +215,9 @@ async fn a_stale_token_is_refused_everywhere(fresh: Fresh) {
 }
 
 async fn lost_run_does_not_block_next_slot(fresh: Fresh) {
-    let store = fresh.store;
+    let store = fresh.store.clone();
     let dead = started(&*store, &new_run(Some(at(0))), at(0)).await;
+    fresh.time_passes(90).await;
     let lost = store.reap_lost(Some(at(60)), at(90)).await.unwrap();
     assert_eq!(lost.len(), 1);
     assert_eq!(
@@ -235,13 +236,14 @@ async fn lost_run_does_not_block_next_slot(fresh: Fresh) {
 }
 
 async fn slow_but_alive_run_is_not_reaped(fresh: Fresh) {
-    let store = fresh.store;
+    let store = fresh.store.clone();
     let slow = started(&*store, &new_run(None), at(0)).await;
     let a_day = at(86_400);
+    fresh.time_passes(86_400).await;
     store.beat(&slow, a_day).await.unwrap();
     assert!(
         store
-            .reap_lost(Some(a_day), a_day)
+            .reap_lost(Some(a_day), a_day + TimeDelta::seconds(30))
             .await
             .unwrap()
             .is_empty()

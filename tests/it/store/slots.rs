@@ -133,7 +133,7 @@ async fn recording_unrun_slots_again_is_harmless(fresh: Fresh) {
         .unwrap();
     let kept = format!(
         "UPDATE unrun_slots SET count = count WHERE last_at = {}",
-        at(600).timestamp_micros()
+        fresh.literal(at(600))
     );
     assert_eq!(
         fresh.past_the_store(&kept).await,

@@ -1,0 +1,335 @@
+-- The ledger and everything around it, for PostgreSQL (13 or newer). The same tables under the same number and name
+-- as for SQLite, in native types.
+--
+-- Text is compared byte by byte (COLLATE "C") whatever the database's own locale: so both back ends order alike, and
+-- no upgrade of the operating system's collations can damage an index.
+-- Ids are identity columns: an id is never given twice, though some may never be given.
+
+CREATE TABLE replicas (
+    id         text COLLATE "C" NOT NULL PRIMARY KEY,
+    host       text COLLATE "C" NOT NULL,
+    pid        bigint NOT NULL,
+    version    text COLLATE "C" NOT NULL,
+    started_at timestamptz NOT NULL,
+    last_beat  timestamptz NOT NULL
+);
+
+-- Fencing tokens come from here and nowhere else, so they only ever grow.
+CREATE SEQUENCE fencing AS bigint;
+
+CREATE TABLE runs (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_name    text COLLATE "C" NOT NULL,
+    org         text COLLATE "C" NOT NULL,
+    trigger     text COLLATE "C" NOT NULL CHECK (trigger IN ('schedule', 'catch_up', 'signal', 'manual', 'once')),
+    slot        timestamptz,
+    replica     text COLLATE "C" NOT NULL,
+    mode        text COLLATE "C" NOT NULL CHECK (mode IN ('observe', 'enforce')),
+    actor       text COLLATE "C" NOT NULL,
+    reason      text COLLATE "C" NOT NULL,
+    token       bigint NOT NULL UNIQUE,
+    started_at  timestamptz NOT NULL,
+    last_beat   timestamptz NOT NULL,
+    finished_at timestamptz,
+    outcome     text COLLATE "C" CHECK (outcome IN ('succeeded', 'partial', 'failed', 'held', 'aborted', 'lost')),
+    selected    bigint NOT NULL DEFAULT 0,
+    observed    bigint NOT NULL DEFAULT 0,
+    unchanged   bigint NOT NULL DEFAULT 0,
+    to_act      bigint NOT NULL DEFAULT 0,
+    sent        bigint NOT NULL DEFAULT 0,
+    flagged     bigint NOT NULL DEFAULT 0,
+    skipped     bigint NOT NULL DEFAULT 0,
+    failed      bigint NOT NULL DEFAULT 0,
+    trouble     text COLLATE "C" NOT NULL DEFAULT '',
+    CHECK ((finished_at IS NULL) = (outcome IS NULL))
+);
+-- One run of a job and org at a time, whoever forgets to check.
+CREATE UNIQUE INDEX runs_one_running ON runs (job_name, org) WHERE outcome IS NULL;
+CREATE INDEX runs_of_job ON runs (job_name, id);
+CREATE INDEX runs_finished ON runs (finished_at) WHERE outcome IS NOT NULL;
+
+-- A slot that runs: the row is the claim. (No foreign key to the run: either may be pruned first.)
+CREATE TABLE slots (
+    job_name     text COLLATE "C" NOT NULL,
+    org          text COLLATE "C" NOT NULL,
+    scheduled_at timestamptz NOT NULL,
+    run_id       bigint NOT NULL,
+    PRIMARY KEY (job_name, org, scheduled_at)
+);
+CREATE INDEX slots_by_age ON slots (scheduled_at);
+
+-- Slots that did not run, a stretch a row: a year of missed minutes is one row.
+CREATE TABLE unrun_slots (
+    job_name    text COLLATE "C" NOT NULL,
+    org         text COLLATE "C" NOT NULL,
+    result      text COLLATE "C" NOT NULL CHECK (result IN ('run', 'deduplicated', 'skipped_overlap', 'skipped_paused', 'missed')),
+    first_at    timestamptz NOT NULL,
+    last_at     timestamptz NOT NULL,
+    count       bigint,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (job_name, org, result, first_at),
+    CHECK (last_at >= first_at)
+);
+CREATE INDEX unrun_slots_by_age ON unrun_slots (last_at);
+
+-- What must be known of a job and org however much history is pruned.
+CREATE TABLE job_memory (
+    job_name     text COLLATE "C" NOT NULL,
+    org          text COLLATE "C" NOT NULL,
+    last_slot    timestamptz,
+    last_started timestamptz,
+    last_outcome text COLLATE "C" CHECK (last_outcome IN ('succeeded', 'partial', 'failed', 'held', 'aborted', 'lost')),
+    last_success timestamptz,
+    PRIMARY KEY (job_name, org)
+);
+
+CREATE TABLE observations (
+    org                text COLLATE "C" NOT NULL,
+    reference_id       text COLLATE "C" NOT NULL,
+    external_reference text COLLATE "C",
+    persistence_type   text COLLATE "C" CHECK (persistence_type IN ('ACTIVATION', 'TERMINATION')),
+    status             text COLLATE "C" NOT NULL,
+    cancelling         boolean NOT NULL,
+    auto_installation  boolean,
+    territory_owner    text COLLATE "C" CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
+    request_number     bigint,
+    subrequest_number  bigint,
+    created            timestamptz,
+    last_updated       timestamptz,
+    observed_at        timestamptz NOT NULL,
+    PRIMARY KEY (org, reference_id)
+);
+CREATE INDEX observations_by_reference ON observations (reference_id);
+CREATE INDEX observations_by_order ON observations (external_reference);
+CREATE INDEX observations_final ON observations (observed_at) WHERE status IN ('REJECTED', 'CANCELED', 'FINISHED');
+
+CREATE TABLE decisions (
+    org          text COLLATE "C" NOT NULL,
+    reference_id text COLLATE "C" NOT NULL,
+    job_name     text COLLATE "C" NOT NULL,
+    run_id       bigint NOT NULL,
+    since        timestamptz NOT NULL,
+    verdict      text COLLATE "C" NOT NULL,
+    rule         text COLLATE "C",
+    explanation  text COLLATE "C" NOT NULL,
+    PRIMARY KEY (org, reference_id, job_name)
+);
+CREATE INDEX decisions_by_age ON decisions (since);
+
+-- The ledger. A row is committed before its write is sent.
+CREATE TABLE attempts (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    org                 text COLLATE "C" NOT NULL,
+    reference_id        text COLLATE "C" NOT NULL,
+    external_reference  text COLLATE "C" NOT NULL,
+    operation           text COLLATE "C" NOT NULL CHECK (operation IN (
+        'create_activation', 'create_termination', 'cancel_request', 'resolve_incident', 'create_access',
+        'terminate_access', 'create_status_cto', 'change_cto', 'create_port', 'create_port2',
+        'create_installation_incident', 'create_installation_end')),
+    state               text COLLATE "C" NOT NULL CHECK (state IN (
+        'intended', 'not_sent', 'rejected', 'accepted', 'unknown', 'confirmed', 'ineffective', 'needs_human')),
+    job_name            text COLLATE "C" NOT NULL,
+    rule                text COLLATE "C" NOT NULL,
+    run_id              bigint NOT NULL REFERENCES runs (id),
+    replica             text COLLATE "C" NOT NULL,
+    before_status       text COLLATE "C" NOT NULL,
+    before_cancelling   boolean NOT NULL,
+    before_last_updated timestamptz,
+    issue_sequence      bigint,
+    due_since           timestamptz,
+    correlation_id      uuid NOT NULL UNIQUE,
+    intended_at         timestamptz NOT NULL,
+    changed_at          timestamptz NOT NULL,
+    http_status         bigint,
+    detail              text COLLATE "C" NOT NULL,
+    verifications       bigint NOT NULL DEFAULT 0,
+    verify_at           timestamptz
+);
+-- At most one attempt of unknown outcome an order: the promise, kept by the database.
+CREATE UNIQUE INDEX attempts_one_open ON attempts (org, external_reference)
+    WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human');
+CREATE INDEX attempts_of_order ON attempts (org, external_reference, id);
+CREATE INDEX attempts_by_order ON attempts (external_reference);
+CREATE INDEX attempts_by_reference ON attempts (reference_id);
+CREATE INDEX attempts_of_hour ON attempts (org, intended_at, state);
+CREATE INDEX attempts_of_run ON attempts (run_id, state);
+CREATE INDEX attempts_to_verify ON attempts (verify_at) WHERE state IN ('accepted', 'unknown');
+CREATE INDEX attempts_by_state ON attempts (state, id);
+CREATE INDEX attempts_counts ON attempts (operation, state);
+CREATE INDEX attempts_closed ON attempts (changed_at)
+    WHERE state IN ('not_sent', 'rejected', 'confirmed', 'ineffective');
+
+CREATE TABLE attempt_steps (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    attempt_id  bigint NOT NULL REFERENCES attempts (id),
+    state       text COLLATE "C" NOT NULL CHECK (state IN (
+        'intended', 'not_sent', 'rejected', 'accepted', 'unknown', 'confirmed', 'ineffective', 'needs_human')),
+    at          timestamptz NOT NULL,
+    who         text COLLATE "C" NOT NULL,
+    detail      text COLLATE "C" NOT NULL,
+    http_status bigint
+);
+CREATE INDEX attempt_steps_of_attempt ON attempt_steps (attempt_id, id);
+
+-- History is appended to. Housekeeping may drop the history of a closed attempt, nobody may rewrite any.
+CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE FUNCTION refuse_steps_of_open_attempts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM attempts WHERE id = OLD.attempt_id
+        AND state IN ('intended', 'accepted', 'unknown', 'needs_human');
+    IF FOUND THEN
+        RAISE EXCEPTION 'the history of an open attempt is not deleted' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER attempt_steps_are_never_rewritten BEFORE UPDATE ON attempt_steps
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting('attempt_steps is append-only');
+CREATE TRIGGER attempt_steps_of_open_attempts_stay BEFORE DELETE ON attempt_steps
+    FOR EACH ROW EXECUTE FUNCTION refuse_steps_of_open_attempts();
+CREATE TRIGGER open_attempts_stay BEFORE DELETE ON attempts
+    FOR EACH ROW WHEN (OLD.state IN ('intended', 'accepted', 'unknown', 'needs_human'))
+    EXECUTE FUNCTION refuse_rewriting('an open attempt is not deleted');
+CREATE TRIGGER attempts_keep_what_was_intended BEFORE UPDATE OF
+    id, org, reference_id, external_reference, operation, job_name, rule, run_id, replica, before_status,
+    before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id, intended_at ON attempts
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting('what an attempt intended is not rewritten');
+
+CREATE TABLE findings (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    org                 text COLLATE "C" NOT NULL,
+    reference_id        text COLLATE "C" NOT NULL,
+    kind                text COLLATE "C" NOT NULL CHECK (kind IN (
+        'stuck_request', 'unresolved_issue', 'inconsistent_event', 'event_sequence_gap', 'event_sequence_duplicate',
+        'event_out_of_order', 'event_after_final_status', 'duplicate_reference', 'unknown_status',
+        'contract_violation')),
+    detail              text COLLATE "C" NOT NULL,
+    external_reference  text COLLATE "C",
+    job_name            text COLLATE "C" NOT NULL,
+    state               text COLLATE "C" NOT NULL CHECK (state IN ('open', 'acknowledged', 'resolved')),
+    attention           text COLLATE "C" CHECK (attention IN ('given_up', 'needs_human')),
+    evidence            text COLLATE "C" NOT NULL,
+    since               timestamptz,
+    first_seen          timestamptz NOT NULL,
+    last_seen           timestamptz NOT NULL,
+    times_seen          bigint NOT NULL DEFAULT 1,
+    times_reopened      bigint NOT NULL DEFAULT 0,
+    resolved_at         timestamptz,
+    acknowledged_by     text COLLATE "C",
+    acknowledged_reason text COLLATE "C",
+    UNIQUE (org, reference_id, kind, detail),
+    CHECK ((resolved_at IS NOT NULL) = (state = 'resolved'))
+);
+CREATE INDEX findings_live_of_job ON findings (org, job_name) WHERE state <> 'resolved';
+CREATE INDEX findings_live ON findings (id) WHERE state <> 'resolved';
+CREATE INDEX findings_live_counts ON findings (org, kind, detail, since) WHERE state <> 'resolved';
+CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
+CREATE INDEX findings_by_reference ON findings (reference_id);
+CREATE INDEX findings_by_order ON findings (external_reference);
+
+-- The pause of all jobs has the empty name.
+CREATE TABLE pauses (
+    job_name text COLLATE "C" NOT NULL PRIMARY KEY,
+    who      text COLLATE "C" NOT NULL,
+    reason   text COLLATE "C" NOT NULL,
+    since    timestamptz NOT NULL,
+    until    timestamptz
+);
+
+CREATE TABLE latches (
+    job_name text COLLATE "C" NOT NULL,
+    org      text COLLATE "C" NOT NULL,
+    since    timestamptz NOT NULL,
+    reason   text COLLATE "C" NOT NULL,
+    PRIMARY KEY (job_name, org)
+);
+
+CREATE TABLE releases (
+    job_name    text COLLATE "C" NOT NULL,
+    org         text COLLATE "C" NOT NULL,
+    released_at timestamptz NOT NULL,
+    PRIMARY KEY (job_name, org)
+);
+
+CREATE TABLE triggers (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_name     text COLLATE "C" NOT NULL,
+    org          text COLLATE "C" NOT NULL,
+    who          text COLLATE "C" NOT NULL,
+    reason       text COLLATE "C" NOT NULL,
+    requested_at timestamptz NOT NULL,
+    taken_by     text COLLATE "C",
+    run_id       bigint
+);
+CREATE INDEX triggers_unanswered ON triggers (id) WHERE run_id IS NULL;
+CREATE INDEX triggers_answered ON triggers (requested_at) WHERE run_id IS NOT NULL;
+
+CREATE TABLE circuits (
+    org       text COLLATE "C" NOT NULL PRIMARY KEY,
+    state     text COLLATE "C" NOT NULL CHECK (state IN ('closed', 'open', 'half_open')),
+    failures  bigint NOT NULL,
+    opened_at timestamptz,
+    probe_at  timestamptz
+);
+
+CREATE TABLE audit (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    who     text COLLATE "C" NOT NULL,
+    action  text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    reason  text COLLATE "C" NOT NULL
+);
+CREATE INDEX audit_by_age ON audit (at);
+CREATE TRIGGER audit_is_never_rewritten BEFORE UPDATE ON audit
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting('audit is append-only');
+
+-- When each job last looked at each request, and what issues it saw: what lets the next sweep ask only for what
+-- changed. Issues hold codes, numbers and dates, never a person's data.
+CREATE TABLE looks (
+    org          text COLLATE "C" NOT NULL,
+    job_name     text COLLATE "C" NOT NULL,
+    reference_id text COLLATE "C" NOT NULL,
+    looked_at    timestamptz NOT NULL,
+    issues       jsonb NOT NULL CHECK (jsonb_typeof(issues) = 'array'),
+    PRIMARY KEY (org, job_name, reference_id)
+);
+CREATE INDEX looks_by_age ON looks (looked_at);
+
+CREATE TABLE sweeps (
+    org      text COLLATE "C" NOT NULL,
+    job_name text COLLATE "C" NOT NULL,
+    began    timestamptz NOT NULL,
+    PRIMARY KEY (org, job_name)
+);
+
+-- What people want to hear of. Findings that somebody has acknowledged are known already.
+CREATE VIEW standing_alerts (alert, org, subject, since, count) AS
+    SELECT 'guard_held'::text COLLATE "C", org, job_name, since, 1::bigint FROM latches
+    UNION ALL
+    SELECT 'needs_human', org, '', NULL, count(*) FROM attempts WHERE state = 'needs_human' GROUP BY org
+    UNION ALL
+    SELECT 'given_up', org, '', NULL, count(*) FROM findings
+    WHERE state = 'open' AND attention = 'given_up' GROUP BY org
+    UNION ALL
+    SELECT 'new_finding_kind', org, kind, NULL, count(*) FROM findings WHERE state = 'open' GROUP BY org, kind;
+CREATE INDEX findings_open_counts ON findings (org, kind, attention) WHERE state = 'open';
+
+-- What the receiver of notifications was told of them. A row is to be told unless it stands and was told; it goes
+-- when its end was told.
+CREATE TABLE notices (
+    alert      text COLLATE "C" NOT NULL
+               CHECK (alert IN ('guard_held', 'needs_human', 'given_up', 'new_finding_kind')),
+    org        text COLLATE "C" NOT NULL,
+    subject    text COLLATE "C" NOT NULL,
+    since      timestamptz NOT NULL,
+    count      bigint NOT NULL,
+    standing   boolean NOT NULL,
+    told       boolean NOT NULL,
+    tries      bigint NOT NULL,
+    next_try   timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    PRIMARY KEY (alert, org, subject)
+);

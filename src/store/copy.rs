@@ -1,0 +1,191 @@
+//! Moving house: everything that a SQLite store remembers, into an empty PostgreSQL database.
+//!
+//! All or nothing: one transaction on the target, a snapshot of the source, the rows of each table counted on both
+//! sides before the commit. Ids stay, because people wrote them down and rows refer to each other by them; what hands
+//! out ids goes on after the highest ever given. Heartbeats stay behind: the processes they speak of don't come along.
+//!
+//! A daemon at work on either side would be writing into the one that is left, or already into the other: both are
+//! refused.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+
+use self::tables::{TABLES, Table};
+use super::fault::Fault;
+use super::timed::Timed;
+use super::{Actor, Audit, Store, StoreError, StoreOptions, open, postgres, sqlite};
+
+mod tables;
+
+/// Rows a statement.
+const CHUNK: usize = 500;
+
+/// The longest that it may take: hours for a ledger of years.
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+const OPERATION: &str = "copy";
+
+/// What was copied of one table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Copied {
+    /// The table.
+    pub table: &'static str,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// Copies the store at `from` (`sqlite:…`) into the one at `to` (`postgres://…`), whose schema is brought up to date
+/// first. `Busy` when a daemon holds `from`; `Internal`, with nothing changed, when `to` isn't empty. The copy is
+/// audited at the target. Dropped or failed, it leaves nothing behind.
+pub async fn copy(
+    from: &str,
+    to: &str,
+    options: &StoreOptions,
+    actor: &Actor,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Vec<Copied>, StoreError> {
+    let path = open::sqlite_path(from)?;
+    let existing = StoreOptions {
+        create_if_missing: false,
+        ..options.clone()
+    };
+    // Held to the end: no daemon may start on what is being left.
+    let source = sqlite::SqliteStore::open(&path, &existing).await?;
+    let lock = sqlite::DaemonLock::acquire(source.path())?;
+    super::require_current(&source, from).await?;
+    if !open::is_postgres(to) {
+        return Err(refuse(
+            "the target must be `postgres://USER@HOST/DATABASE`".to_owned(),
+        ));
+    }
+    let target = postgres::PgStore::open(to, options).await?;
+    target.migrate().await?;
+    let timed = Timed::new(LIMIT, postgres::meaning_of);
+    let copied = timed
+        .call(OPERATION, async {
+            let mut reading =
+                SqliteConnection::connect(&format!("sqlite://{}?mode=ro", source.path().display()))
+                    .await?;
+            let mut writing = target.alone(LIMIT).await?;
+            copy_all(&mut reading, &mut writing).await
+        })
+        .await?;
+    target.note(OPERATION, from, actor, now).await?;
+    target.close().await;
+    source.close().await;
+    drop(lock);
+    Ok(copied)
+}
+
+/// Every `table.column` that [`copy`] carries over; for the test that holds it against the schema.
+#[doc(hidden)]
+pub fn copied_columns() -> Vec<String> {
+    let of = |table: &Table| {
+        let name = table.name;
+        table
+            .columns
+            .iter()
+            .map(move |(column, _)| format!("{name}.{column}"))
+    };
+    TABLES.iter().flat_map(of).collect()
+}
+
+fn refuse(detail: String) -> StoreError {
+    StoreError::Internal {
+        operation: OPERATION,
+        detail,
+    }
+}
+
+async fn copy_all(
+    reading: &mut SqliteConnection,
+    writing: &mut PgConnection,
+) -> Result<Vec<Copied>, Fault> {
+    let mut from = reading.begin().await?;
+    let mut to = writing.begin().await?;
+    let mut copied = Vec::new();
+    // All locked before any is looked at: whoever starts on the target meanwhile waits, and finds it full.
+    for table in TABLES {
+        execute(
+            &mut to,
+            format!("LOCK TABLE {} IN EXCLUSIVE MODE", table.name),
+        )
+        .await?;
+    }
+    execute(&mut to, "LOCK TABLE replicas IN EXCLUSIVE MODE".to_owned()).await?;
+    for name in TABLES.iter().map(|table| table.name).chain(["replicas"]) {
+        if count(&mut to, name).await? > 0 {
+            return Err(Fault::Refused(refuse(format!(
+                "the target isn't empty ({name} has rows): name an empty database; nothing was changed"
+            ))));
+        }
+    }
+    for table in TABLES {
+        let rows = copy_table(table, &mut from, &mut to).await?;
+        let arrived = count(&mut to, table.name).await?;
+        if arrived != rows {
+            return Err(Fault::Row(format!(
+                "{rows} rows of {} were read, {arrived} arrived",
+                table.name
+            )));
+        }
+        if table.has_identity {
+            let name = table.name;
+            let given: Option<i64> =
+                sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = ?1")
+                    .bind(name)
+                    .fetch_optional(&mut *from)
+                    .await?;
+            let sequence = format!("pg_get_serial_sequence('{name}', 'id')");
+            go_on_after(&mut to, &sequence, given.unwrap_or(0)).await?;
+        }
+        copied.push(Copied {
+            table: table.name,
+            rows: u64::try_from(rows).unwrap_or_default(),
+        });
+    }
+    let token: i64 = sqlx::query_scalar("SELECT token FROM fencing")
+        .fetch_one(&mut *from)
+        .await?;
+    go_on_after(&mut to, "'fencing'", token).await?;
+    to.commit().await?;
+    Ok(copied)
+}
+
+async fn copy_table(
+    table: &Table,
+    from: &mut SqliteConnection,
+    to: &mut PgConnection,
+) -> Result<i64, Fault> {
+    let insert = table.insert();
+    let mut rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(table.select()))
+        .fetch(from)
+        .try_chunks(CHUNK);
+    let mut read = 0;
+    while let Some(chunk) = rows.try_next().await.map_err(|error| error.1)? {
+        let batch = postgres::json_rows(&chunk)?;
+        read += i64::try_from(chunk.len()).unwrap_or(i64::MAX);
+        sqlx::query(AssertSqlSafe(insert.clone()))
+            .bind(batch)
+            .execute(&mut *to)
+            .await?;
+    }
+    Ok(read)
+}
+
+async fn count(to: &mut PgConnection, table: &str) -> Result<i64, Fault> {
+    let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    Ok(sqlx::query_scalar(count).fetch_one(to).await?)
+}
+
+async fn go_on_after(to: &mut PgConnection, sequence: &str, last: i64) -> Result<(), Fault> {
+    let set = format!("SELECT setval({sequence}, {last} + 1, false)");
+    execute(to, set).await
+}
+
+async fn execute(to: &mut PgConnection, statement: String) -> Result<(), Fault> {
+    sqlx::query(AssertSqlSafe(statement)).execute(to).await?;
+    Ok(())
+}

@@ -1,0 +1,361 @@
+//! The ledger after the intent: steps, verification, recovery, and looking things up.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::values::{age, stamp, stamp_opt, text, texts};
+use super::{PgStore, audit, intend};
+use crate::domain::ids::{ExternalReference, Org, ReplicaId, RunId};
+use crate::domain::{AttemptId, AttemptState, Operation};
+use crate::store::attempts::{
+    Attempt, AttemptCount, AttemptFilter, AttemptStep, Attempts, IntentLimits, IntentRefused,
+    NewAttempt, Step,
+};
+use crate::store::controls::TAKER_LIVES;
+use crate::store::fault::Fault;
+use crate::store::rows::Micros;
+use crate::store::rows::attempts::{AttemptRow, CountRow, StepRow};
+use crate::store::rows::{all, word};
+use crate::store::runs::RunLease;
+use crate::store::{Actor, DAEMON, Page, StoreError};
+
+pub(super) const ADVANCE: &str = "
+    UPDATE attempts SET state = $2, changed_at = $3, detail = $4, http_status = coalesce($5, http_status),
+        verify_at = $6
+    WHERE id = $1 AND state = ANY($7)";
+
+const POSTPONE: &str = "
+    UPDATE attempts SET verifications = verifications + $4, detail = $2, verify_at = $3
+    WHERE id = $1 AND state IN ('accepted', 'unknown') RETURNING state";
+
+// Of a process that is gone; or of a run that ended, and with it whoever would have sent. A run that was lost
+// while its process lives proves nothing: somebody there may still hold the permit. Who lives is what the caller saw
+// and what the database sees now: one that came since, or came back, still owns its own.
+pub(super) const RECOVER: &str = "
+    UPDATE attempts SET state = 'unknown', changed_at = $2, verify_at = $3, detail = $4
+    WHERE state = 'intended' AND (
+        (replica <> ALL($1) AND NOT EXISTS (
+            SELECT 1 FROM replicas WHERE replicas.id = attempts.replica AND last_beat >= clock_timestamp() - $5::interval))
+        OR (SELECT coalesce(outcome, 'lost') FROM runs WHERE runs.id = attempts.run_id) <> 'lost')
+    RETURNING *";
+
+pub(super) const DUE: &str = "
+    SELECT * FROM attempts
+    WHERE state IN ('accepted', 'unknown') AND verify_at <= $2 AND ($1::text IS NULL OR org = $1)
+    ORDER BY verify_at, id LIMIT $3";
+
+pub(super) const OF_ORDERS: &str = "
+    SELECT * FROM attempts
+    WHERE org = $1 AND external_reference = ANY($2)
+    ORDER BY external_reference, id";
+
+pub(super) const STEPS: &str = "SELECT * FROM attempt_steps WHERE attempt_id = $1 ORDER BY id";
+
+const COUNTS: &str =
+    "SELECT operation, state, count(*) AS count FROM attempts GROUP BY operation, state";
+
+macro_rules! listing {
+    ($driver:literal) => {
+        concat!(
+            "SELECT * FROM attempts WHERE ",
+            $driver,
+            " AND id < $1 AND ($2::text IS NULL OR org = $2)
+              AND ($3::text IS NULL OR reference_id = $3 OR external_reference = $3) AND ($4::text IS NULL OR state = $4)
+              AND ($5::text IS NULL OR operation = $5) AND ($6::bigint IS NULL OR run_id = $6)
+              AND ($7::timestamptz IS NULL OR intended_at >= $7) ORDER BY id DESC LIMIT $8"
+        )
+    };
+}
+const LIST: &str = listing!("true");
+pub(super) const LIST_OF_REFERENCE: &str = listing!(
+    "id IN (SELECT id FROM attempts WHERE reference_id = $3
+            UNION SELECT id FROM attempts WHERE external_reference = $3)"
+);
+pub(super) const LIST_OF_RUN: &str = listing!("run_id = $6");
+pub(super) const LIST_IN_STATE: &str = listing!("state = $4");
+
+/// A line of an attempt's history.
+pub(super) struct StepLine<'a> {
+    pub(super) state: AttemptState,
+    pub(super) at: DateTime<Utc>,
+    pub(super) who: &'a str,
+    pub(super) detail: &'a str,
+    pub(super) http_status: Option<u16>,
+}
+
+/// Appends it within the caller's transaction.
+pub(super) async fn append_step(
+    tx: &mut PgConnection,
+    id: AttemptId,
+    line: &StepLine<'_>,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO attempt_steps (attempt_id, state, \"at\", who, detail, http_status)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(id.0)
+    .bind(line.state.as_str())
+    .bind(stamp(line.at))
+    .bind(line.who)
+    .bind(text(line.detail))
+    .bind(line.http_status.map(i64::from))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Why an attempt did not take a step: it is not there, or where it stands forbids it.
+async fn refused(
+    tx: &mut PgConnection,
+    operation: &'static str,
+    id: AttemptId,
+    to: AttemptState,
+) -> Result<Fault, Fault> {
+    let state: Option<String> = sqlx::query_scalar("SELECT state FROM attempts WHERE id = $1")
+        .bind(id.0)
+        .fetch_optional(tx)
+        .await?;
+    let Some(state) = state else {
+        let what = format!("attempt {id}");
+        return Ok(StoreError::NotFound { operation, what }.into());
+    };
+    let from = word("attempts.state", &state)?;
+    let attempt = id;
+    Ok(StoreError::IllegalStep { attempt, from, to }.into())
+}
+
+#[async_trait]
+impl Attempts for PgStore {
+    async fn intend(
+        &self,
+        lease: &RunLease,
+        attempt: &NewAttempt,
+        limits: IntentLimits,
+        now: DateTime<Utc>,
+    ) -> Result<Result<AttemptId, IntentRefused>, StoreError> {
+        self.call("intend", || {
+            intend::intend(self, lease, attempt, limits, now)
+        })
+        .await
+    }
+
+    async fn advance(
+        &self,
+        id: AttemptId,
+        step: &Step,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("advance", || async {
+            let mut tx = self.begin().await?;
+            let due = step.verify_at.filter(|_| step.to.awaits_verification());
+            let done = sqlx::query(ADVANCE)
+                .bind(id.0)
+                .bind(step.to.as_str())
+                .bind(stamp(now))
+                .bind(text(&step.detail))
+                .bind(step.http_status.map(i64::from))
+                .bind(stamp_opt(due))
+                .bind(texts(
+                    step.to.predecessors().iter().map(|state| state.as_str()),
+                ))
+                .execute(&mut *tx)
+                .await?;
+            if done.rows_affected() == 0 {
+                return Err(refused(&mut tx, "advance", id, step.to).await?);
+            }
+            let line = StepLine {
+                state: step.to,
+                at: now,
+                who: &actor.who,
+                detail: &step.detail,
+                http_status: step.http_status,
+            };
+            append_step(&mut tx, id, &line).await?;
+            if actor.is_person() {
+                audit::append(&mut tx, "settle", &id.to_string(), actor, now).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn postpone_verification(
+        &self,
+        id: AttemptId,
+        detail: &str,
+        verify_at: DateTime<Utc>,
+        counts: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("postpone_verification", || async {
+            let mut tx = self.begin().await?;
+            let state: Option<String> = sqlx::query_scalar(POSTPONE)
+                .bind(id.0)
+                .bind(text(detail))
+                .bind(stamp(verify_at))
+                .bind(i64::from(counts))
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(state) = state else {
+                let to = AttemptState::Unknown;
+                return Err(refused(&mut tx, "postpone_verification", id, to).await?);
+            };
+            let line = StepLine {
+                state: word("attempts.state", &state)?,
+                at: now,
+                who: DAEMON,
+                detail,
+                http_status: None,
+            };
+            append_step(&mut tx, id, &line).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn recover_intended(
+        &self,
+        alive: &[ReplicaId],
+        verify_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.call("recover_intended", || async {
+            let detail = "whoever meant to send it is gone: it may have been sent";
+            let mut tx = self.begin().await?;
+            let rows: Vec<AttemptRow> = sqlx::query_as(RECOVER)
+                .bind(texts(alive.iter().map(ReplicaId::as_str)))
+                .bind(stamp(now))
+                .bind(stamp(verify_at))
+                .bind(detail)
+                .bind(age(TAKER_LIVES))
+                .fetch_all(&mut *tx)
+                .await?;
+            let mut recovered: Vec<Attempt> = all(rows)?;
+            recovered.sort_by_key(|attempt| attempt.id);
+            let line = StepLine {
+                state: AttemptState::Unknown,
+                at: now,
+                who: DAEMON,
+                detail,
+                http_status: None,
+            };
+            for attempt in &recovered {
+                append_step(&mut tx, attempt.id, &line).await?;
+            }
+            tx.commit().await?;
+            Ok(recovered)
+        })
+        .await
+    }
+
+    async fn due_for_verification(
+        &self,
+        org: Option<&Org>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.call("due_for_verification", || async {
+            let rows: Vec<AttemptRow> = sqlx::query_as(DUE)
+                .bind(org.map(Org::as_str))
+                .bind(stamp(now))
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn attempts_for(
+        &self,
+        org: &Org,
+        references: &[ExternalReference],
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.call("attempts_for", || async {
+            let rows: Vec<AttemptRow> = sqlx::query_as(OF_ORDERS)
+                .bind(org.as_str())
+                .bind(texts(references.iter().map(ExternalReference::as_str)))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>, StoreError> {
+        self.call("attempt", || async {
+            let row: Option<AttemptRow> = sqlx::query_as("SELECT * FROM attempts WHERE id = $1")
+                .bind(id.0)
+                .fetch_optional(&self.pool)
+                .await?;
+            row.map(Attempt::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        page: Page,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.call("attempts", || async {
+            // One statement a way in: a single one for all filters could use no index.
+            let statement = if filter.reference.is_some() {
+                LIST_OF_REFERENCE
+            } else if filter.run_id.is_some() {
+                LIST_OF_RUN
+            } else if filter.state.is_some() {
+                LIST_IN_STATE
+            } else {
+                LIST
+            };
+            let rows: Vec<AttemptRow> = sqlx::query_as(statement)
+                .bind(page.before.unwrap_or(i64::MAX))
+                .bind(filter.org.as_ref().map(Org::as_str))
+                .bind(filter.reference.as_deref().map(text))
+                .bind(filter.state.map(AttemptState::as_str))
+                .bind(filter.operation.map(Operation::as_str))
+                .bind(filter.run_id.map(|RunId(id)| id))
+                .bind(stamp_opt(filter.since))
+                .bind(i64::from(page.limit))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn attempt_steps(&self, id: AttemptId) -> Result<Vec<AttemptStep>, StoreError> {
+        self.call("attempt_steps", || async {
+            let rows: Vec<StepRow> = sqlx::query_as(STEPS)
+                .bind(id.0)
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn attempt_counts(&self) -> Result<Vec<AttemptCount>, StoreError> {
+        self.call("attempt_counts", || async {
+            let rows: Vec<CountRow> = sqlx::query_as(COUNTS).fetch_all(&self.pool).await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn intended_since(&self, org: &Org, since: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.call("intended_since", || async {
+            // The same count as the cap's own, which takes "after"; instants are whole microseconds.
+            let count: i64 = sqlx::query_scalar(intend::OF_HOUR)
+                .bind(org.as_str())
+                .bind(Micros(since.timestamp_micros() - 1))
+                .fetch_one(&self.pool)
+                .await?;
+            crate::store::rows::number("count", count)
+        })
+        .await
+    }
+}

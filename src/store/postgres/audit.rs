@@ -1,0 +1,70 @@
+//! The audit. Every call that changes something for somebody appends here, in its own transaction.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::PgStore;
+use super::values::{stamp, stamp_opt};
+use crate::store::audit::{Audit, AuditFilter, AuditRow};
+use crate::store::fault::Fault;
+use crate::store::rows::all;
+use crate::store::rows::controls::RawAudit;
+use crate::store::{Actor, Page, StoreError};
+
+/// Appends one row within the caller's transaction.
+pub(super) async fn append(
+    tx: &mut PgConnection,
+    action: &str,
+    subject: &str,
+    actor: &Actor,
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    sqlx::query("INSERT INTO audit (at, who, action, subject, reason) VALUES ($1, $2, $3, $4, $5)")
+        .bind(stamp(now))
+        .bind(&actor.who)
+        .bind(action)
+        .bind(subject)
+        .bind(&actor.reason)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Audit for PgStore {
+    async fn note(
+        &self,
+        action: &str,
+        subject: &str,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("note", || async {
+            let mut tx = self.begin().await?;
+            append(&mut tx, action, subject, actor, now).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn audit(&self, filter: &AuditFilter, page: Page) -> Result<Vec<AuditRow>, StoreError> {
+        self.call("audit", || async {
+            let rows: Vec<RawAudit> = sqlx::query_as(
+                "SELECT id, at, who, action, subject, reason FROM audit
+                     WHERE id < $1 AND ($2::text IS NULL OR who = $2) AND ($3::text IS NULL OR action = $3)
+                       AND ($4::timestamptz IS NULL OR at >= $4)
+                     ORDER BY id DESC LIMIT $5",
+            )
+            .bind(page.before.unwrap_or(i64::MAX))
+            .bind(filter.who.as_deref())
+            .bind(filter.action.as_deref())
+            .bind(stamp_opt(filter.since))
+            .bind(i64::from(page.limit))
+            .fetch_all(&self.pool)
+            .await?;
+            all(rows)
+        })
+        .await
+    }
+}

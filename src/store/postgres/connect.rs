@@ -1,0 +1,110 @@
+//! From a URL and options to connections that are set as we need them.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::Pool;
+use crate::store::fault::Fault;
+use crate::store::{StoreError, StoreOptions};
+
+/// How people find us in `pg_stat_activity`, unless the URL says otherwise.
+const NAME: &str = "tesa-reconciler";
+
+/// How long an idle connection is kept: a quiet daemon should be a small guest.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Each connection is made anew now and then, so that a moved address or a changed setting is noticed.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// How long to wait for a connection: a bit less than the call may take, so that the error says what was missing.
+pub(super) fn patience(options: &StoreOptions) -> Duration {
+    options.call_timeout * 4 / 5
+}
+
+/// Reads the URL and the password. The URL is in no error: it may hold what nobody should see.
+pub(super) fn options(url: &str, options: &StoreOptions) -> Result<PgConnectOptions, Fault> {
+    let mut connect: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
+        refuse(format!(
+            "state.url can't be read ({error}); write `postgres://USER@HOST/DATABASE`"
+        ))
+    })?;
+    if connect.get_application_name().is_none() {
+        connect = connect.application_name(NAME);
+    }
+    if let Some(file) = &options.password_file {
+        let password = std::fs::read_to_string(file).map_err(|error| {
+            refuse(format!(
+                "state.password_file {} can't be read: {error}",
+                file.display()
+            ))
+        })?;
+        // Editors and `echo` end a file with a newline, which no password does.
+        let password = password.trim_end_matches(['\r', '\n']);
+        if password.is_empty() {
+            return Err(refuse(format!(
+                "state.password_file {} is empty",
+                file.display()
+            )));
+        }
+        connect = connect.password(password);
+    }
+    let connect = with_timeouts(connect, options.call_timeout, options.busy_timeout);
+    Ok(connect.disable_statement_logging())
+}
+
+/// The same connection with other time-outs; zero would mean none to PostgreSQL, so it is never said.
+pub(super) fn with_timeouts(
+    connect: PgConnectOptions,
+    statement: Duration,
+    lock: Duration,
+) -> PgConnectOptions {
+    let millis = |time: Duration| format!("{}ms", time.as_millis().max(1));
+    connect.options([
+        ("statement_timeout", millis(statement)),
+        ("lock_timeout", millis(lock)),
+        // A transaction whose process hangs holds its locks no longer than two calls last.
+        ("idle_in_transaction_session_timeout", millis(statement * 2)),
+        // A database may be set to another level; what is written here is written for this one.
+        ("default_transaction_isolation", "read committed".to_owned()),
+    ])
+}
+
+/// The pool. It connects when first asked.
+pub(super) fn pool(connect: PgConnectOptions, options: &StoreOptions) -> Pool {
+    PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(patience(options))
+        .idle_timeout(IDLE)
+        .max_lifetime(LIFETIME)
+        // The look below is a round trip anyway.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_writable(connection)))
+        .connect_lazy_with(connect)
+}
+
+/// Whether a connection is alive and leads to a primary. One to a server that became a standby would answer reads
+/// and refuse writes for as long as it is kept: thrown away, the next one goes where the name leads to now.
+async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let read_only: String = sqlx::query_scalar("SHOW transaction_read_only")
+        .fetch_one(connection)
+        .await?;
+    Ok(read_only == "off")
+}
+
+/// A connection outside the pool, for what takes long.
+pub(super) async fn alone(
+    connect: &PgConnectOptions,
+    limit: Duration,
+) -> Result<PgConnection, Fault> {
+    let connect = with_timeouts(connect.clone(), limit, limit);
+    Ok(PgConnection::connect_with(&connect).await?)
+}
+
+fn refuse(detail: String) -> Fault {
+    Fault::Refused(StoreError::Unavailable {
+        operation: "open",
+        detail,
+    })
+}

@@ -1,0 +1,309 @@
+//! Pauses, latches, triggers, circuits. What steers running daemons is told to them with the commit.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::values::{age, column, stamp, stamp_opt};
+use super::{PgStore, audit, changes};
+use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
+use crate::store::controls::{
+    CircuitRow, Controls, Latch, Pause, TAKER_LIVES, TriggerRow, scope, subject,
+};
+use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
+use crate::store::rows::{Micros, all, instant};
+use crate::store::{Actor, StoreError};
+
+pub(super) const TAKE_TRIGGERS: &str = "
+    UPDATE triggers SET taken_by = $1
+    WHERE id IN (
+        SELECT id FROM triggers
+        WHERE run_id IS NULL AND (taken_by IS NULL OR taken_by = $1
+            OR taken_by NOT IN (SELECT id FROM replicas WHERE last_beat >= clock_timestamp() - $2::interval))
+        ORDER BY id FOR UPDATE SKIP LOCKED)
+    RETURNING id, job_name, org, who, reason, requested_at, run_id";
+
+fn stored_name(job: Option<&JobName>) -> &str {
+    job.map_or(ALL_JOBS, JobName::as_str)
+}
+
+#[async_trait]
+impl Controls for PgStore {
+    async fn pause(
+        &self,
+        job: Option<&JobName>,
+        until: Option<DateTime<Utc>>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("pause", || async {
+                let mut tx = self.begin().await?;
+                sqlx::query(
+                    "INSERT INTO pauses (job_name, who, reason, since, until) VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT (job_name) DO UPDATE SET who = excluded.who, reason = excluded.reason,
+                         since = excluded.since, until = excluded.until",
+                )
+                .bind(stored_name(job))
+                .bind(&actor.who)
+                .bind(&actor.reason)
+                .bind(stamp(now))
+                .bind(stamp_opt(until))
+                .execute(&mut *tx)
+                .await?;
+                audit::append(&mut tx, "pause", scope(job), actor, now).await?;
+                changes::tell(&mut tx).await?;
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+
+    async fn resume(
+        &self,
+        job: Option<&JobName>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.call("resume", || async {
+            let mut tx = self.begin().await?;
+            let done = sqlx::query(
+                "DELETE FROM pauses WHERE job_name = $1 AND (until IS NULL OR until > $2)",
+            )
+            .bind(stored_name(job))
+            .bind(stamp(now))
+            .execute(&mut *tx)
+            .await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            audit::append(&mut tx, "resume", scope(job), actor, now).await?;
+            changes::tell(&mut tx).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
+        self.call("pauses", || async {
+            let rows: Vec<RawPause> = sqlx::query_as(
+                "SELECT job_name, who, reason, since, until FROM pauses
+                     WHERE until IS NULL OR until > $1 ORDER BY job_name",
+            )
+            .bind(stamp(now))
+            .fetch_all(&self.pool)
+            .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn latch_guard(
+        &self,
+        job: &JobName,
+        org: &Org,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.call("latch_guard", || async {
+            let mut tx = self.begin().await?;
+            let done = sqlx::query(
+                "INSERT INTO latches (job_name, org, since, reason) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (job_name, org) DO NOTHING",
+            )
+            .bind(job.as_str())
+            .bind(org.as_str())
+            .bind(stamp(now))
+            .bind(&actor.reason)
+            .execute(&mut *tx)
+            .await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            audit::append(&mut tx, "latch", &subject(job, org), actor, now).await?;
+            changes::tell(&mut tx).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn release_guard(
+        &self,
+        job: &JobName,
+        org: &Org,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.call("release_guard", || async {
+            let mut tx = self.begin().await?;
+            let done = sqlx::query("DELETE FROM latches WHERE job_name = $1 AND org = $2")
+                .bind(job.as_str())
+                .bind(org.as_str())
+                .execute(&mut *tx)
+                .await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            sqlx::query(
+                "INSERT INTO releases (job_name, org, released_at) VALUES ($1, $2, $3)
+                     ON CONFLICT (job_name, org) DO UPDATE SET released_at = excluded.released_at",
+            )
+            .bind(job.as_str())
+            .bind(org.as_str())
+            .bind(stamp(now))
+            .execute(&mut *tx)
+            .await?;
+            audit::append(&mut tx, "release", &subject(job, org), actor, now).await?;
+            changes::tell(&mut tx).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn latches(&self) -> Result<Vec<Latch>, StoreError> {
+        self.call("latches", || async {
+            let rows: Vec<RawLatch> = sqlx::query_as(
+                "SELECT job_name, org, since, reason FROM latches ORDER BY job_name, org",
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn last_release(
+        &self,
+        job: &JobName,
+        org: &Org,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.call("last_release", || async {
+            let at: Option<Micros> = sqlx::query_scalar(
+                "SELECT released_at FROM releases WHERE job_name = $1 AND org = $2",
+            )
+            .bind(job.as_str())
+            .bind(org.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+            at.map(|at| instant("releases.released_at", at)).transpose()
+        })
+        .await
+    }
+
+    async fn request_trigger(
+        &self,
+        job: &JobName,
+        org: &Org,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<TriggerId, StoreError> {
+        self.call("request_trigger", || async {
+            let mut tx = self.begin().await?;
+            let id: i64 = sqlx::query_scalar(
+                "INSERT INTO triggers (job_name, org, who, reason, requested_at)
+                     VALUES ($1, $2, $3, $4, $5) RETURNING id",
+            )
+            .bind(job.as_str())
+            .bind(org.as_str())
+            .bind(&actor.who)
+            .bind(&actor.reason)
+            .bind(stamp(now))
+            .fetch_one(&mut *tx)
+            .await?;
+            audit::append(&mut tx, "trigger", &subject(job, org), actor, now).await?;
+            changes::tell(&mut tx).await?;
+            tx.commit().await?;
+            Ok(TriggerId(id))
+        })
+        .await
+    }
+
+    async fn take_triggers(
+        &self,
+        replica: &ReplicaId,
+        _now: DateTime<Utc>,
+    ) -> Result<Vec<TriggerRow>, StoreError> {
+        self.call("take_triggers", || async {
+            // Asked every second or two and nearly always empty: look before taking the write lock.
+            let waiting: bool =
+                sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM triggers WHERE run_id IS NULL)")
+                    .fetch_one(&self.pool)
+                    .await?;
+            if !waiting {
+                return Ok(Vec::new());
+            }
+            let mut tx = self.begin().await?;
+            let rows: Vec<RawTrigger> = sqlx::query_as(TAKE_TRIGGERS)
+                .bind(replica.as_str())
+                .bind(age(TAKER_LIVES))
+                .fetch_all(&mut *tx)
+                .await?;
+            let mut taken: Vec<TriggerRow> = all(rows)?;
+            tx.commit().await?;
+            taken.sort_by_key(|trigger| trigger.id);
+            Ok(taken)
+        })
+        .await
+    }
+
+    async fn answer_triggers(&self, ids: &[TriggerId], run: RunId) -> Result<(), StoreError> {
+        self.call("answer_triggers", || async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "UPDATE triggers SET run_id = $2
+                     WHERE id = ANY($1) AND run_id IS NULL",
+            )
+            .bind(column(ids, |id| id.0))
+            .bind(run.0)
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn trigger(&self, id: TriggerId) -> Result<Option<TriggerRow>, StoreError> {
+        self.call("trigger", || async {
+                let row: Option<RawTrigger> = sqlx::query_as(
+                    "SELECT id, job_name, org, who, reason, requested_at, run_id FROM triggers WHERE id = $1",
+                )
+                .bind(id.0)
+                .fetch_optional(&self.pool)
+                .await?;
+                row.map(TriggerRow::try_from).transpose()
+            })
+            .await
+    }
+
+    async fn circuits(&self) -> Result<Vec<CircuitRow>, StoreError> {
+        self.call("circuits", || async {
+            let rows: Vec<RawCircuit> = sqlx::query_as(
+                "SELECT org, state, failures, opened_at, probe_at FROM circuits ORDER BY org",
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn save_circuit(&self, circuit: &CircuitRow) -> Result<(), StoreError> {
+        self.call("save_circuit", || async {
+                let mut tx = self.begin().await?;
+                sqlx::query(
+                    "INSERT INTO circuits (org, state, failures, opened_at, probe_at) VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT (org) DO UPDATE SET state = excluded.state, failures = excluded.failures,
+                         opened_at = excluded.opened_at, probe_at = excluded.probe_at",
+                )
+                .bind(circuit.org.as_str())
+                .bind(&circuit.state)
+                .bind(i64::from(circuit.failures))
+                .bind(stamp_opt(circuit.opened_at))
+                .bind(stamp_opt(circuit.probe_at))
+                .execute(&mut *tx)
+                .await?;
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+}

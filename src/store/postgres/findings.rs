@@ -1,0 +1,293 @@
+//! Findings: seen, touched, resolved, acknowledged, counted.
+//!
+//! While it isn't resolved a finding belongs to the job that opened it: another job that sees the same only
+//! touches it. Two jobs with different words for one divergence would otherwise open it again and again under
+//! the hands of whoever acknowledged it.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::values::{column, last_of_each, stamp, stamp_opt, text, texts, texts_opt};
+use super::{PgStore, audit, lock};
+use crate::domain::finding::{Attention, FindingKind, FindingState};
+use crate::domain::ids::{FindingId, JobName, Org};
+use crate::store::fault::Fault;
+use crate::store::findings::{
+    Finding, FindingChanges, FindingCount, FindingFilter, Findings, LiveFinding, Sighting,
+};
+use crate::store::rows::findings::{CountRow, FindingRow, LiveRow};
+use crate::store::rows::{all, word};
+use crate::store::{Actor, Page, StoreError};
+
+/// Rows a transaction: long enough to be worth its sync to disk, short enough that other writers get their turn.
+const CHUNK: usize = 500;
+
+pub(super) const LIVE: &str = "
+    SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen FROM findings
+    WHERE org = $1 AND job_name = $2 AND state <> 'resolved' ORDER BY id";
+
+pub(super) const NEWLY_OPEN: &str = "
+    WITH seen AS (
+        SELECT * FROM unnest($2::text[], $3::text[], $4::text[]) AS seen (reference_id, kind, detail))
+    SELECT seen.kind FROM seen
+    LEFT JOIN findings AS f ON f.org = $1 AND f.reference_id = seen.reference_id AND f.kind = seen.kind
+        AND f.detail = seen.detail
+    WHERE f.id IS NULL OR f.state = 'resolved'";
+
+// In the UPDATE every right side sees the row as it was. `again`: it comes back. `ours`: it is this job's to word.
+// `news`: it says something else than what was acknowledged.
+const SEE: &str = "
+    INSERT INTO findings (
+        org, job_name, first_seen, last_seen, reference_id, kind, detail, external_reference, since, attention,
+        evidence, state)
+    SELECT $1, $2, $3, $3, seen.*, 'open'
+    FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::text[]) AS seen
+    ON CONFLICT (org, reference_id, kind, detail) DO UPDATE SET
+        job_name = CASE WHEN findings.state = 'resolved' THEN excluded.job_name ELSE findings.job_name END,
+        state = CASE
+            WHEN findings.state = 'resolved' THEN 'open'
+            WHEN findings.job_name = excluded.job_name
+                AND (findings.evidence, findings.attention) IS DISTINCT FROM (excluded.evidence, excluded.attention) THEN 'open'
+            ELSE findings.state END,
+        acknowledged_by = CASE
+            WHEN findings.state = 'resolved' THEN NULL
+            WHEN findings.job_name = excluded.job_name
+                AND (findings.evidence, findings.attention) IS DISTINCT FROM (excluded.evidence, excluded.attention) THEN NULL
+            ELSE findings.acknowledged_by END,
+        acknowledged_reason = CASE
+            WHEN findings.state = 'resolved' THEN NULL
+            WHEN findings.job_name = excluded.job_name
+                AND (findings.evidence, findings.attention) IS DISTINCT FROM (excluded.evidence, excluded.attention) THEN NULL
+            ELSE findings.acknowledged_reason END,
+        external_reference = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+            THEN excluded.external_reference ELSE findings.external_reference END,
+        since = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+            THEN excluded.since ELSE findings.since END,
+        attention = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+            THEN excluded.attention ELSE findings.attention END,
+        evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+            THEN excluded.evidence ELSE findings.evidence END,
+        last_seen = excluded.last_seen,
+        times_seen = findings.times_seen + 1,
+        times_reopened = findings.times_reopened + (findings.state = 'resolved')::int,
+        resolved_at = NULL";
+
+pub(super) const TOUCH: &str = "
+    UPDATE findings SET last_seen = $2, times_seen = times_seen + 1
+    WHERE id = ANY($1) AND state <> 'resolved'";
+
+pub(super) const RESOLVE: &str = "
+    UPDATE findings SET state = 'resolved', resolved_at = $2
+    WHERE id = ANY($1) AND state <> 'resolved'";
+
+const NOT_LIVE: &str = "
+    SELECT asked.id FROM unnest($1::bigint[]) AS asked (id)
+    WHERE NOT EXISTS (SELECT 1 FROM findings WHERE findings.id = asked.id AND state <> 'resolved')";
+
+const ACKNOWLEDGE: &str = "
+    UPDATE findings SET state = 'acknowledged', acknowledged_by = $2, acknowledged_reason = $3
+    WHERE id = ANY($1)";
+
+const COUNTS: &str = "
+    SELECT org, kind, CASE kind WHEN 'stuck_request' THEN detail ELSE '' END AS status, count(*) AS count,
+        min(since) AS oldest
+    FROM findings WHERE state <> 'resolved' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+
+macro_rules! listing {
+    ($driver:literal) => {
+        concat!(
+            "SELECT * FROM findings WHERE ",
+            $driver,
+            " AND id < $1 AND ($2::text IS NULL OR org = $2) AND ($3::text IS NULL OR kind = $3)
+              AND ($4::text IS NOT NULL OR state <> 'resolved') AND ($4::text IS NULL OR state = $4)
+              AND ($5::text IS NULL OR attention = $5)
+              AND ($6::text IS NULL OR reference_id = $6 OR external_reference = $6) ORDER BY id DESC LIMIT $7"
+        )
+    };
+}
+const LIST: &str = listing!("true");
+pub(super) const LIST_LIVE: &str = listing!("state <> 'resolved'");
+pub(super) const LIST_OF_REFERENCE: &str = listing!(
+    "id IN (SELECT id FROM findings WHERE reference_id = $6
+            UNION SELECT id FROM findings WHERE external_reference = $6)"
+);
+
+impl PgStore {
+    async fn see_findings(
+        &self,
+        org: &Org,
+        job: &JobName,
+        seen: &[Sighting],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<FindingKind>, StoreError> {
+        self.call("apply_findings", || async {
+            let seen = last_of_each(seen, |seen| {
+                (
+                    &seen.key.reference_id,
+                    seen.key.kind.as_str(),
+                    &seen.key.detail,
+                )
+            });
+            let references = texts(seen.iter().map(|seen| seen.key.reference_id.as_str()));
+            let kinds = column(&seen, |seen| seen.key.kind.as_str());
+            let details = texts(seen.iter().map(|seen| seen.key.detail.as_str()));
+            let mut tx = self.begin().await?;
+            lock::job(&mut tx, job, org).await?;
+            let opened: Vec<String> = sqlx::query_scalar(NEWLY_OPEN)
+                .bind(org.as_str())
+                .bind(&references)
+                .bind(&kinds)
+                .bind(&details)
+                .fetch_all(&mut *tx)
+                .await?;
+            sqlx::query(SEE)
+                .bind(org.as_str())
+                .bind(job.as_str())
+                .bind(stamp(now))
+                .bind(references)
+                .bind(kinds)
+                .bind(details)
+                .bind(texts_opt(seen.iter().map(|seen| {
+                    seen.external_reference.as_ref().map(|order| order.as_str())
+                })))
+                .bind(column(&seen, |seen| stamp_opt(seen.since)))
+                .bind(column(&seen, |seen| seen.attention.map(|why| why.as_str())))
+                .bind(texts(seen.iter().map(|seen| seen.evidence.as_str())))
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            opened
+                .iter()
+                .map(|kind| word("findings.kind", kind))
+                .collect()
+        })
+        .await
+    }
+
+    async fn set_findings(
+        &self,
+        statement: &'static str,
+        ids: &[FindingId],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("apply_findings", || async {
+            let mut tx = self.begin().await?;
+            sqlx::query(statement)
+                .bind(column(ids, |id| id.0))
+                .bind(stamp(now))
+                .execute(&mut *tx)
+                .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Findings for PgStore {
+    async fn live_findings(
+        &self,
+        org: &Org,
+        job: &JobName,
+    ) -> Result<Vec<LiveFinding>, StoreError> {
+        self.call("live_findings", || async {
+            let rows: Vec<LiveRow> = sqlx::query_as(LIVE)
+                .bind(org.as_str())
+                .bind(job.as_str())
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn apply_findings(
+        &self,
+        org: &Org,
+        job: &JobName,
+        changes: &FindingChanges,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<FindingKind>, StoreError> {
+        let mut opened = Vec::new();
+        for chunk in changes.seen.chunks(CHUNK) {
+            opened.extend(self.see_findings(org, job, chunk, now).await?);
+        }
+        for chunk in changes.touched.chunks(CHUNK) {
+            self.set_findings(TOUCH, chunk, now).await?;
+        }
+        for chunk in changes.resolved.chunks(CHUNK) {
+            self.set_findings(RESOLVE, chunk, now).await?;
+        }
+        Ok(opened)
+    }
+
+    async fn acknowledge_findings(
+        &self,
+        ids: &[FindingId],
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("acknowledge_findings", || async {
+            let listed = column(ids, |id| id.0);
+            let mut tx = self.begin().await?;
+            let missing: Vec<i64> = sqlx::query_scalar(NOT_LIVE)
+                .bind(&listed)
+                .fetch_all(&mut *tx)
+                .await?;
+            if !missing.is_empty() {
+                let missing: Vec<String> = missing.iter().map(i64::to_string).collect();
+                let what = format!("finding {} that isn't resolved", missing.join(", "));
+                let operation = "acknowledge_findings";
+                return Err(Fault::Refused(StoreError::NotFound { operation, what }));
+            }
+            sqlx::query(ACKNOWLEDGE)
+                .bind(listed)
+                .bind(&actor.who)
+                .bind(&actor.reason)
+                .execute(&mut *tx)
+                .await?;
+            for id in ids {
+                audit::append(&mut tx, "acknowledge", &id.to_string(), actor, now).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn findings(
+        &self,
+        filter: &FindingFilter,
+        page: Page,
+    ) -> Result<Vec<Finding>, StoreError> {
+        self.call("findings", || async {
+            // One statement a way in: a single one for all filters could use no index.
+            let statement = if filter.reference.is_some() {
+                LIST_OF_REFERENCE
+            } else if filter.state == Some(FindingState::Resolved) {
+                LIST
+            } else {
+                LIST_LIVE
+            };
+            let rows: Vec<FindingRow> = sqlx::query_as(statement)
+                .bind(page.before.unwrap_or(i64::MAX))
+                .bind(filter.org.as_ref().map(Org::as_str))
+                .bind(filter.kind.map(FindingKind::as_str))
+                .bind(filter.state.map(FindingState::as_str))
+                .bind(filter.attention.map(Attention::as_str))
+                .bind(filter.reference.as_deref().map(text))
+                .bind(i64::from(page.limit))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn finding_counts(&self) -> Result<Vec<FindingCount>, StoreError> {
+        self.call("finding_counts", || async {
+            let rows: Vec<CountRow> = sqlx::query_as(COUNTS).fetch_all(&self.pool).await?;
+            all(rows)
+        })
+        .await
+    }
+}

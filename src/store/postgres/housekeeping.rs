@@ -1,0 +1,145 @@
+//! Pruning and statistics. Each table in its own short transaction.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::PgStore;
+use super::values::stamp;
+use crate::store::StoreError;
+use crate::store::housekeeping::{Housekeeping, Pruned};
+
+// Each list of victims is ordered by age: that makes the planner follow the index of ages, where it would otherwise
+// guess that a third of the table is old and walk through all of it.
+// $1 is the age, $2 the batch. The victims of an attempt's pruning are picked twice by the same statement, in one
+// transaction: first their steps go, then they themselves.
+macro_rules! closed_attempts {
+    () => {
+        "SELECT a.id FROM attempts AS a
+         WHERE a.state IN ('not_sent', 'rejected', 'confirmed', 'ineffective') AND a.changed_at < $1
+           AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.org = a.org AND f.reference_id = a.reference_id
+                           AND f.state <> 'resolved')
+         ORDER BY a.changed_at, a.id LIMIT $2"
+    };
+}
+pub(super) const STEPS: &str = concat!(
+    "DELETE FROM attempt_steps WHERE attempt_id IN (",
+    closed_attempts!(),
+    ")"
+);
+pub(super) const ATTEMPTS: &str = concat!(
+    "DELETE FROM attempts WHERE id IN (",
+    closed_attempts!(),
+    ")"
+);
+
+pub(super) const RUNS: &str = "
+    DELETE FROM runs WHERE id IN (
+        SELECT r.id FROM runs AS r WHERE r.outcome IS NOT NULL AND r.finished_at < $1
+            AND NOT EXISTS (SELECT 1 FROM attempts WHERE run_id = r.id)
+        ORDER BY r.finished_at LIMIT $2)";
+
+pub(super) const SLOTS: &str = "
+    DELETE FROM slots WHERE (job_name, org, scheduled_at) IN (
+        SELECT s.job_name, s.org, s.scheduled_at FROM slots AS s WHERE s.scheduled_at < $1
+            AND NOT EXISTS (SELECT 1 FROM runs WHERE id = s.run_id AND outcome IS NULL)
+        ORDER BY s.scheduled_at LIMIT $2)";
+
+pub(super) const UNRUN_SLOTS: &str = "
+    DELETE FROM unrun_slots WHERE (job_name, org, result, first_at) IN (
+        SELECT job_name, org, result, first_at FROM unrun_slots WHERE last_at < $1 ORDER BY last_at LIMIT $2)";
+
+pub(super) const FINDINGS: &str = "
+    DELETE FROM findings WHERE id IN (
+        SELECT id FROM findings WHERE state = 'resolved' AND resolved_at < $1
+        ORDER BY resolved_at LIMIT $2)";
+
+pub(super) const OBSERVATIONS: &str = "
+    DELETE FROM observations WHERE (org, reference_id) IN (
+        SELECT o.org, o.reference_id FROM observations AS o
+        WHERE o.status IN ('REJECTED', 'CANCELED', 'FINISHED') AND o.observed_at < $1
+            AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.org = o.org AND f.reference_id = o.reference_id
+                            AND f.state <> 'resolved')
+            AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.reference_id = o.reference_id AND a.org = o.org
+                            AND a.state IN ('intended', 'accepted', 'unknown', 'needs_human'))
+        ORDER BY o.observed_at LIMIT $2)";
+
+pub(super) const DECISIONS: &str = "
+    DELETE FROM decisions WHERE (org, reference_id, job_name) IN (
+        SELECT d.org, d.reference_id, d.job_name FROM decisions AS d WHERE d.since < $1
+            AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = d.org AND o.reference_id = d.reference_id)
+        ORDER BY d.since LIMIT $2)";
+
+pub(super) const LOOKS: &str = "
+    DELETE FROM looks WHERE (org, job_name, reference_id) IN (
+        SELECT l.org, l.job_name, l.reference_id FROM looks AS l WHERE l.looked_at < $1
+            AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = l.org AND o.reference_id = l.reference_id)
+        ORDER BY l.looked_at LIMIT $2)";
+
+// One row a job and org, so there is nothing to index. Without it the next sweep reads everything.
+const SWEEPS: &str = "
+    DELETE FROM sweeps WHERE (org, job_name) IN (
+        SELECT org, job_name FROM sweeps WHERE began < $1 LIMIT $2)";
+
+pub(super) const TRIGGERS: &str = "
+    DELETE FROM triggers WHERE id IN (
+        SELECT id FROM triggers WHERE run_id IS NOT NULL AND requested_at < $1
+        ORDER BY requested_at LIMIT $2)";
+
+pub(super) const AUDIT: &str =
+    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)";
+
+// By the database's clock, as all that is said of heartbeats; a day without one is no pause for breath.
+const REPLICAS: &str = "
+    DELETE FROM replicas WHERE id IN (
+        SELECT id FROM replicas WHERE $1::timestamptz IS NOT NULL AND last_beat < clock_timestamp() - interval '1 day'
+        LIMIT $2)";
+
+impl PgStore {
+    /// Runs the statements in one transaction and answers how many rows the last of them removed.
+    async fn remove(
+        &self,
+        statements: &[&'static str],
+        older_than: DateTime<Utc>,
+        batch: u32,
+    ) -> Result<u64, StoreError> {
+        self.call("prune", || async {
+            let mut tx = self.begin().await?;
+            let mut removed = 0;
+            for &statement in statements {
+                removed = sqlx::query(statement)
+                    .bind(stamp(older_than))
+                    .bind(i64::from(batch))
+                    .execute(&mut *tx)
+                    .await?
+                    .rows_affected();
+            }
+            tx.commit().await?;
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Housekeeping for PgStore {
+    async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError> {
+        let remove = async |statements| self.remove(statements, older_than, batch).await;
+        Ok(Pruned {
+            attempts: remove(&[STEPS, ATTEMPTS]).await?,
+            runs: remove(&[RUNS]).await?,
+            slots: remove(&[SLOTS]).await? + remove(&[UNRUN_SLOTS]).await?,
+            findings: remove(&[FINDINGS]).await?,
+            observations: remove(&[OBSERVATIONS]).await?,
+            decisions: remove(&[DECISIONS]).await?,
+            looks: remove(&[LOOKS]).await? + remove(&[SWEEPS]).await?,
+            triggers: remove(&[TRIGGERS]).await?,
+            audit: remove(&[AUDIT]).await?,
+            replicas: remove(&[REPLICAS]).await?,
+        })
+    }
+
+    async fn optimize(&self) -> Result<(), StoreError> {
+        // PostgreSQL's autovacuum sees to space and statistics by itself.
+        Ok(())
+    }
+}

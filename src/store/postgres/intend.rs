@@ -1,0 +1,169 @@
+//! The intent: every check and the ledger's row in one transaction, exact over all replicas.
+//!
+//! Two locks make it so. The first statement takes the lock of the org: intents of one org come one after the other, and
+//! each statement after it sees what the one before committed, so both caps are exact and the order's one open attempt
+//! is never guessed. The second locks the run's row against its end: a run can't be declared lost between the look at
+//! its lease and the commit, so nobody takes over while the permit is made out.
+//!
+//! A pause or latch committed while an intent is under way may come too late for that one, never for the next.
+//!
+//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, open
+//! attempt, the run's cap, the hour's cap.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+
+use super::attempts::{StepLine, append_step};
+use super::runs::fenced;
+use super::values::{stamp, stamp_opt, text};
+use super::{PgStore, lock};
+use crate::domain::{AttemptId, AttemptState};
+use crate::store::DAEMON;
+use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
+use crate::store::fault::Fault;
+use crate::store::runs::RunLease;
+
+pub(super) const LEASE: &str =
+    "SELECT id FROM runs WHERE id = $1 AND token = $2 AND outcome IS NULL FOR SHARE";
+
+pub(super) const PAUSED: &str = "
+    SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN ($1, '') AND (until IS NULL OR until > $2))";
+
+pub(super) const LATCHED: &str =
+    "SELECT EXISTS (SELECT 1 FROM latches WHERE job_name = $1 AND org = $2)";
+
+pub(super) const REPEATED: &str = "
+    SELECT id FROM attempts WHERE correlation_id = $1 AND run_id = $2 AND state = 'intended'";
+
+pub(super) const OPEN_ATTEMPT: &str = "
+    SELECT id FROM attempts WHERE org = $1 AND external_reference = $2
+        AND state IN ('intended', 'accepted', 'unknown', 'needs_human')";
+
+// What never left the house counts towards no cap.
+pub(super) const OF_RUN: &str =
+    "SELECT count(*) FROM attempts WHERE run_id = $1 AND state <> 'not_sent'";
+
+pub(super) const OF_HOUR: &str = "
+    SELECT count(*) FROM attempts WHERE org = $1 AND intended_at > $2 AND state <> 'not_sent'";
+
+/// See [`crate::store::Attempts::intend`].
+pub(super) async fn intend(
+    store: &PgStore,
+    lease: &RunLease,
+    attempt: &NewAttempt,
+    limits: IntentLimits,
+    now: DateTime<Utc>,
+) -> Result<Result<AttemptId, IntentRefused>, Fault> {
+    let mut tx = store.begin().await?;
+    lock::org(&mut tx, &attempt.org).await?;
+    let held: Option<i64> = sqlx::query_scalar(LEASE)
+        .bind(lease.run_id.0)
+        .bind(lease.token)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if held.is_none() {
+        return Err(fenced("intend", lease));
+    }
+    if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
+        return Ok(Err(refused));
+    }
+    // The answer to an earlier call may have been lost with its commit done: the same intent is not a second one.
+    let repeated: Option<i64> = sqlx::query_scalar(REPEATED)
+        .bind(attempt.correlation_id)
+        .bind(lease.run_id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(id) = repeated {
+        return Ok(Ok(AttemptId(id)));
+    }
+    let open: Option<i64> = sqlx::query_scalar(OPEN_ATTEMPT)
+        .bind(attempt.org.as_str())
+        .bind(text(attempt.external_reference.as_str()))
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(id) = open {
+        return Ok(Err(IntentRefused::OpenAttempt(AttemptId(id))));
+    }
+    let of_run = sqlx::query_scalar(OF_RUN).bind(lease.run_id.0);
+    if count(of_run, &mut tx).await? >= i64::from(limits.per_run) {
+        return Ok(Err(IntentRefused::RunCap));
+    }
+    let of_hour = sqlx::query_scalar(OF_HOUR)
+        .bind(attempt.org.as_str())
+        .bind(stamp(now - TimeDelta::hours(1)));
+    if count(of_hour, &mut tx).await? >= i64::from(limits.per_hour) {
+        return Ok(Err(IntentRefused::HourCap));
+    }
+    let id = insert(&mut tx, lease, attempt, now).await?;
+    tx.commit().await?;
+    Ok(Ok(id))
+}
+
+type Count<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments>;
+
+async fn count(query: Count<'_>, tx: &mut PgConnection) -> Result<i64, Fault> {
+    Ok(query.fetch_one(tx).await?)
+}
+
+async fn steered_away(
+    tx: &mut PgConnection,
+    attempt: &NewAttempt,
+    now: DateTime<Utc>,
+) -> Result<Option<IntentRefused>, Fault> {
+    let paused: bool = sqlx::query_scalar(PAUSED)
+        .bind(attempt.job_name.as_str())
+        .bind(stamp(now))
+        .fetch_one(&mut *tx)
+        .await?;
+    if paused {
+        return Ok(Some(IntentRefused::Paused));
+    }
+    let latched: bool = sqlx::query_scalar(LATCHED)
+        .bind(attempt.job_name.as_str())
+        .bind(attempt.org.as_str())
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(latched.then_some(IntentRefused::Held))
+}
+
+async fn insert(
+    tx: &mut PgConnection,
+    lease: &RunLease,
+    attempt: &NewAttempt,
+    now: DateTime<Utc>,
+) -> Result<AttemptId, Fault> {
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO attempts (
+             org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
+             before_status, before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id,
+             intended_at, changed_at, detail)
+         VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, '')
+         RETURNING id",
+    )
+    .bind(attempt.org.as_str())
+    .bind(text(attempt.reference_id.as_str()))
+    .bind(text(attempt.external_reference.as_str()))
+    .bind(attempt.operation.as_str())
+    .bind(attempt.job_name.as_str())
+    .bind(attempt.rule.as_str())
+    .bind(lease.run_id.0)
+    .bind(attempt.replica.as_str())
+    .bind(text(attempt.before.status.as_str()))
+    .bind(attempt.before.cancelling)
+    .bind(stamp_opt(attempt.before.last_updated))
+    .bind(attempt.issue_sequence)
+    .bind(stamp_opt(attempt.due_since))
+    .bind(attempt.correlation_id)
+    .bind(stamp(now))
+    .fetch_one(&mut *tx)
+    .await?;
+    let first = StepLine {
+        state: AttemptState::Intended,
+        at: now,
+        who: DAEMON,
+        detail: "",
+        http_status: None,
+    };
+    append_step(tx, AttemptId(id), &first).await?;
+    Ok(AttemptId(id))
+}

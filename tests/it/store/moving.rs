@@ -1,0 +1,182 @@
+//! `store::copy`: a SQLite store moves into PostgreSQL and nothing is lost on the way.
+
+use tesa_reconciler::domain::{AttemptState, RunOutcome};
+use tesa_reconciler::store::attempts::IntentRefused;
+use tesa_reconciler::store::runs::{NewRun, RunSummary, Started};
+use tesa_reconciler::store::{self, Page, Store, StoreOptions};
+
+use super::harness::Fresh;
+use super::values::*;
+use crate::support::postgres::Database;
+
+const ALL: Page = Page::first(100);
+
+/// A store with something in every table that matters, one attempt open.
+async fn lived_in(store: &dyn Store) {
+    let lease = started(store, &new_run(Some(at(0))), at(0)).await;
+    for state in [
+        AttemptState::Confirmed,
+        AttemptState::NotSent,
+        AttemptState::Unknown,
+    ] {
+        attempt_in(store, &lease, state.as_str(), state).await;
+    }
+    store
+        .finish(&lease, RunOutcome::Partial, &RunSummary::default(), at(5))
+        .await
+        .unwrap();
+    store
+        .remember_observations(&org(), &[observation("r")])
+        .await
+        .unwrap();
+    store
+        .apply_findings(&org(), &job(), &seen(&[sighting("r", "NOT_SENT")]), at(1))
+        .await
+        .unwrap();
+    store
+        .pause(Some(&job()), None, &person(), at(2))
+        .await
+        .unwrap();
+    store
+        .latch_guard(&job(), &org(), &daemon(), at(3))
+        .await
+        .unwrap();
+    store
+        .request_trigger(&job(), &org(), &person(), at(4))
+        .await
+        .unwrap();
+    store.begin_sweep(&org(), &job(), at(6)).await.unwrap();
+}
+
+async fn copied(from: &Fresh, to: &Database) -> Result<Vec<store::Copied>, store::StoreError> {
+    store::copy(
+        &from.url(),
+        &to.url(),
+        &StoreOptions::default(),
+        &person(),
+        at(9),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn all_arrives_as_it_was_and_life_goes_on() {
+    let (from, to) = (Fresh::sqlite().await, Database::empty().await);
+    let old = &*from.store;
+    lived_in(old).await;
+    let counts = copied(&from, &to).await.unwrap();
+    let rows = |table: &str| counts.iter().find(|one| one.table == table).unwrap().rows;
+    assert_eq!((rows("attempts"), rows("runs"), rows("latches")), (3, 1, 1));
+
+    let new = store::open(&to.url(), &StoreOptions::default())
+        .await
+        .unwrap();
+    let attempts = new.attempts(&Default::default(), ALL).await.unwrap();
+    assert_eq!(
+        attempts,
+        old.attempts(&Default::default(), ALL).await.unwrap()
+    );
+    for attempt in &attempts {
+        let steps = new.attempt_steps(attempt.id).await.unwrap();
+        assert_eq!(steps, old.attempt_steps(attempt.id).await.unwrap());
+    }
+    let findings = new.findings(&Default::default(), ALL).await.unwrap();
+    assert_eq!(findings.len(), 1);
+    assert_eq!(
+        findings,
+        old.findings(&Default::default(), ALL).await.unwrap()
+    );
+    assert_eq!(
+        new.runs(&Default::default(), ALL).await.unwrap(),
+        old.runs(&Default::default(), ALL).await.unwrap()
+    );
+    assert_eq!(
+        new.pauses(at(9)).await.unwrap(),
+        old.pauses(at(9)).await.unwrap()
+    );
+    assert_eq!(new.latches().await.unwrap(), old.latches().await.unwrap());
+    assert_eq!(
+        new.last_runs().await.unwrap(),
+        old.last_runs().await.unwrap()
+    );
+    assert_eq!(
+        new.observations(&org(), &["r".into()]).await.unwrap(),
+        old.observations(&org(), &["r".into()]).await.unwrap()
+    );
+    assert_eq!(new.last_sweep(&org(), &job()).await.unwrap(), Some(at(6)));
+    let audit = new.audit(&Default::default(), ALL).await.unwrap();
+    assert_eq!(audit[0].action, "copy");
+    assert_eq!(
+        audit[1..],
+        old.audit(&Default::default(), ALL).await.unwrap()
+    );
+
+    // The slot stays spent, the order stays closed, new rows get new ids.
+    let slot = new.start(&new_run(Some(at(0))), at(10)).await.unwrap();
+    assert_eq!(slot, Started::SlotTaken);
+    new.resume(Some(&job()), &person(), at(10)).await.unwrap();
+    new.release_guard(&job(), &org(), &person(), at(10))
+        .await
+        .unwrap();
+    let run = NewRun {
+        slot: None,
+        ..new_run(None)
+    };
+    let lease = started(&*new, &run, at(10)).await;
+    assert!(lease.run_id > attempts[0].run_id);
+    let again = new_attempt(AttemptState::Unknown.as_str());
+    let refused = new.intend(&lease, &again, NO_LIMITS, at(11)).await.unwrap();
+    assert!(
+        matches!(refused, Err(IntentRefused::OpenAttempt(_))),
+        "{refused:?}"
+    );
+    let other = intended(&*new, &lease, &new_attempt("other"), at(11)).await;
+    assert!(other > attempts[0].id);
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_empty_is_refused_and_left_alone() {
+    let (from, to) = (Fresh::sqlite().await, Database::migrated().await);
+    lived_in(&*from.store).await;
+    let new = store::open(&to.url(), &StoreOptions::default())
+        .await
+        .unwrap();
+    new.note("start", "x", &daemon(), at(0)).await.unwrap();
+    let error = copied(&from, &to).await.unwrap_err();
+    assert!(error.to_string().contains("isn't empty"), "{error}");
+    assert!(
+        new.attempts(&Default::default(), ALL)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_a_daemon_holds_is_not_copied() {
+    let (from, to) = (Fresh::sqlite().await, Database::empty().await);
+    let daemon = store::open_for_daemon(&from.url(), &StoreOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(copied(&from, &to).await.unwrap_err().reason(), "busy");
+    daemon.close().await;
+    copied(&from, &to).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_table_and_column_is_in_the_copy() {
+    let (from, to) = (Fresh::sqlite().await, Database::empty().await);
+    copied(&from, &to).await.unwrap();
+    let mut connection = to.connect().await;
+    let mut columns: Vec<String> = sqlx::query_scalar(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns
+         WHERE table_schema = current_schema() AND table_name NOT IN ('replicas', '_sqlx_migrations')",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let mut ours = store::copied_columns();
+    columns.sort();
+    ours.sort();
+    assert_eq!(ours, columns);
+}
