@@ -1,7 +1,4 @@
 //! Alerts and what was told of them. `standing_alerts` is a view of the other tables.
-//!
-//! Replicas keep the same book. Whoever changes it locks the whole table first: it has a row for each alert that
-//! stands, so that costs nothing, and two replicas can't both find that an alert is new.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -14,22 +11,23 @@ use crate::store::notices::{Notice, Notices};
 use crate::store::rows::all;
 use crate::store::rows::notices::RawNotice;
 
-const LOCK: &str = "LOCK TABLE notices IN SHARE ROW EXCLUSIVE MODE";
-
-// In all of them $1 are the wanted names. Looked at with every round, so that a round without news writes nothing.
-const DIFFERS: &str = "
+// Every statement on one row takes the same four values. In those on all rows $1 are the wanted names. Looked at with every round, so that a round without news writes nothing.
+pub(super) const DIFFERS: &str = "
     SELECT EXISTS (
-        SELECT alert, org, subject, count FROM standing_alerts WHERE alert = ANY($1)
+        SELECT alert, org, subject, count FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[]))
         EXCEPT SELECT alert, org, subject, count FROM notices WHERE standing)
     OR EXISTS (
         SELECT alert, org, subject FROM notices WHERE standing
-        EXCEPT SELECT alert, org, subject FROM standing_alerts WHERE alert = ANY($1))";
+        EXCEPT SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[])))";
+
+// Replicas keep the book one after the other: each of the statements that follow sees what the one before left.
+const LOCK: &str = "LOCK TABLE notices IN SHARE ROW EXCLUSIVE MODE";
 
 // One that comes back before its end was told, or tried to be told, has never been away for the receiver.
 const OPEN: &str = "
     INSERT INTO notices (alert, org, subject, since, count, standing, told, tries, next_try, changed_at)
     SELECT alert, org, subject, coalesce(since, $2), count, true, false, 0, $2, $2 FROM standing_alerts
-    WHERE alert = ANY($1)
+    WHERE alert IN (SELECT unnest($1::text[]))
     ON CONFLICT (alert, org, subject) DO UPDATE SET
         count = excluded.count,
         standing = true,
@@ -42,26 +40,24 @@ const OPEN: &str = "
 
 // Nobody was told of it and nobody tried, so there is no end to tell either.
 const FORGET: &str = "
-    DELETE FROM notices AS n
-    WHERE n.standing AND NOT n.told AND n.tries = 0 AND $2::timestamptz IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM standing_alerts AS s
-        WHERE s.alert = ANY($1) AND s.alert = n.alert AND s.org = n.org AND s.subject = n.subject)";
+    DELETE FROM notices
+    WHERE standing AND NOT told AND tries = 0 AND (alert, org, subject) NOT IN (
+        SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[])))";
 
 // Not before a delivery that is under way is over: the end must not overtake the beginning.
 const END: &str = "
-    UPDATE notices AS n SET standing = false, tries = 0, next_try = greatest(n.next_try, $2), changed_at = $2
-    WHERE n.standing AND NOT EXISTS (
-        SELECT 1 FROM standing_alerts AS s
-        WHERE s.alert = ANY($1) AND s.alert = n.alert AND s.org = n.org AND s.subject = n.subject)";
+    UPDATE notices SET standing = false, tries = 0, next_try = greatest(next_try, $2), changed_at = $2
+    WHERE standing AND (alert, org, subject) NOT IN (
+        SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[])))";
 
-const DUE: &str =
+pub(super) const DUE: &str =
     "SELECT EXISTS (SELECT 1 FROM notices WHERE NOT (standing AND told) AND next_try <= $1)";
 
-const TAKE: &str = "
+pub(super) const TAKE: &str = "
     UPDATE notices SET next_try = $2, tries = tries + 1
     WHERE (alert, org, subject) = (
         SELECT alert, org, subject FROM notices WHERE NOT (standing AND told) AND next_try <= $1
-        ORDER BY next_try, changed_at, alert, org, subject LIMIT 1)
+        ORDER BY next_try, changed_at LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING alert, org, subject, since, count, standing, changed_at, tries";
 
 const TOLD_OPEN: &str = "
@@ -72,9 +68,9 @@ const TOLD_RESOLVED: &str = "
     UPDATE notices SET told = false, tries = 0, next_try = $4
     WHERE alert = $1 AND org = $2 AND subject = $3 AND standing";
 
-const ENDED: &str = "
-    DELETE FROM notices
-    WHERE alert = $1 AND org = $2 AND subject = $3 AND NOT standing AND $4::timestamptz IS NOT NULL";
+const ENDED: &str =
+    "
+    DELETE FROM notices WHERE alert = $1 AND org = $2 AND subject = $3 AND NOT standing AND $4::timestamptz IS NOT NULL";
 
 const POSTPONE: &str =
     "UPDATE notices SET next_try = $4 WHERE alert = $1 AND org = $2 AND subject = $3";
@@ -94,7 +90,6 @@ impl PgStore {
     ) -> Result<(), StoreError> {
         self.call(operation, || async {
             let mut tx = self.begin().await?;
-            sqlx::query(LOCK).execute(&mut *tx).await?;
             for &statement in statements {
                 sqlx::query(statement)
                     .bind(alert.name().as_str())
@@ -154,7 +149,6 @@ impl Notices for PgStore {
                 return Ok(None);
             }
             let mut tx = self.begin().await?;
-            sqlx::query(LOCK).execute(&mut *tx).await?;
             let row: Option<RawNotice> = sqlx::query_as(TAKE)
                 .bind(stamp(now))
                 .bind(stamp(until))

@@ -170,7 +170,9 @@ async fn every_table_and_column_is_in_the_copy() {
     let mut connection = to.connect().await;
     let mut columns: Vec<String> = sqlx::query_scalar(
         "SELECT table_name || '.' || column_name FROM information_schema.columns
-         WHERE table_schema = current_schema() AND table_name NOT IN ('replicas', '_sqlx_migrations')",
+         JOIN information_schema.tables USING (table_schema, table_name)
+         WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
+             AND table_name NOT IN ('replicas', '_sqlx_migrations')",
     )
     .fetch_all(&mut connection)
     .await
