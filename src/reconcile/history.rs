@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{AttemptState, Operation, Version};
+use crate::domain::{AttemptState, Issue, Operation, Version};
 use crate::store::attempts::Attempt;
 
 /// How often, and after which pauses, one operation may be tried on one order.
@@ -46,9 +46,14 @@ pub enum Standing {
 
 /// Judges the attempts of one order (in any sequence) for another write of `operation`, the request being at
 /// `version` now.
+///
+/// Where the write is meant for an `issue`, only attempts at that issue count: five issues of one order are five
+/// errands. One that came back (`repeated`) may have come back under a new number, so there all of them count, and a
+/// repair that doesn't last ends with a person.
 pub fn standing(
     attempts: &[Attempt],
     operation: Operation,
+    issue: Option<&Issue>,
     version: &Version,
     policy: RetryPolicy,
     now: DateTime<Utc>,
@@ -67,7 +72,7 @@ pub fn standing(
     }
     let mut same: Vec<&Attempt> = attempts
         .iter()
-        .filter(|attempt| attempt.operation == operation)
+        .filter(|attempt| attempt.operation == operation && is_same_errand(attempt, issue))
         .collect();
     same.sort_by_key(|attempt| (attempt.intended_at, attempt.id));
     let Some(last) = same.last() else {
@@ -96,6 +101,10 @@ pub fn standing(
         };
     }
     Standing::Clear
+}
+
+fn is_same_errand(attempt: &Attempt, issue: Option<&Issue>) -> bool {
+    issue.is_none_or(|issue| issue.repeated || attempt.issue_sequence == issue.issue_sequence)
 }
 
 /// Reached the upstream's judgement. What never left, or was turned away at the door (401, 429), says nothing
@@ -161,6 +170,7 @@ mod tests {
         match standing(
             attempts,
             OPERATION,
+            None,
             &version,
             POLICY,
             fixtures::now() + after,
@@ -274,7 +284,7 @@ mod tests {
         version.last_updated = Some(fixtures::now());
         let later = fixtures::now() + Duration::from_secs(86_400);
         assert_eq!(
-            standing(&attempts, OPERATION, &version, POLICY, later),
+            standing(&attempts, OPERATION, None, &version, POLICY, later),
             Standing::Clear
         );
     }
@@ -286,6 +296,7 @@ mod tests {
             standing(
                 attempts,
                 Operation::CancelRequest,
+                None,
                 &version,
                 POLICY,
                 fixtures::now(),
@@ -299,6 +310,40 @@ mod tests {
             judge(&ledger(&[(AttemptState::Unknown, None)])),
             Standing::InDoubt { .. }
         ));
+    }
+
+    #[test]
+    fn each_issue_has_its_own_count_unless_it_came_back() {
+        let tried = |issue_sequence| Attempt {
+            operation: Operation::ResolveIncident,
+            state: AttemptState::Confirmed,
+            issue_sequence: Some(issue_sequence),
+            ..fixtures::attempt(issue_sequence)
+        };
+        let attempts: Vec<Attempt> = (1..=3).map(tried).collect();
+        let version = fixtures::attempt(1).before;
+        let judge = |repeated| {
+            let issue = Issue {
+                id: None,
+                reference_id: "R-1".into(),
+                issue_sequence: Some(4),
+                issue_code: "CLI-012".to_owned(),
+                resolved: false,
+                repeated,
+                last_updated: None,
+            };
+            let operation = Operation::ResolveIncident;
+            standing(
+                &attempts,
+                operation,
+                Some(&issue),
+                &version,
+                POLICY,
+                fixtures::now(),
+            )
+        };
+        assert_eq!(judge(false), Standing::Clear);
+        assert!(matches!(judge(true), Standing::GivenUp(_)));
     }
 
     #[test]

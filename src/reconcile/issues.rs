@@ -314,6 +314,7 @@ mod tests {
             .map(|id| Attempt {
                 operation: Operation::ResolveIncident,
                 state: AttemptState::Confirmed,
+                issue_sequence: Some(1),
                 ..fixtures::attempt(id)
             })
             .collect();

@@ -180,6 +180,7 @@ fn rule_on_write(
     match standing(
         known.attempts,
         operation,
+        known.issue,
         &version,
         context.retry,
         context.now,
