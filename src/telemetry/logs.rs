@@ -113,9 +113,12 @@ where
     Ok((subscriber, LogHandle(handle)))
 }
 
+/// What libraries say at their start is no news to people. Comes first, so that a filter which names one wins.
+const QUIET: &str = "tokio_cron_scheduler=warn";
+
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::builder()
-        .parse(filter)
+        .parse(format!("{QUIET},{filter}"))
         .map_err(|error| LogError::Filter {
             filter: filter.to_owned(),
             error,

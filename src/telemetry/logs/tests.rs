@@ -161,3 +161,11 @@ fn the_look_follows_the_setting_the_terminal_and_no_color() {
         );
     }
 }
+
+#[test]
+fn the_alarm_clock_is_quiet_unless_a_filter_names_it() {
+    let say = |_: &LogHandle| tracing::info!(target: "tokio_cron_scheduler", "Uninited");
+    assert_eq!(log(JSON, "info", say).text(), "");
+    let named = log(JSON, "info,tokio_cron_scheduler=info", say);
+    assert_eq!(named.objects().len(), 1);
+}
