@@ -15,6 +15,7 @@ mod outage;
 mod plan;
 mod privacy;
 mod reload;
+mod replicas;
 mod signals;
 mod status;
 mod steering;

@@ -27,6 +27,8 @@ pub struct Settings {
     pub safety: String,
     pub daemon: String,
     pub jobs: String,
+    /// Where the store is; none means SQLite's file in the folder.
+    pub state_url: Option<String>,
 }
 
 impl Default for Settings {
@@ -38,6 +40,7 @@ impl Default for Settings {
                 .to_owned(),
             daemon: String::new(),
             jobs: resend_job(NEVER),
+            state_url: None,
         }
     }
 }
@@ -127,7 +130,9 @@ impl World {
             safety,
             daemon,
             jobs,
+            state_url,
         } = &self.settings;
+        let sqlite = format!("sqlite:{}", self.store_file().display());
         let credentials = if tesamanager.contains("token_file") {
             ""
         } else {
@@ -141,7 +146,7 @@ orgs = ["{ORG}"]
 {tesamanager}
 
 [state]
-url = "sqlite:{store}"
+url = "{state}"
 
 [http]
 listen = "127.0.0.1:0"
@@ -156,7 +161,7 @@ mode = "{mode}"
 {jobs}
 "#,
             base = self.sandbox.base_url(),
-            store = self.store_file().display(),
+            state = state_url.as_ref().unwrap_or(&sqlite),
         );
         std::fs::write(self.path("tesa-reconciler.toml"), text).unwrap();
     }
