@@ -10,7 +10,7 @@ use super::common::Session;
 use super::exit::Failure;
 use super::jobs::{self, JobRow};
 use super::output::{self, Format, instant, or_dash};
-use super::steer::ALIVE_WITHIN;
+use crate::app::ALIVE_WITHIN;
 use crate::domain::finding::Attention;
 use crate::domain::run::Mode;
 use crate::domain::{AttemptState, FindingKind, RunOutcome};

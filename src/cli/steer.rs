@@ -7,13 +7,11 @@ use clap::Args;
 use super::common::{Session, person, until};
 use super::exit::{Exit, Failure};
 use super::output::{self, Format};
+use crate::app::ALIVE_WITHIN;
 use crate::domain::ids::{AttemptId, FindingId, JobName, Org, TriggerId};
 use crate::domain::{AttemptState, RunOutcome};
 use crate::store::attempts::Step;
 use crate::store::runs::RunRow;
-
-/// A daemon that did not beat for so long is not counted on.
-pub const ALIVE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often `--wait` looks.
 const POLL: Duration = Duration::from_millis(250);

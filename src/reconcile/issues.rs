@@ -43,7 +43,7 @@ pub fn decide(
         let index = first_match(context.rules, subject, context.now);
         let ruling = match index {
             Some(index) => {
-                let key = sighting(request, FindingKind::UnresolvedIssue, detail(issue), "").key;
+                let key = sighting(request, FindingKind::UnresolvedIssue, label(issue), "").key;
                 let acknowledged = acknowledged.contains(&key);
                 plan::rule_on(
                     context,
@@ -149,17 +149,13 @@ fn unresolved(known: &Known<'_>, issue: &Issue, ruling: &Ruling, party: Option<&
         ..sighting(
             known.request,
             FindingKind::UnresolvedIssue,
-            detail(issue),
+            label(issue),
             evidence,
         )
     }
 }
 
 /// What tells one issue of a request from another.
-pub fn detail(issue: &Issue) -> String {
-    label(issue)
-}
-
 fn label(issue: &Issue) -> String {
     match issue.issue_sequence {
         Some(sequence) => format!("{sequence} {}", issue.issue_code),

@@ -66,23 +66,6 @@ impl Verifier {
         }
     }
 
-    /// Makes every `intended` attempt of a process that is gone `unknown`, and due at once. `alive` are the
-    /// replicas that still own theirs. To be called before anything else is done for those requests.
-    pub async fn recover(&self, alive: &[ReplicaId]) -> Result<Vec<Attempt>, StoreError> {
-        let now = self.clock.now();
-        let recovered = self.store.recover_intended(alive, now, now).await?;
-        for attempt in &recovered {
-            record::attempt(attempt.operation, AttemptState::Unknown);
-            tracing::warn!(
-                attempt = attempt.id.0,
-                operation = %attempt.operation,
-                org = %attempt.org,
-                "the process that sent a write is gone; the write is verified by reading"
-            );
-        }
-        Ok(recovered)
-    }
-
     /// Makes every `intended` attempt of this process that nobody is at work on `unknown`.
     pub async fn sweep(&self, own: &ReplicaId) -> Result<u64, StoreError> {
         let filter = AttemptFilter {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::exit::Exit;
-use super::super::steer::ALIVE_WITHIN;
 use super::Check;
+use crate::app::ALIVE_WITHIN;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::store::{self, SchemaState, Store, StoreError, StoreOptions};
