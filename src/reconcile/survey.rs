@@ -1,9 +1,11 @@
 //! Select and observe: from a job's question to a decision for every request it is about. Sends no write.
 //!
-//! A survey streams. Ids come in chunks; for each chunk, what is remembered is compared with what the list call
-//! proved, only what may have changed is read, the decisions are made, and the chunk goes to a [`PlanSink`]: the
-//! run's recorder, or the `plan` command's printer. So the same path decides in both, and memory holds a chunk of
-//! requests plus the set of ids seen, whatever the list's length.
+//! A survey is a pipeline of three stages (`pipeline.rs`). A job's *listing* asks which requests it is about, decides
+//! at once on those that are proven unchanged, and passes on the ids that must be read; *reading* takes these in
+//! batches, several at a time, and decides; the *sink* takes the plan: the run's recorder, or the `plan` command's
+//! printer. So the same path decides in both, and memory holds a few batches of requests plus the ids listed.
+
+mod pipeline;
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +23,7 @@ use crate::domain::{FindingKind, Observation, SkipReason};
 use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::{Store, StoreError};
-use crate::tesamanager::{ReadError, Tesamanager};
+use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
 
 /// How many requests are decided on together: few enough to keep memory and transactions small, enough to make
 /// one statement do the work of many.
@@ -83,8 +85,21 @@ pub struct Survey<'a> {
     pub max_in_flight: usize,
     /// Remember what is read; `plan` does not, because it changes nothing.
     pub remember: bool,
-    /// Checked between chunks.
+    /// Checked between batches.
     pub stop: &'a CancellationToken,
+}
+
+pub(super) use pipeline::Feed;
+
+/// A part of the plan, on its way to the sink.
+#[derive(Debug, Default)]
+pub(super) struct Portion {
+    /// Decided.
+    pub items: Vec<Item>,
+    /// Did not change, and nothing new is decided about them.
+    pub kept: Vec<ReferenceId>,
+    /// What it adds to the survey's tally.
+    pub tally: Tally,
 }
 
 /// What reading one request came to.
@@ -94,24 +109,59 @@ enum Look {
 }
 
 impl Survey<'_> {
-    /// Looks at everything that the job is about.
-    pub async fn look(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
+    /// A job's listing: feeds the pipeline with what the job is about.
+    async fn list_all(&self, feed: &mut Feed) -> Result<(), SurveyError> {
         match self.job.kind {
-            JobKind::RetryStuck => self.stuck_requests(sink).await,
-            JobKind::ResolveIssues => self.open_issues(sink).await,
-            JobKind::FlagEvents => self.event_streams(sink).await,
+            JobKind::RetryStuck => self.list_stuck(feed).await,
+            JobKind::ResolveIssues => self.list_issues(feed).await,
+            JobKind::FlagEvents => self.list_events(feed).await,
             // Asks the upstream nothing: a run never comes here, and a plan has nothing to say.
-            JobKind::Housekeeping => Ok(Tally::default()),
+            JobKind::Housekeeping => Ok(()),
         }
+    }
+
+    /// Reads a batch of requests, remembers what was read, and decides on each.
+    pub(super) async fn read_and_decide(
+        &self,
+        ids: Vec<ReferenceId>,
+    ) -> Result<Portion, SurveyError> {
+        self.check_stop()?;
+        match self.job.kind {
+            JobKind::RetryStuck => self.read_stuck(ids).await,
+            JobKind::ResolveIssues => self.read_issues(ids).await,
+            JobKind::FlagEvents => self.read_events(ids).await,
+            JobKind::Housekeeping => Ok(Portion::default()),
+        }
+    }
+
+    pub(super) fn check_stop(&self) -> Result<(), SurveyError> {
+        if self.stop.is_cancelled() {
+            return Err(SurveyError::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Every id that a list call answers, a batch at a time.
+    pub(super) async fn list(
+        &self,
+        filter: &ListFilter,
+        mut take: impl FnMut(Vec<ReferenceId>) + Send,
+    ) -> Result<(), SurveyError> {
+        let mut ids = self
+            .api
+            .list_reference_ids(self.context.org, filter)
+            .await?;
+        while let Some(batch) = ids.next().await {
+            take(batch?);
+        }
+        Ok(())
     }
 
     /// What the job would decide about one request, whether or not it would be listed. None for a job that is not
     /// about requests.
     pub async fn consider(&self, request: &Observation) -> Result<Option<Item>, SurveyError> {
         let (org, id) = (self.context.org, &request.reference_id);
-        let attempts = self
-            .attempts_by_order(std::slice::from_ref(request))
-            .await?;
+        let attempts = self.attempts_by_order([request]).await?;
         let known = self.known(request, &attempts);
         Ok(match self.job.kind {
             JobKind::RetryStuck => Some(self.decide_one_stuck(known)),
@@ -150,35 +200,33 @@ impl Survey<'_> {
         }
     }
 
-    /// Reads requests, a bounded number at once; what could not be read becomes an item of its own.
+    /// Reads requests, a bounded number at once; what could not be read becomes an item of the portion.
     pub(super) async fn observe(
         &self,
         ids: Vec<ReferenceId>,
-        into: &mut Vec<Observation>,
-        tally: &mut Tally,
-    ) -> Result<Vec<Item>, SurveyError> {
+        into: &mut Portion,
+    ) -> Result<Vec<Observation>, SurveyError> {
         let mut looks = stream::iter(ids)
             .map(|id| self.read(id))
             .buffer_unordered(self.max_in_flight.max(1));
-        let (mut fresh, mut unreadable) = (Vec::new(), Vec::new());
+        let mut fresh = Vec::new();
         while let Some(look) = looks.next().await {
             match look? {
                 Look::Seen(request) => fresh.push(request),
-                Look::Unreadable(item) => unreadable.push(*item),
+                Look::Unreadable(item) => {
+                    let gone = item.decision.verdict.label() == SkipReason::NotFound.as_str();
+                    into.tally.failed += u64::from(!gone);
+                    into.items.push(*item);
+                }
             }
         }
-        tally.observed += fresh.len() as u64;
-        tally.failed += unreadable
-            .iter()
-            .filter(|item| item.decision.verdict.label() != SkipReason::NotFound.as_str())
-            .count() as u64;
+        into.tally.observed += fresh.len() as u64;
         if self.remember && !fresh.is_empty() {
             self.store
                 .remember_observations(self.context.org, &fresh)
                 .await?;
         }
-        into.append(&mut fresh);
-        Ok(unreadable)
+        Ok(fresh)
     }
 
     async fn read(&self, id: ReferenceId) -> Result<Look, SurveyError> {
@@ -220,10 +268,10 @@ impl Survey<'_> {
 
     pub(super) async fn attempts_by_order(
         &self,
-        requests: &[Observation],
+        requests: impl IntoIterator<Item = &Observation>,
     ) -> Result<HashMap<ExternalReference, Vec<Attempt>>, StoreError> {
         let orders: Vec<ExternalReference> = requests
-            .iter()
+            .into_iter()
             .filter_map(|request| request.external_reference.clone())
             .collect();
         let mut by_order: HashMap<ExternalReference, Vec<Attempt>> = HashMap::new();

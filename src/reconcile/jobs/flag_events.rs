@@ -4,50 +4,50 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::resolve_issues::not_read;
-use super::sweep::Sweep;
 use crate::domain::ids::ReferenceId;
 use crate::domain::{Event, FindingKind};
 use crate::reconcile::events;
 use crate::reconcile::plan::{self, Item, Known, Ruling, sighting};
 use crate::reconcile::rules::{Subject, first_match};
-use crate::reconcile::survey::{CHUNK, PlanSink, Survey, SurveyError, Tally};
+use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
 use crate::store::findings::Sighting;
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
 
 impl Survey<'_> {
-    /// Looks at every request, whatever its status: an undocumented one is only ever found here.
-    pub(in crate::reconcile) async fn event_streams(
+    /// Every request, whatever its status: an undocumented one is only ever found here.
+    pub(in crate::reconcile) async fn list_events(
         &self,
-        sink: &mut dyn PlanSink,
-    ) -> Result<Tally, SurveyError> {
-        let mut tally = Tally::default();
+        feed: &mut Feed,
+    ) -> Result<(), SurveyError> {
         let sweep = self.sweep(ListFilter::default()).await?;
-        tally.selected = sweep.all.len() as u64;
+        feed.selected(sweep.all.len());
         for ids in sweep.all.chunks(CHUNK) {
-            self.decide_events(&sweep, ids, &mut tally, sink).await?;
+            self.check_stop()?;
+            let chunk = self.apart(&sweep, ids).await?;
+            let tally = Tally {
+                unchanged: chunk.known.len() as u64,
+                ..Tally::default()
+            };
+            // What did not change keeps the findings that it has.
+            feed.decided(Portion {
+                kept: chunk.known.into_keys().collect(),
+                tally,
+                ..Portion::default()
+            })
+            .await?;
+            feed.read(chunk.to_read).await?;
         }
-        Ok(tally)
+        Ok(())
     }
 
-    async fn decide_events(
+    /// Reads requests with their event streams and judges these.
+    pub(in crate::reconcile) async fn read_events(
         &self,
-        sweep: &Sweep,
-        ids: &[ReferenceId],
-        tally: &mut Tally,
-        sink: &mut dyn PlanSink,
-    ) -> Result<(), SurveyError> {
-        if self.stop.is_cancelled() {
-            return Err(SurveyError::Stopped);
-        }
-        let chunk = self.apart(sweep, ids).await?;
-        tally.unchanged += chunk.known.len() as u64;
-        // What did not change keeps the findings that it has.
-        let known: Vec<ReferenceId> = chunk.known.into_keys().collect();
-        sink.unchanged(&known);
-
-        let mut fresh = Vec::new();
-        let mut items = self.observe(chunk.to_read, &mut fresh, tally).await?;
+        ids: Vec<ReferenceId>,
+    ) -> Result<Portion, SurveyError> {
+        let mut portion = Portion::default();
+        let fresh = self.observe(ids, &mut portion).await?;
         let attempts = self.attempts_by_order(&fresh).await?;
         let mut looks = Vec::with_capacity(fresh.len());
         let mut reads = stream::iter(fresh)
@@ -65,18 +65,18 @@ impl Survey<'_> {
                         looked_at: request.observed_at,
                         issues: vec![],
                     });
-                    items.push(self.judge_stream(self.known(&request, &attempts), &events));
+                    let known = self.known(&request, &attempts);
+                    portion.items.push(self.judge_stream(known, &events));
                 }
                 Err(error) if error.ends_the_run() => return Err(error.into()),
                 Err(error) => {
-                    tally.failed += 1;
-                    items.push(not_read(&request, &error));
+                    portion.tally.failed += 1;
+                    portion.items.push(not_read(&request, &error));
                 }
             }
         }
-        self.remember_looks(looks, &items).await?;
-        sink.accept(items).await?;
-        Ok(())
+        self.remember_looks(looks, &portion.items).await?;
+        Ok(portion)
     }
 
     /// What is wrong with a stream is flagged; a rule may name a follow-up for an event that the upstream itself

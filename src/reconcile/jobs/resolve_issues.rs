@@ -11,7 +11,7 @@ use crate::domain::{Issue, Observation, SkipReason, Status};
 use crate::reconcile::issues;
 use crate::reconcile::plan::{self, Item};
 use crate::reconcile::rules::{Subject, first_match};
-use crate::reconcile::survey::{CHUNK, PlanSink, Survey, SurveyError, Tally};
+use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
 use crate::store::looks::Look;
 use crate::telemetry::record;
 use crate::tesamanager::{ListFilter, ReadError};
@@ -24,22 +24,21 @@ const INCIDENCES: [Status; 3] = [
 ];
 
 impl Survey<'_> {
-    /// Looks at every request that may have an open issue.
-    pub(in crate::reconcile) async fn open_issues(
+    /// Every request that may have an open issue.
+    pub(in crate::reconcile) async fn list_issues(
         &self,
-        sink: &mut dyn PlanSink,
-    ) -> Result<Tally, SurveyError> {
-        let mut tally = Tally::default();
+        feed: &mut Feed,
+    ) -> Result<(), SurveyError> {
         let filter = ListFilter {
             statuses: Some(self.statuses()),
             ..ListFilter::default()
         };
         let sweep = self.sweep(filter).await?;
-        tally.selected = sweep.all.len() as u64;
+        feed.selected(sweep.all.len());
         for ids in sweep.all.chunks(CHUNK) {
-            self.decide_issues(&sweep, ids, &mut tally, sink).await?;
+            self.tell_apart_issues(&sweep, ids, feed).await?;
         }
-        Ok(tally)
+        Ok(())
     }
 
     /// The statuses that any rule names, and the incidence statuses: an issue without a rule is flagged too.
@@ -55,62 +54,85 @@ impl Survey<'_> {
             .collect()
     }
 
-    async fn decide_issues(
+    /// Decides on what did not change since it was looked at, and passes on the rest.
+    async fn tell_apart_issues(
         &self,
         sweep: &Sweep,
         ids: &[ReferenceId],
-        tally: &mut Tally,
-        sink: &mut dyn PlanSink,
+        feed: &mut Feed,
     ) -> Result<(), SurveyError> {
-        if self.stop.is_cancelled() {
-            return Err(SurveyError::Stopped);
-        }
+        self.check_stop()?;
         let mut chunk = self.apart(sweep, ids).await?;
-        let known_ids: Vec<ReferenceId> = chunk.known.keys().cloned().collect();
-        let mut with_issues: Vec<(Observation, Vec<Issue>)> = Vec::with_capacity(ids.len());
-        for request in self
-            .store
-            .observations(self.context.org, &known_ids)
-            .await?
-        {
+        let known: Vec<ReferenceId> = chunk.known.keys().cloned().collect();
+        let mut unchanged = Vec::with_capacity(known.len());
+        for request in self.store.observations(self.context.org, &known).await? {
             if let Some(look) = chunk.known.remove(&request.reference_id) {
-                with_issues.push((request, look.issues));
+                unchanged.push((request, look));
             }
         }
-        tally.unchanged += with_issues.len() as u64;
         // A look whose observation is gone is a look to be made again.
         chunk.to_read.extend(chunk.known.into_keys());
+        let tally = Tally {
+            unchanged: unchanged.len() as u64,
+            ..Tally::default()
+        };
+        feed.decided(Portion {
+            items: self.decide_issues(&unchanged).await?,
+            tally,
+            ..Portion::default()
+        })
+        .await?;
+        feed.read(chunk.to_read).await
+    }
 
-        let mut fresh = Vec::new();
-        let mut items = self.observe(chunk.to_read, &mut fresh, tally).await?;
-        let looks = self.read_issues(fresh, &mut items, tally).await?;
-        self.remember_looks(looks.iter().map(|(_, look)| look.clone()).collect(), &items)
+    /// Reads requests with their issues and decides on them.
+    pub(in crate::reconcile) async fn read_issues(
+        &self,
+        ids: Vec<ReferenceId>,
+    ) -> Result<Portion, SurveyError> {
+        let mut portion = Portion::default();
+        let fresh = self.observe(ids, &mut portion).await?;
+        let mut reads = stream::iter(fresh)
+            .map(|request| async {
+                let id = request.reference_id.clone();
+                let issues = self.api.get_request_issues(self.context.org, &id).await;
+                (request, issues)
+            })
+            .buffer_unordered(self.max_in_flight.max(1));
+        let mut looks = Vec::new();
+        while let Some((request, issues)) = reads.next().await {
+            match issues {
+                Ok(issues) => {
+                    self.count_unmatched(&request, &issues);
+                    let look = Look {
+                        reference_id: request.reference_id.clone(),
+                        looked_at: request.observed_at,
+                        issues,
+                    };
+                    looks.push((request, look));
+                }
+                Err(error) if error.ends_the_run() => return Err(error.into()),
+                Err(error) => {
+                    portion.tally.failed += 1;
+                    portion.items.push(not_read(&request, &error));
+                }
+            }
+        }
+        let made = looks.iter().map(|(_, look)| look.clone()).collect();
+        self.remember_looks(made, &portion.items).await?;
+        portion.items.extend(self.decide_issues(&looks).await?);
+        Ok(portion)
+    }
+
+    async fn decide_issues(&self, looks: &[(Observation, Look)]) -> Result<Vec<Item>, SurveyError> {
+        let attempts = self
+            .attempts_by_order(looks.iter().map(|(request, _)| request))
             .await?;
-        for (request, look) in &looks {
-            self.count_unmatched(request, &look.issues);
-        }
-        with_issues.extend(
-            looks
-                .into_iter()
-                .map(|(request, look)| (request, look.issues)),
-        );
-
-        let observations: Vec<Observation> = with_issues
-            .iter()
-            .map(|(request, _)| request.clone())
-            .collect();
-        let attempts = self.attempts_by_order(&observations).await?;
-        for (request, found) in &with_issues {
+        let decide = |(request, look): &(Observation, Look)| {
             let known = self.known(request, &attempts);
-            items.push(issues::decide(
-                &self.context,
-                known,
-                found,
-                self.acknowledged,
-            ));
-        }
-        sink.accept(items).await?;
-        Ok(())
+            issues::decide(&self.context, known, &look.issues, self.acknowledged)
+        };
+        Ok(looks.iter().map(decide).collect())
     }
 
     /// Codes are an open list: which classes of them have no rule is counted once a look, for whoever writes rules.
@@ -125,41 +147,6 @@ impl Survey<'_> {
                 record::issue_unmatched(&self.job.name, issues::code_class(&issue.issue_code));
             }
         }
-    }
-
-    /// Reads the issues of requests; what could not be read becomes an item of its own.
-    async fn read_issues(
-        &self,
-        requests: Vec<Observation>,
-        items: &mut Vec<Item>,
-        tally: &mut Tally,
-    ) -> Result<Vec<(Observation, Look)>, SurveyError> {
-        let mut reads = stream::iter(requests)
-            .map(|request| async {
-                let id = request.reference_id.clone();
-                let issues = self.api.get_request_issues(self.context.org, &id).await;
-                (request, issues)
-            })
-            .buffer_unordered(self.max_in_flight.max(1));
-        let mut looks = Vec::new();
-        while let Some((request, issues)) = reads.next().await {
-            match issues {
-                Ok(issues) => {
-                    let look = Look {
-                        reference_id: request.reference_id.clone(),
-                        looked_at: request.observed_at,
-                        issues,
-                    };
-                    looks.push((request, look));
-                }
-                Err(error) if error.ends_the_run() => return Err(error.into()),
-                Err(error) => {
-                    tally.failed += 1;
-                    items.push(not_read(&request, &error));
-                }
-            }
-        }
-        Ok(looks)
     }
 }
 

@@ -2,92 +2,99 @@
 
 use std::collections::HashSet;
 
-use futures::StreamExt;
-
+use super::sweep::IdSet;
 use crate::domain::ids::ReferenceId;
 use crate::domain::{FindingKind, Observation};
 use crate::reconcile::plan::{Item, Known, sighting};
 use crate::reconcile::selection::{Selection, selections};
 use crate::reconcile::stuck;
-use crate::reconcile::survey::{CHUNK, PlanSink, Survey, SurveyError, Tally};
+use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
 
 impl Survey<'_> {
-    /// `retry_stuck`: every request that has aged beyond one of the rules.
-    pub(in crate::reconcile) async fn stuck_requests(
+    /// The list is taken to its end before anything is read: reading a long one takes longer than a server keeps a
+    /// slow answer open.
+    pub(in crate::reconcile) async fn list_stuck(
         &self,
-        sink: &mut dyn PlanSink,
-    ) -> Result<Tally, SurveyError> {
+        feed: &mut Feed,
+    ) -> Result<(), SurveyError> {
         let all = selections(self.context.rules, self.context.org);
-        let mut tally = Tally::default();
-        let mut known = HashSet::new();
+        let mut seen = IdSet::default();
         for selection in &all {
             let filter = selection.filter(self.context.now);
-            let mut ids = self
-                .api
-                .list_reference_ids(self.context.org, &filter)
-                .await?;
-            let mut pending = Vec::with_capacity(CHUNK);
-            while let Some(batch) = ids.next().await {
-                for id in batch? {
-                    if known.insert(id.clone()) {
-                        tally.selected += 1;
-                        pending.push(id);
-                    }
-                    if pending.len() == CHUNK {
-                        let chunk = std::mem::take(&mut pending);
-                        self.decide_stuck(&all, selection, chunk, &mut tally, sink)
-                            .await?;
-                    }
-                }
+            let mut listed = Vec::new();
+            self.list(&filter, |batch| {
+                listed.extend(batch.into_iter().filter(|id| seen.insert(id)));
+            })
+            .await?;
+            feed.selected(listed.len());
+            for ids in listed.chunks(CHUNK) {
+                self.tell_apart_stuck(&all, selection, ids, feed).await?;
             }
-            self.decide_stuck(&all, selection, pending, &mut tally, sink)
-                .await?;
         }
-        Ok(tally)
+        Ok(())
+    }
+
+    /// Decides on what did not change since it was observed, and passes on the rest.
+    async fn tell_apart_stuck(
+        &self,
+        all: &[Selection],
+        listed_by: &Selection,
+        ids: &[ReferenceId],
+        feed: &mut Feed,
+    ) -> Result<(), SurveyError> {
+        self.check_stop()?;
+        let mut unchanged = self.store.observations(self.context.org, ids).await?;
+        unchanged.retain(|request| {
+            listed_by.proves_unchanged(request, self.job.reobserve_every, self.context.now)
+        });
+        let known: HashSet<&ReferenceId> = unchanged
+            .iter()
+            .map(|request| &request.reference_id)
+            .collect();
+        let to_read = ids
+            .iter()
+            .filter(|id| !known.contains(id))
+            .cloned()
+            .collect();
+        let tally = Tally {
+            unchanged: unchanged.len() as u64,
+            ..Tally::default()
+        };
+        feed.decided(Portion {
+            items: self.decide_stuck(all, &unchanged).await?,
+            tally,
+            ..Portion::default()
+        })
+        .await?;
+        feed.read(to_read).await
+    }
+
+    /// Reads requests and decides on them.
+    pub(in crate::reconcile) async fn read_stuck(
+        &self,
+        ids: Vec<ReferenceId>,
+    ) -> Result<Portion, SurveyError> {
+        let all = selections(self.context.rules, self.context.org);
+        let mut portion = Portion::default();
+        let fresh = self.observe(ids, &mut portion).await?;
+        portion.items.extend(self.decide_stuck(&all, &fresh).await?);
+        Ok(portion)
     }
 
     async fn decide_stuck(
         &self,
         all: &[Selection],
-        listed_by: &Selection,
-        ids: Vec<ReferenceId>,
-        tally: &mut Tally,
-        sink: &mut dyn PlanSink,
-    ) -> Result<(), SurveyError> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        if self.stop.is_cancelled() {
-            return Err(SurveyError::Stopped);
-        }
-        let remembered = self.store.observations(self.context.org, &ids).await?;
-        let mut requests: Vec<Observation> = remembered
-            .into_iter()
-            .filter(|request| {
-                listed_by.proves_unchanged(request, self.job.reobserve_every, self.context.now)
-            })
-            .collect();
-        let still_true: HashSet<ReferenceId> = requests
-            .iter()
-            .map(|request| request.reference_id.clone())
-            .collect();
-        tally.unchanged += still_true.len() as u64;
-        let to_read = ids
-            .into_iter()
-            .filter(|id| !still_true.contains(id))
-            .collect();
-        let mut items = self.observe(to_read, &mut requests, tally).await?;
-
-        let attempts = self.attempts_by_order(&requests).await?;
-        for request in &requests {
+        requests: &[Observation],
+    ) -> Result<Vec<Item>, SurveyError> {
+        let attempts = self.attempts_by_order(requests).await?;
+        let decide = |request| {
             let known = Known {
                 acknowledged: self.is_acknowledged(request),
                 ..self.known(request, &attempts)
             };
-            items.push(stuck::decide(&self.context, all, known));
-        }
-        sink.accept(items).await?;
-        Ok(())
+            stuck::decide(&self.context, all, known)
+        };
+        Ok(requests.iter().map(decide).collect())
     }
 
     /// The decision about one request, as if it had been listed.

@@ -9,8 +9,6 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use futures::StreamExt;
-
 use crate::domain::ids::ReferenceId;
 use crate::reconcile::plan::Item;
 use crate::reconcile::selection::SKEW_MARGIN;
@@ -29,14 +27,15 @@ pub(super) struct Sweep {
 /// A set of ids by their 64-bit hashes: a million of them in 18 MB instead of 100. Two ids share a hash with a
 /// chance of one in 10^13 per sweep of that size; the hash is keyed anew each time, so the next sweep tells them apart.
 #[derive(Default)]
-struct IdSet {
+pub(super) struct IdSet {
     key: RandomState,
     hashes: HashSet<u64>,
 }
 
 impl IdSet {
-    fn insert(&mut self, id: &ReferenceId) {
-        self.hashes.insert(self.key.hash_one(id));
+    /// Whether it was not there yet.
+    pub(super) fn insert(&mut self, id: &ReferenceId) -> bool {
+        self.hashes.insert(self.key.hash_one(id))
     }
 
     fn contains(&self, id: &ReferenceId) -> bool {
@@ -66,7 +65,9 @@ impl Survey<'_> {
                 ..filter.clone()
             };
             self.list(&since, |batch| {
-                batch.iter().for_each(|id| unchanged.insert(id))
+                for id in &batch {
+                    unchanged.insert(id);
+                }
             })
             .await?;
         }
@@ -90,19 +91,6 @@ impl Survey<'_> {
             self.store.forget_looks(org, job, ids).await?;
         }
         Ok(self.store.begin_sweep(org, job, self.context.now).await?)
-    }
-
-    async fn list(
-        &self,
-        filter: &ListFilter,
-        mut take: impl FnMut(Vec<ReferenceId>) + Send,
-    ) -> Result<(), SurveyError> {
-        let org = self.context.org;
-        let mut ids = self.api.list_reference_ids(org, filter).await?;
-        while let Some(batch) = ids.next().await {
-            take(batch?);
-        }
-        Ok(())
     }
 
     /// Tells a chunk's ids apart.
