@@ -67,6 +67,13 @@ impl WritePermit {
         Self::mint(org, AttemptId(0), Uuid::nil(), write, Instant::now())
     }
 
+    /// The same permit, asked for so much earlier.
+    #[cfg(test)]
+    pub(crate) fn aged(mut self, by: Duration) -> Self {
+        self.asked -= by;
+        self
+    }
+
     /// It is too late to send it; asked right before it is.
     pub fn has_expired(&self) -> bool {
         self.asked.elapsed() > GOOD_FOR
