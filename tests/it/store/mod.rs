@@ -43,6 +43,7 @@ mod looks;
 mod moving;
 mod notices;
 mod outage;
+mod postgres_network;
 mod postgres_plans;
 mod postgres_server;
 mod requests;
