@@ -26,6 +26,7 @@ mod reader;
 mod reload;
 mod runs;
 mod state_dump;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub use crate::store::replicas::ALIVE_WITHIN;
 pub use once::{OnceReport, run_once};
 pub use reader::Reader;
 pub use reload::ReadAgain;
+pub use worker::help;
 
 /// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.
 const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);
@@ -153,6 +155,16 @@ pub async fn run(
         changes::heed(
             core.store.changes(),
             Arc::clone(&poker),
+            core.sharing.clone(),
+            lifecycle.soft().clone(),
+        ),
+    );
+    lifecycle.spawn(
+        "worker",
+        worker::help(
+            core.clone(),
+            live_seen.clone(),
+            beats.clone(),
             lifecycle.soft().clone(),
         ),
     );

@@ -1,17 +1,26 @@
-//! What another process steers is looked up at once: the store's word of a change wakes the scheduler. Without a word
-//! (SQLite has none, a connection may be down) the scheduler looks every second all the same.
+//! What another process did is looked up at once: the store's word of a change wakes whom it concerns. Without a word
+//! (SQLite has none, a connection may be down) they look every second or two all the same.
 
 use std::sync::Arc;
 
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::reconcile::share::Sharing;
 use crate::schedule::Poker;
-use crate::store::Changes;
+use crate::store::{Change, Changes};
 
 /// Passes the word on until `stop`.
-pub async fn heed(mut changes: Changes, poker: Arc<Poker>, stop: CancellationToken) {
-    while let Some(Some(())) = stop.run_until_cancelled(changes.next()).await {
-        poker.listen();
+pub async fn heed(
+    mut changes: Changes,
+    poker: Arc<Poker>,
+    sharing: Sharing,
+    stop: CancellationToken,
+) {
+    while let Some(Some(change)) = stop.run_until_cancelled(changes.next()).await {
+        if matches!(change, Change::Steered | Change::Missed) {
+            poker.listen();
+        }
+        sharing.heed(change);
     }
 }

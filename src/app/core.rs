@@ -15,6 +15,7 @@ use crate::reconcile::breaker::Breaker;
 use crate::reconcile::guard::InFlight;
 use crate::reconcile::guard::circuit::CircuitPolicy;
 use crate::reconcile::runner::Reconciler;
+use crate::reconcile::share::Sharing;
 use crate::reconcile::verifier::Verifier;
 use crate::schedule::ScheduledJob;
 use crate::schedule::ticker::AlarmError;
@@ -66,6 +67,8 @@ pub struct Core {
     pub in_flight: InFlight,
     /// How many replicas live, this one included: each takes its part of the rates.
     replicas: Arc<AtomicU32>,
+    /// What they tell each other of shared runs.
+    pub sharing: Sharing,
     /// The circuit breakers' memory is read once, from the store; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
 }
@@ -123,12 +126,14 @@ impl Core {
             last_beat: now,
         };
         let breakers = Breaker::remembered(&*store, CircuitPolicy::default()).await?;
+        let replicas = Arc::new(AtomicU32::new(1));
         Ok(Self {
             store,
             clock,
             replica,
             in_flight: InFlight::default(),
-            replicas: Arc::new(AtomicU32::new(1)),
+            sharing: Sharing::new(Arc::clone(&replicas)),
+            replicas,
             breakers: Arc::new(breakers),
         })
     }
@@ -190,6 +195,12 @@ impl Core {
             safety: config.safety.clone(),
             max_in_flight: config.tesamanager.max_in_flight,
             retention: config.state.retention,
+            sharing: self.sharing.clone(),
+            reads_per_second: config.tesamanager.reads_per_second,
+            upstream: format!(
+                "{} {:?} {:?}",
+                config.tesamanager.base_url, config.tesamanager.orgs, config.tesamanager.endpoints
+            ),
         };
         let verifier = Verifier::new(
             api,

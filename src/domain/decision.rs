@@ -54,7 +54,7 @@ closed_set! {
 }
 
 /// A decision's verdict.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// Send this write.
@@ -96,7 +96,7 @@ impl Verdict {
 }
 
 /// One request, one verdict, one explanation.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Decision {
     /// The request.
     pub reference_id: ReferenceId,

@@ -61,7 +61,7 @@ closed_set! {
 }
 
 /// A request as remembered: ids, kind, status, flags, dates and numbers; never a person's data.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Observation {
     /// Tesamanager's id.
     pub reference_id: ReferenceId,

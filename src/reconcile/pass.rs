@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use super::executor::{Executor, Halt};
+use super::executor::{Done, Executor, Halt};
 use super::guard::hold::{self, HoldLimits};
 use super::guard::{Guard, GuardedRun};
 use super::plan::instant;
-use super::recorder::{Candidate, Recorder, remembered_findings};
+use super::recorder::{Candidate, Recorder, oldest_first, remembered_findings};
 use super::runner::{Reconciler, RunOrder};
-use super::survey::{SurveyError, Tally};
+use super::survey::{Survey, SurveyError, Tally};
 use crate::config::{Job, JobKind};
-use crate::domain::ids::Org;
+use crate::domain::ids::{JobName, Org};
 use crate::domain::{Decision, RunOutcome, SkipReason, Status, Verdict};
 use crate::store::attempts::IntentLimits;
 use crate::store::runs::{RunLease, RunSummary};
+use crate::store::work::Claim;
 use crate::store::{Actor, StoreError};
 use crate::telemetry::record;
 use crate::tesamanager::{ListFilter, ReadError};
@@ -39,19 +40,21 @@ impl Reconciler {
         let writes = self.write_policy(&job.name, org).await?;
         let (acknowledged, comparison) = remembered_findings(store, org, &job.name, now).await?;
         let mut recorder = Recorder::new(store, org, &job.name, lease.run_id, now, comparison);
-        let survey = self.survey(order, writes, now, &acknowledged, true, stop);
-        let tally = survey.look(&mut recorder).await?;
+        let desk = self.desk(order, lease, stop);
+        let survey = Survey {
+            desk: desk.as_ref(),
+            ..self.survey(order, writes, now, &acknowledged, true, stop)
+        };
+        let look = survey.look(&mut recorder).boxed();
+        let tally = match &desk {
+            None => look.await?,
+            Some(desk) => desk.open(look).await?,
+        };
         self.note(order, tally, summary);
 
         let mut candidates = std::mem::take(&mut recorder.candidates);
         summary.to_act = candidates.len() as u64;
-        // Oldest first, so that under a cap nobody waits for ever.
-        candidates.sort_by(|a, b| {
-            let age = |candidate: &Candidate| candidate.request.last_updated;
-            age(a)
-                .cmp(&age(b))
-                .then_with(|| a.request.reference_id.cmp(&b.request.reference_id))
-        });
+        oldest_first(&mut candidates);
         if self.judge_as_a_whole(job, org, &candidates).await? {
             let why =
                 "too many requests want a write at once: the guard holds until it is released";
@@ -59,18 +62,19 @@ impl Reconciler {
             self.leave_all(job, &mut recorder, candidates, SkipReason::GuardHeld, why)
                 .await?;
         } else {
-            let run = GuardedRun {
-                lease: lease.clone(),
-                job_name: job.name.clone(),
-                org: org.clone(),
-                mode: self.safety.mode,
-                limits: IntentLimits {
-                    per_run: self.safety.max_writes_per_run,
-                    per_hour: self.safety.max_writes_per_hour,
-                },
-            };
-            self.act(job, &run, candidates, &mut recorder, stop, summary)
-                .await?;
+            match &desk {
+                Some(desk) if candidates.len() > 1 => {
+                    let act = self
+                        .act_together(desk, job, candidates, &mut recorder, stop, summary)
+                        .boxed();
+                    desk.open(act).await?;
+                }
+                _ => {
+                    let run = self.guarded(&job.name, org, lease, None);
+                    self.act(job, &run, candidates, &mut recorder, stop, summary)
+                        .await?;
+                }
+            }
         }
         summary.flagged = recorder.count("flag");
         summary.skipped = recorder
@@ -110,12 +114,7 @@ impl Reconciler {
         stop: &CancellationToken,
         summary: &mut RunSummary,
     ) -> Result<(), SurveyError> {
-        let guard = Guard::new(
-            Arc::clone(&self.store),
-            Arc::clone(&self.clock),
-            self.replica.clone(),
-            self.in_flight.clone(),
-        );
+        let guard = self.guard();
         let executor = Executor {
             api: &*self.api,
             store: &*self.store,
@@ -133,20 +132,10 @@ impl Reconciler {
                 Err(Halt::Read(error)) => return Err(error.into()),
                 Err(Halt::Store(error)) => return Err(error.into()),
             };
-            summary.sent += u64::from(done.sent);
-            summary.failed += u64::from(done.failed);
-            let all_the_rest = ends_the_rest(&done.verdict);
-            let why = done.explanation.clone();
-            if done.looked_up {
-                recorder
-                    .settle_duplicates(&candidate.request, done.sightings)
-                    .await?;
-            } else {
-                recorder.sightings(done.sightings).await?;
-            }
-            let decision = decide(job, &candidate, done.verdict, done.explanation);
-            recorder.decisions(&[decision]).await?;
-            if let Some(reason) = all_the_rest {
+            let ends = self
+                .settled(job, &candidate, done, recorder, summary)
+                .await?;
+            if let Some((reason, why)) = ends {
                 let rest: Vec<Candidate> = left.collect();
                 return Ok(self.leave_all(job, recorder, rest, reason, &why).await?);
             }
@@ -154,8 +143,63 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Records what became of a candidate; answers a reason that holds for all the others too, in words as well.
+    pub(super) async fn settled(
+        &self,
+        job: &Job,
+        candidate: &Candidate,
+        done: Done,
+        recorder: &mut Recorder<'_>,
+        summary: &mut RunSummary,
+    ) -> Result<Option<(SkipReason, String)>, StoreError> {
+        summary.sent += u64::from(done.sent);
+        summary.failed += u64::from(done.failed);
+        let ends = ends_the_rest(&done.verdict).map(|reason| (reason, done.explanation.clone()));
+        if done.looked_up {
+            recorder
+                .settle_duplicates(&candidate.request, done.sightings)
+                .await?;
+        } else {
+            recorder.sightings(done.sightings).await?;
+        }
+        let decision = decide(job, candidate, done.verdict, done.explanation);
+        recorder.decisions(&[decision]).await?;
+        Ok(ends)
+    }
+
+    /// What a run may write, as configured here; of a part of it, under that part's claim.
+    pub(super) fn guarded(
+        &self,
+        job: &JobName,
+        org: &Org,
+        lease: &RunLease,
+        claim: Option<Claim>,
+    ) -> GuardedRun {
+        GuardedRun {
+            lease: lease.clone(),
+            job_name: job.clone(),
+            org: org.clone(),
+            mode: self.safety.mode,
+            limits: IntentLimits {
+                per_run: self.safety.max_writes_per_run,
+                per_hour: self.safety.max_writes_per_hour,
+            },
+            claim,
+        }
+    }
+
+    /// This process's guard.
+    pub(super) fn guard(&self) -> Guard {
+        Guard::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            self.replica.clone(),
+            self.in_flight.clone(),
+        )
+    }
+
     /// Records the same reason for every candidate that is not acted on.
-    async fn leave_all(
+    pub(super) async fn leave_all(
         &self,
         job: &Job,
         recorder: &mut Recorder<'_>,

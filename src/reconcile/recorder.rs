@@ -16,12 +16,22 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::record;
 
 /// A decision to act, waiting for the guard.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Candidate {
     /// The request as decided on.
     pub request: Observation,
     /// The write.
     pub intent: Intent,
+}
+
+/// Oldest first, so that under a cap nobody waits for ever.
+pub fn oldest_first(candidates: &mut [Candidate]) {
+    candidates.sort_by(|a, b| {
+        let age = |candidate: &Candidate| candidate.request.last_updated;
+        age(a)
+            .cmp(&age(b))
+            .then_with(|| a.request.reference_id.cmp(&b.request.reference_id))
+    });
 }
 
 /// Takes a run's plan.

@@ -14,6 +14,7 @@ use super::guard::InFlight;
 use super::history::RetryPolicy;
 use super::plan::{Context, WritePolicy};
 use super::recorder::remembered_findings;
+use super::share::Sharing;
 use super::survey::{PlanSink, Survey, SurveyError, Tally};
 use crate::clock::SharedClock;
 use crate::config::{Job, Safety};
@@ -79,6 +80,12 @@ pub struct Reconciler {
     pub max_in_flight: usize,
     /// How long closed rows are kept, for housekeeping.
     pub retention: Duration,
+    /// The other replicas.
+    pub sharing: Sharing,
+    /// Reads per second and org, all replicas together.
+    pub reads_per_second: u32,
+    /// What tells one upstream from another.
+    pub upstream: String,
 }
 
 impl Reconciler {
@@ -256,6 +263,7 @@ impl Reconciler {
             max_in_flight: self.max_in_flight,
             remember,
             stop,
+            desk: None,
         }
     }
 

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::issues;
 use super::plan::{self, Context, Item, Known};
+use super::share::desk::Desk;
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
 use crate::domain::ids::{ExternalReference, ReferenceId};
@@ -40,7 +41,7 @@ pub trait PlanSink: Send {
 }
 
 /// What a survey looked at, in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tally {
     /// Ids answered by the list calls, each once.
     pub selected: u64,
@@ -62,6 +63,9 @@ pub enum SurveyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A part of a shared run was tried as often as may be; the last trouble.
+    #[error("a part of the run could not be done by any replica: {0}")]
+    GivenUp(String),
     /// Told to stop.
     #[error("stopped before everything was looked at")]
     Stopped,
@@ -87,12 +91,14 @@ pub struct Survey<'a> {
     pub remember: bool,
     /// Checked between batches.
     pub stop: &'a CancellationToken,
+    /// Where the batches are offered to all replicas, if they are.
+    pub(super) desk: Option<&'a Desk<'a>>,
 }
 
 pub(super) use pipeline::Feed;
 
 /// A part of the plan, on its way to the sink.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Portion {
     /// Decided.
     pub items: Vec<Item>,

@@ -8,7 +8,9 @@ use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId};
 
 /// What makes two sightings the same finding, within an org.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct FindingKey {
     /// The request.
     pub reference_id: ReferenceId,
@@ -19,7 +21,7 @@ pub struct FindingKey {
 }
 
 /// A divergence as seen now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sighting {
     /// Its identity.
     pub key: FindingKey,

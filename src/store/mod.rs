@@ -30,12 +30,13 @@ mod rows;
 pub mod runs;
 pub mod sqlite;
 mod timed;
+pub mod work;
 
 use async_trait::async_trait;
 
 pub use attempts::Attempts;
 pub use audit::Audit;
-pub use changes::Changes;
+pub use changes::{Change, Changes};
 pub use controls::Controls;
 pub use copy::{Copied, copied_columns, copy};
 pub use error::StoreError;
@@ -47,6 +48,7 @@ pub use open::{StoreOptions, exists, open, open_for_daemon};
 pub use replicas::Replicas;
 pub use requests::Requests;
 pub use runs::Runs;
+pub use work::Work;
 
 #[expect(unused_imports, reason = "named in the module's text")]
 use crate::domain::AttemptState;
@@ -63,6 +65,7 @@ pub trait Store:
     + Controls
     + Audit
     + Replicas
+    + Work
     + Housekeeping
     + Send
     + Sync

@@ -10,7 +10,7 @@ use futures::channel::mpsc::{self, Receiver, Sender};
 use futures::future::{BoxFuture, FutureExt};
 use futures::{SinkExt, StreamExt};
 
-use super::{CHUNK, PlanSink, Portion, Survey, SurveyError, Tally};
+use super::{CHUNK, Desk, PlanSink, Portion, Survey, SurveyError, Tally};
 use crate::domain::ids::ReferenceId;
 
 /// Batches being read at a time: one that ends, one in full swing, one that begins.
@@ -27,15 +27,17 @@ enum Work {
 pub(in crate::reconcile) struct Feed {
     work: Sender<Work>,
     pending: Vec<ReferenceId>,
+    batch: usize,
     selected: u64,
 }
 
 impl Feed {
-    fn new() -> (Self, Receiver<Work>) {
+    fn new(batch: usize) -> (Self, Receiver<Work>) {
         let (work, taken) = mpsc::channel(0);
         let feed = Self {
             work,
             pending: Vec::new(),
+            batch,
             selected: 0,
         };
         (feed, taken)
@@ -60,8 +62,8 @@ impl Feed {
         ids: Vec<ReferenceId>,
     ) -> Result<(), SurveyError> {
         self.pending.extend(ids);
-        while self.pending.len() >= CHUNK {
-            let rest = self.pending.split_off(CHUNK);
+        while self.pending.len() >= self.batch {
+            let rest = self.pending.split_off(self.batch);
             let batch = std::mem::replace(&mut self.pending, rest);
             self.send(Work::Read(batch)).await?;
         }
@@ -85,17 +87,20 @@ impl Feed {
 impl Survey<'_> {
     /// Looks at everything that the job is about.
     pub async fn look(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
-        let (feed, work) = Feed::new();
+        let (feed, work) = Feed::new(self.desk.map_or(CHUNK, Desk::batch));
         let (decided, portions) = mpsc::channel(0);
         let list = async move {
             let mut feed = feed;
             self.list_all(&mut feed).await?;
             feed.finish().await
         };
-        let read = work
-            .map(|work| self.carry_out(work))
-            .buffered(BATCHES)
-            .forward(decided.sink_map_err(|_| SurveyError::Stopped));
+        let read = work.map(|work| self.carry_out(work));
+        let read = match self.desk {
+            None => read.buffered(BATCHES).left_stream(),
+            // In no order: a batch that waits for somebody who died must not hold up the others.
+            Some(desk) => read.buffer_unordered(desk.window()).right_stream(),
+        };
+        let read = read.forward(decided.sink_map_err(|_| SurveyError::Stopped));
         let (selected, (), tally) = futures::try_join!(list, read, take(portions, sink))?;
         Ok(Tally { selected, ..tally })
     }
@@ -103,12 +108,15 @@ impl Survey<'_> {
     fn carry_out(&self, work: Work) -> BoxFuture<'_, Result<Portion, SurveyError>> {
         match work {
             Work::Decided(portion) => std::future::ready(Ok(portion)).boxed(),
-            Work::Read(ids) => self.read_and_decide(ids).boxed(),
+            Work::Read(ids) => match self.desk {
+                None => self.read_and_decide(ids).boxed(),
+                Some(desk) => desk.read(self, ids).boxed(),
+            },
         }
     }
 }
 
-/// The last stage: portions in the order in which they were listed.
+/// The last stage: portions in the order in which they were listed, or of a shared run in any.
 async fn take(
     mut portions: Receiver<Portion>,
     sink: &mut dyn PlanSink,

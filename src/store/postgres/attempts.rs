@@ -29,7 +29,8 @@ const POSTPONE: &str = "
     UPDATE attempts SET verifications = verifications + $4, detail = $2, verify_at = $3
     WHERE id = $1 AND state IN ('accepted', 'unknown') AND (verify_at IS NULL OR verify_at <= $5) RETURNING state";
 
-// Of a process that is gone; or of a run that ended, and with it whoever would have sent. A run that was lost
+// Of a process that is gone; or of a run that its own process ended, and with it whoever would have sent there (those
+// that helped with it are as far as they are). A run that was lost
 // while its process lives proves nothing: somebody there may still hold the permit. Who lives is what the caller saw
 // and what the database sees now: one that came since, or came back, still owns its own.
 pub(super) const RECOVER: &str = "
@@ -37,7 +38,8 @@ pub(super) const RECOVER: &str = "
     WHERE state = 'intended' AND (
         (replica <> ALL($1) AND NOT EXISTS (
             SELECT 1 FROM replicas WHERE replicas.id = attempts.replica AND last_beat >= clock_timestamp() - $5::interval))
-        OR (SELECT coalesce(outcome, 'lost') FROM runs WHERE runs.id = attempts.run_id) <> 'lost')
+        OR EXISTS (SELECT 1 FROM runs WHERE runs.id = attempts.run_id AND runs.replica = attempts.replica
+                   AND coalesce(outcome, 'lost') <> 'lost'))
     RETURNING *";
 
 pub(super) const DUE: &str = "

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
-use crate::store::changes::Changes;
+use crate::store::changes::{Change, Changes};
 use crate::store::fault::Fault;
 
 /// Channels are the database's; schemas beside each other hear each other's, which does no harm.
@@ -25,13 +25,40 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that died without a word is found out by a question at least this often.
 const ASK_EVERY: Duration = Duration::from_secs(20);
 
-/// Tells all listeners once the caller's transaction commits; many in one transaction are one.
+/// What a notification says; whatever else it says is that somebody steered.
+const POSTED: &str = "work posted";
+const ANSWERED: &str = "work answered";
+
+/// Tells all listeners that somebody steered, once the caller's transaction commits; many in one transaction are one.
 pub(super) async fn tell(tx: &mut PgConnection) -> Result<(), Fault> {
-    sqlx::query("SELECT pg_notify($1, '')")
+    notify(tx, "").await
+}
+
+/// The same of a part of a run that is there to be taken.
+pub(super) async fn tell_posted(tx: &mut PgConnection) -> Result<(), Fault> {
+    notify(tx, POSTED).await
+}
+
+/// The same of one that is done.
+pub(super) async fn tell_answered(tx: &mut PgConnection) -> Result<(), Fault> {
+    notify(tx, ANSWERED).await
+}
+
+async fn notify(tx: &mut PgConnection, what: &str) -> Result<(), Fault> {
+    sqlx::query("SELECT pg_notify($1, $2)")
         .bind(CHANNEL)
+        .bind(what)
         .execute(tx)
         .await?;
     Ok(())
+}
+
+fn change(what: &str) -> Change {
+    match what {
+        POSTED => Change::WorkPosted,
+        ANSWERED => Change::WorkAnswered,
+        _ => Change::Steered,
+    }
 }
 
 /// See [`crate::store::Store::changes`].
@@ -42,14 +69,16 @@ pub(super) fn listen(options: PgConnectOptions) -> Changes {
             loop {
                 let Some(mut listening) = listener.take() else {
                     match connect(&options).await {
-                        Ok(made) => return Some(((), (options, Some(made)))),
+                        Ok(made) => return Some((Change::Missed, (options, Some(made)))),
                         // Readiness and the loops that poll say that the store is away; nothing to add here.
                         Err(_away) => tokio::time::sleep(AGAIN_AFTER).await,
                     }
                     continue;
                 };
                 match tokio::time::timeout(ASK_EVERY, listening.try_recv()).await {
-                    Ok(Ok(Some(_told))) => return Some(((), (options, Some(listening)))),
+                    Ok(Ok(Some(told))) => {
+                        return Some((change(told.payload()), (options, Some(listening))));
+                    }
                     // Lost: made anew in the next turn.
                     Ok(Ok(None) | Err(_)) => {}
                     Err(_quiet) => {

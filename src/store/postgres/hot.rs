@@ -1,7 +1,7 @@
 //! The statements that run for every request, write, beat or page, by the name of the constant: a test asks the
 //! database how it would go about each.
 
-use super::{attempts, controls, findings, housekeeping, intend, looks, requests, runs};
+use super::{attempts, controls, findings, housekeeping, intend, looks, requests, runs, work};
 
 /// See the module.
 pub const HOT: &[(&str, &str)] = &[
@@ -49,4 +49,11 @@ pub const HOT: &[(&str, &str)] = &[
     ("looks::LOOKS", looks::LOOKS),
     ("looks::FORGET", looks::FORGET),
     ("runs::LIST_OF_JOB", runs::LIST_OF_JOB),
+    ("work::CLAIM", work::CLAIM),
+    ("work::HOLD", work::HOLD),
+    ("work::ANSWER", work::ANSWER),
+    ("work::RETURN", work::RETURN),
+    ("work::COLLECT", work::COLLECT),
+    ("work::WITHDRAW", work::WITHDRAW),
+    ("work::CLAIMED", work::CLAIMED),
 ];

@@ -31,6 +31,7 @@ mod requests;
 mod runs;
 mod schema;
 mod values;
+mod work;
 
 use std::future::Future;
 use std::time::Duration;

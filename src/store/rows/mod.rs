@@ -13,6 +13,7 @@ mod micros;
 pub(super) mod notices;
 pub(super) mod requests;
 pub(super) mod runs;
+pub(super) mod work;
 
 use std::str::FromStr;
 

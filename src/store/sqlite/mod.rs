@@ -23,6 +23,7 @@ mod replicas;
 mod requests;
 mod runs;
 mod schema;
+mod work;
 
 #[cfg(test)]
 mod tests;
