@@ -14,6 +14,7 @@ mod main_job;
 mod outage;
 mod skipping;
 mod tally;
+mod together;
 mod unknown_outcome;
 mod week;
 

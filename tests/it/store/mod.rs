@@ -52,3 +52,4 @@ mod schema;
 mod slots;
 mod sqlite_file;
 mod values;
+mod work;

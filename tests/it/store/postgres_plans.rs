@@ -6,8 +6,8 @@ use tesa_reconciler::store::postgres::HOT;
 
 use crate::support::postgres::Database;
 
-/// Small for ever: the living processes, the pauses and latches of people.
-const SMALL: &[&str] = &["replicas", "pauses", "latches"];
+/// Small for ever: the living processes, the pauses and latches of people, the parts of runs that go on.
+const SMALL: &[&str] = &["replicas", "pauses", "latches", "work"];
 
 /// Indexes that hold only the rows in question, so that all of it may be walked through.
 const EXACT: &[&str] = &[
