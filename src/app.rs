@@ -3,11 +3,11 @@
 //! ```text
 //!   configuration ──► Core: store, upstream client behind its circuit breaker, guard's in-flight set
 //!                      │
-//!        ┌─────────────┼──────────────┬───────────────┬──────────────┬─────────────┐
-//!    scheduler       keeper        verifier       HTTP server     signals      notifier
-//!   (slots due,   (heartbeat,    (settles sent  (/metrics /livez (reload, run  (tells people
-//!    triggers)    lost runs,      writes by       /readyz)        all, dump,   what waits
-//!        │        the sweep)      reading)                        stop)         for them)
+//!        ┌─────────────┼──────────────┬───────────────┬──────────────┬─────────────┬────────────┐
+//!    scheduler       keeper        verifier       HTTP server     signals      notifier      worker
+//!   (slots due,   (heartbeat,    (settles sent  (/metrics /livez (reload, run  (tells people (helps with
+//!    triggers)    lost runs,      writes by       /readyz)        all, dump,   what waits    others'
+//!        │        the sweep)      reading)                        stop)         for them)    runs)
 //!        ▼
 //!    a run: select → observe → decide → guard → act → record   (reconcile/)
 //! ```

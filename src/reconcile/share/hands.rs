@@ -28,6 +28,10 @@ pub use super::part::Undone;
 const ANSWER_TRIES: u32 = 10;
 const ANSWER_PAUSE: Duration = Duration::from_millis(500);
 
+/// Whoever has parts in hand waits so long for each before it takes another: those who have none go first, and at the end
+/// of a run all are done at about the same time.
+const AFTER_YOU: Duration = Duration::from_millis(10);
+
 /// What somebody is able to do.
 #[async_trait]
 pub trait Bench: Send + Sync {
@@ -98,6 +102,7 @@ impl Hands<'_> {
     ) -> Result<(), StoreError> {
         let mut posted = self.sharing.posted.subscribe();
         while !stop.is_cancelled() {
+            tokio::time::sleep(AFTER_YOU * load.in_hand()).await;
             // Before the look, so that what is posted after it is not missed.
             posted.mark_unchanged();
             match self.claim(bench, load).await {

@@ -50,6 +50,12 @@ impl Load {
             .collect()
     }
 
+    /// How many parts are in hand, or as many as are enough for a run.
+    pub(super) fn in_hand(&self) -> u32 {
+        let all: u32 = self.lock().values().map(|run| run.in_hand).sum();
+        all.min(ENOUGH)
+    }
+
     pub(super) fn begin(&self, run: RunId, kind: WorkKind) {
         self.lock().entry(run).or_default().in_hand += weight(kind);
     }
@@ -82,7 +88,7 @@ mod tests {
         load.begin(one, WorkKind::Read);
         assert!(load.busy(now).is_empty());
         load.begin(one, WorkKind::Read);
-        assert_eq!(load.busy(now), [one]);
+        assert_eq!((load.busy(now), load.in_hand()), (vec![one], 3));
         load.end(one, WorkKind::Read, false);
         assert!(load.busy(now).is_empty());
         load.begin(two, WorkKind::Act);

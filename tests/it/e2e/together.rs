@@ -277,13 +277,11 @@ fn stuck(requests: u32) -> SandboxConfig {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_request_is_read_once_and_decided_on_as_if_by_one() {
     let alone = Ground::new(seeded(600)).await;
-    let one = alone.fleet(&alone.text(1_200, "", EVENTS, ""), 1).await;
+    let one = alone.fleet(&alone.text(600, "", EVENTS, ""), 1).await;
     let (outcome, by_one) = one[0].run(EVENTS_JOB).await;
     assert_eq!(outcome, RunOutcome::Succeeded);
     let together = Ground::new(seeded(600)).await;
-    let three = together
-        .fleet(&together.text(1_200, "", EVENTS, ""), 3)
-        .await;
+    let three = together.fleet(&together.text(600, "", EVENTS, ""), 3).await;
     let (outcome, by_three) = three[0].run(EVENTS_JOB).await;
     assert_eq!(outcome, RunOutcome::Succeeded);
     assert_eq!(by_three, by_one);
