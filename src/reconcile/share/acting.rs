@@ -42,13 +42,8 @@ impl Reconciler {
                 && begun.len() < desk.window()
                 && let Some(candidate) = left.pop_front()
             {
-                begun.push(
-                    async move {
-                        let acted = desk.act(&candidate).await;
-                        (candidate, acted)
-                    }
-                    .boxed(),
-                );
+                let acted = desk.offer(&candidate).await?;
+                begun.push(acted.map(|acted| (candidate, acted)).boxed());
             }
             let stopping = stop.is_cancelled();
             let (candidate, acted) = tokio::select! {

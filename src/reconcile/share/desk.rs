@@ -1,6 +1,7 @@
 //! The holder's side of a shared run: posts its parts, waits for the answers, takes parts itself.
 
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -105,20 +106,32 @@ impl Desk<'_> {
             acknowledged: acknowledged_of(survey.acknowledged, &ids),
             ids,
         };
-        match self.ask(WorkKind::Read, &batch).await? {
+        let hear = self.post(WorkKind::Read, &batch).await?;
+        let told = tokio::select! {
+            // The other end is dropped only with this desk.
+            told = hear => told.unwrap_or(Told::Withdrawn),
+            // What was only read may be left.
+            () = self.stop.cancelled() => Told::Withdrawn,
+        };
+        match told {
             Told::Answered(portion) => understood(portion),
             Told::GivenUp(trouble) => Err(SurveyError::GivenUp(trouble)),
             Told::Withdrawn => Err(SurveyError::Stopped),
         }
     }
 
-    /// Has a write carried out. One that somebody has begun is waited for, even when the run is told to stop.
-    pub(super) async fn act(&self, candidate: &Candidate) -> Result<Acted, SurveyError> {
-        match self.ask(WorkKind::Act, candidate).await? {
-            Told::Answered(done) => understood(done).map(Acted::Done),
-            Told::GivenUp(trouble) => Err(SurveyError::GivenUp(trouble)),
-            Told::Withdrawn => Ok(Acted::Withdrawn),
-        }
+    /// Offers a write; writes are taken in the order in which they were offered. What it answers is to be waited for to
+    /// the end, even when the run is told to stop: somebody may have begun it.
+    pub(super) async fn offer(
+        &self,
+        candidate: &Candidate,
+    ) -> Result<impl Future<Output = Result<Acted, SurveyError>> + Send + use<>, SurveyError> {
+        let hear = self.post(WorkKind::Act, candidate).await?;
+        Ok(hear.map(|told| match told {
+            Ok(Told::Answered(done)) => understood(done).map(Acted::Done),
+            Ok(Told::GivenUp(trouble)) => Err(SurveyError::GivenUp(trouble)),
+            Ok(Told::Withdrawn) | Err(_) => Ok(Acted::Withdrawn),
+        }))
     }
 
     /// Takes back what nobody has begun; with `lost`, also what somebody has begun who is no longer heard of.
@@ -161,7 +174,11 @@ impl Desk<'_> {
         }
     }
 
-    async fn ask(&self, kind: WorkKind, payload: &impl Serialize) -> Result<Told, SurveyError> {
+    async fn post(
+        &self,
+        kind: WorkKind,
+        payload: &impl Serialize,
+    ) -> Result<oneshot::Receiver<Told>, SurveyError> {
         let (told, hear) = oneshot::channel();
         let part = self.next.fetch_add(1, Ordering::Relaxed);
         let work = NewWork {
@@ -173,18 +190,7 @@ impl Desk<'_> {
         self.lock().insert(part, told);
         self.reconciler.store.post_work(self.lease, &work).await?;
         self.reconciler.sharing.posted.send_replace(());
-        // What was only read may be left; what was written may not.
-        let stopped = async {
-            match kind {
-                WorkKind::Read => self.stop.cancelled().await,
-                WorkKind::Act => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            // The other end is dropped only with this desk.
-            told = hear => told.map_err(|_| SurveyError::Stopped),
-            () = stopped => Err(SurveyError::Stopped),
-        }
+        Ok(hear)
     }
 
     /// Passes answers on to whom waits for them; ends only with an error.

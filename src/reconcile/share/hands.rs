@@ -171,7 +171,9 @@ impl Hands<'_> {
             }
         };
         match told {
-            Ok(()) if done.is_ok() => drop(self.sharing.answered.send_replace(())),
+            Ok(()) if done.is_ok() => {
+                self.sharing.answered.send_replace(());
+            }
             // Over, or somebody else's by now.
             Ok(()) | Err(StoreError::Fenced { .. }) => {}
             Err(error) => {

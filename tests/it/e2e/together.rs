@@ -16,6 +16,7 @@ use tesa_reconciler::domain::{AttemptState, Event, Issue, Request, RunOutcome, T
 use tesa_reconciler::lifecycle::Beats;
 use tesa_reconciler::reconcile::guard::WritePermit;
 use tesa_reconciler::reconcile::runner::{RunOrder, RunResult};
+use tesa_reconciler::reconcile::share::HOLD;
 use tesa_reconciler::sandbox::{Effect, Fault, Patch, Running, Sandbox, SandboxConfig};
 use tesa_reconciler::store::runs::RunSummary;
 use tesa_reconciler::store::{Actor, Page};
@@ -333,6 +334,23 @@ async fn what_a_dead_helper_was_reading_is_read_by_another() {
     let ((outcome, summary), ()) = tokio::join!(holder.run(RETRY), die);
     assert_eq!((outcome, summary.observed), (RunOutcome::Succeeded, 200));
     assert_eq!(ground.decisions().await.len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_helper_that_is_told_to_stop_gives_its_parts_back() {
+    let ground = Ground::new(stuck(200)).await;
+    let text = ground.text(200, OBSERVE, RESEND, "");
+    let holder = Replica::start(&text, ground.clock.clone(), 2, false).await;
+    let helper = Replica::start(&text, ground.clock.clone(), 2, true).await;
+    let leave = async {
+        until("the helper reads", async || helper.reads() > 0).await;
+        helper.stop.cancel();
+    };
+    let begun = Instant::now();
+    let ((outcome, summary), ()) = tokio::join!(holder.run(RETRY), leave);
+    assert_eq!((outcome, summary.observed), (RunOutcome::Succeeded, 200));
+    // Nobody had to wait for a claim to run out.
+    assert!(begun.elapsed() < HOLD, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
