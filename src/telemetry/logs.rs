@@ -22,7 +22,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::clock::SharedClock;
 use crate::config::LogFormat;
-use crate::telemetry::traces::Traces;
+use crate::telemetry::traces::{self, Traces};
 
 /// Why the log could not be set up or changed.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +119,7 @@ where
     };
     let subscriber = tracing_subscriber::registry()
         .with(lines.with_filter(filter))
-        .with(traces.map(Traces::layer));
+        .with(traces::layer(traces));
     Ok((subscriber, LogHandle(handle)))
 }
 

@@ -92,22 +92,6 @@ impl Traces {
         Ok(Self { provider })
     }
 
-    /// What makes traces of a log's spans. Its filter is its own: the log's has no say in it.
-    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
-    where
-        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
-    {
-        let filter = FilterFn::new(spans::is_exported).with_max_level_hint(LevelFilter::INFO);
-        tracing_opentelemetry::layer()
-            .with_tracer(self.provider.tracer(SERVICE))
-            .with_location(false)
-            .with_threads(false)
-            .with_level(false)
-            .with_target(false)
-            .with_tracked_inactivity(false)
-            .with_filter(filter)
-    }
-
     /// Delivers what waits, within this time at most, and ends: later spans go nowhere.
     pub async fn flush(&self, within: Duration) {
         let provider = self.provider.clone();
@@ -119,6 +103,33 @@ impl Traces {
             tracing::warn!(?within, "the last spans were not all delivered");
         }
     }
+}
+
+/// What makes traces of a log's spans. Its filter is its own: the log's has no say in it.
+///
+/// With traces off it is there all the same, and its filter refuses everything: a layer that is missing counts as one
+/// that wants to see all, and then no span would be free any more.
+pub fn layer<S>(traces: Option<&Traces>) -> impl Layer<S> + Send + Sync + use<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
+    let on = traces.is_some();
+    let highest = if on {
+        LevelFilter::INFO
+    } else {
+        LevelFilter::OFF
+    };
+    let filter = FilterFn::new(move |metadata| on && spans::is_exported(metadata));
+    let layer = traces.map(|traces| {
+        tracing_opentelemetry::layer()
+            .with_tracer(traces.provider.tracer(SERVICE))
+            .with_location(false)
+            .with_threads(false)
+            .with_level(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+    });
+    layer.with_filter(filter.with_max_level_hint(highest))
 }
 
 fn resource(replica: &ReplicaId) -> Resource {
