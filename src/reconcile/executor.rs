@@ -87,9 +87,12 @@ impl Executor<'_> {
     pub async fn act(&self, seen: &Observation, intent: &Intent) -> Result<Done, Halt> {
         let span = traces::act(intent.operation, &self.run.org);
         let done = self.carry_out(seen, intent).instrument(span.clone()).await;
-        if let Ok(done) = &done {
-            traces::acted(&span, &done.verdict, done.failed);
-        }
+        let verdict = done.as_ref().ok().map(|done| &done.verdict);
+        traces::acted(
+            &span,
+            verdict,
+            done.as_ref().map_or(true, |done| done.failed),
+        );
         done
     }
 

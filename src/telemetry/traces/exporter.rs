@@ -39,7 +39,7 @@ impl Exporter {
         }
     }
 
-    fn note(&self, spans: u64, delivered: &Result<(), Undelivered>) {
+    pub(super) fn note(&self, spans: u64, delivered: &Result<(), Undelivered>) {
         let lost = match delivered {
             Ok(()) => 0,
             Err(Undelivered::InPart(rejected)) => spans.min(*rejected),

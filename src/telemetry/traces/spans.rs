@@ -67,9 +67,9 @@ pub fn act(operation: Operation, org: &Org) -> Span {
     )
 }
 
-/// It came to this.
-pub fn acted(span: &Span, verdict: &Verdict, failed: bool) {
-    span.record("verdict", verdict.label());
+/// It came to this; without a verdict it broke off.
+pub fn acted(span: &Span, verdict: Option<&Verdict>, failed: bool) {
+    span.record("verdict", verdict.map(Verdict::label));
     if failed {
         span.record("otel.status_code", "ERROR");
     }

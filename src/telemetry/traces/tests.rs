@@ -8,6 +8,7 @@ use opentelemetry_sdk::trace::SpanExporter as _;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::collector::Undelivered;
 use super::*;
 use crate::clock::ManualClock;
 use crate::domain::ids::Org;
@@ -170,5 +171,26 @@ fn the_flush_takes_what_the_drain_left() {
     let seconds = Duration::from_secs;
     for (drain, spent, flush) in [(30, 0, 2), (30, 29, 1), (1, 0, 1), (30, 30, 0), (30, 32, 0)] {
         assert_eq!(flush_within(seconds(drain), seconds(spent)), seconds(flush));
+    }
+}
+
+#[tokio::test]
+async fn every_span_is_counted_as_taken_or_given_up() {
+    let recorder = crate::telemetry::metrics::recorder().unwrap();
+    let exporter = Exporter::new(
+        Collector::new(&settings(1.0)).unwrap(),
+        tokio::runtime::Handle::current(),
+    );
+    metrics::with_local_recorder(&recorder, || {
+        exporter.note(5, &Ok(()));
+        exporter.note(7, &Err(Undelivered::InPart(2)));
+        exporter.note(3, &Err(Undelivered::Ending));
+    });
+    let page = recorder.handle().render();
+    for line in [
+        "tesa_reconciler_trace_spans_total{outcome=\"exported\"} 10",
+        "tesa_reconciler_trace_spans_total{outcome=\"failed\"} 5",
+    ] {
+        assert!(page.contains(line), "{page}");
     }
 }
