@@ -21,7 +21,7 @@ use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
 use crate::domain::{Decision, Observation, RunOutcome, Trigger};
 use crate::store::runs::{NewRun, RunLease, RunSummary, Started};
 use crate::store::{Actor, Store, StoreError};
-use crate::telemetry::record;
+use crate::telemetry::{record, traces};
 use crate::tesamanager::Tesamanager;
 use tracing::Instrument;
 
@@ -118,6 +118,7 @@ impl Reconciler {
             let (outcome, summary) = self.work(order, lease, stop).await;
             running.finish(order.trigger, outcome, self.clock.now() - began);
             report(order.trigger, outcome, &summary);
+            traces::run_ended(order.trigger, outcome, &summary);
             match self
                 .store
                 .finish(lease, outcome, &summary, self.clock.now())

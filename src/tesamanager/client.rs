@@ -2,6 +2,7 @@
 //!
 //! Thin on purpose. Addresses, limits, tokens, retries and decoding are files of their own; here they meet.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -113,6 +114,7 @@ impl HttpTesamanager {
             org,
             id: Some(id),
             query: String::new(),
+            asked: AtomicU32::new(0),
         };
         let body = self.read_whole(&question).await?;
         decode(&body).map_err(|fault| read::violation(operation, org, &fault.to_string(), &body))
@@ -135,6 +137,7 @@ impl Tesamanager for HttpTesamanager {
             org,
             id: None,
             query: wire::query(filter),
+            asked: AtomicU32::new(0),
         };
         let response = self.read_head(&question).await?;
         let org = org.clone();

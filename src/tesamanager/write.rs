@@ -28,7 +28,7 @@ impl HttpTesamanager {
             .map_err(|error| not_sent(error.to_string()))?;
         let correlation_id = permit.correlation_id();
         let request = transport::request(method, url, bearer.header(), correlation_id, Some(body));
-        let call = Call::begin(operation.as_str(), org, correlation_id);
+        let call = Call::begin(operation.as_str(), org, correlation_id, 1);
         // Connecting has a time-out of its own; adding it here makes sure that the one which strikes while
         // connecting is that one, and so is known to have sent nothing.
         let within = self.connect_timeout + self.request_timeout;
