@@ -25,6 +25,9 @@ pub(super) fn unreached(error: sqlx::Error, asked: &PgConnectOptions) -> Fault {
 fn way_out(error: &sqlx::Error, mode: PgSslMode) -> Option<&'static str> {
     match error {
         sqlx::Error::Database(told) => of_code(told.code()?.as_ref(), mode),
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::NotFound => Some(
+            "it is what state.url names: a socket's folder as `host`, or a file as `sslrootcert`, `sslcert` or `sslkey`",
+        ),
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) => of_tls(tls(error)?),
         _ => None,
     }

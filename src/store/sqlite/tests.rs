@@ -82,6 +82,7 @@ const CHEAP: &[&str] = &[
     "SCAN latches",
     "SCAN notices",
     "SCAN standing_alerts",
+    "SCAN asked",
     "SCAN c",
     "SCAN finding_counts",
     "USING INDEX findings_live",

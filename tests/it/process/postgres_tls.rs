@@ -66,7 +66,7 @@ async fn what_the_server_or_its_certificate_forbids_is_told_with_the_way_out() {
             "127.0.0.1",
             trusting("missing.pem"),
             &right,
-            ["missing.pem", "sslrootcert"],
+            ["No such file", "`sslrootcert`"],
         ),
     ];
     for (host, options, password, says) in cases {
