@@ -39,7 +39,11 @@ async fn plan(connection: &mut PgConnection, statement: &str, batch: bool) -> Va
     } else {
         vec!["NULL"; parameters].join(", ")
     };
-    let execute = format!("hot({arguments})");
+    let execute = if arguments.is_empty() {
+        "hot".to_owned()
+    } else {
+        format!("hot({arguments})")
+    };
     let mode = if batch { "custom" } else { "generic" };
     sqlx::raw_sql(AssertSqlSafe(format!(
         "SET plan_cache_mode = force_{mode}_plan"
