@@ -54,7 +54,7 @@ async fn what_the_server_or_its_certificate_forbids_is_told_with_the_way_out() {
             "127.0.0.1",
             "sslmode=disable".to_owned(),
             &right,
-            ["no encryption", "sslmode=verify-full"],
+            ["no pg_hba.conf entry", "sslmode=verify-full"],
         ),
         (
             "127.0.0.1",

@@ -18,6 +18,7 @@ const SMALL: &[&str] = &[
 const EXACT: &[&str] = &[
     "runs_one_running",
     "triggers_unanswered",
+    "attempts_one_open",
     "attempts_to_verify",
     "findings_live",
     "findings_live_of_job",
