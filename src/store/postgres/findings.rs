@@ -81,8 +81,9 @@ pub(super) const RESOLVE: &str = "
     WHERE id = ANY($1) AND state <> 'resolved'";
 
 pub(super) const NOT_LIVE: &str = "
-    SELECT asked.id FROM unnest($1::bigint[]) AS asked (id)
-    WHERE NOT EXISTS (SELECT 1 FROM findings WHERE findings.id = asked.id AND state <> 'resolved')";
+    SELECT asked.id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
+    WHERE NOT EXISTS (SELECT 1 FROM findings WHERE findings.id = asked.id AND state <> 'resolved')
+    ORDER BY place";
 
 pub(super) const ACKNOWLEDGE: &str = "
     UPDATE findings SET state = 'acknowledged', acknowledged_by = $2, acknowledged_reason = $3
