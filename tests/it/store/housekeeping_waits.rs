@@ -115,6 +115,7 @@ async fn another_writer_waits_little_while_old_rows_go(fresh: Fresh) {
 }
 
 /// For whoever wants figures: `cargo nextest run --run-ignored only --no-capture waits`.
+#[expect(clippy::print_stderr, reason = "figures are what it is for")]
 async fn measure(fresh: Fresh) {
     let begun = Instant::now();
     let (waits, rows) = waits(&fresh, usize::MAX).await;
