@@ -85,7 +85,9 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match &error {
             error if error.is_outage() => Exit::StoreUnavailable,
-            StoreError::NotFound { .. } | StoreError::IllegalStep { .. } => Exit::Failed,
+            StoreError::NotFound { .. }
+            | StoreError::IllegalStep { .. }
+            | StoreError::Refused { .. } => Exit::Failed,
             StoreError::Schema { .. } => Exit::StoreUnavailable,
             _ => Exit::Internal,
         };

@@ -51,7 +51,7 @@ macro_rules! listing {
         )
     };
 }
-const LIST: &str = listing!("true");
+pub(super) const LIST: &str = listing!("true");
 pub(super) const LIST_OF_JOB: &str = listing!("job_name = ?2");
 
 /// The error of a caller whose lease is gone.
