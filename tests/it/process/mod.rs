@@ -3,11 +3,14 @@
 //! Everything that only shows between processes is here: exit codes, signals, `kill -9`, locks, files that go away,
 //! what is printed. What a decision is worth is tested where it is made.
 
+mod books;
+mod chaos;
 mod commands;
 mod configuration;
 mod crash;
 mod credentials;
 mod daemon;
+mod failover;
 mod health;
 mod metrics;
 mod once;
@@ -16,6 +19,8 @@ mod plan;
 mod privacy;
 mod reload;
 mod replicas;
+mod rolling;
+mod shared;
 mod signals;
 mod status;
 mod steering;
