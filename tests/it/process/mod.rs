@@ -25,4 +25,5 @@ mod signals;
 mod status;
 mod steering;
 mod stop;
+mod throughput;
 mod world;

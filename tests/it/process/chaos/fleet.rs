@@ -15,14 +15,14 @@ use crate::support::cluster::Cluster;
 use crate::support::http;
 use crate::support::proxy::Proxy;
 
-pub const ORGS: [&str; 2] = ["masmovil", "yoigo"];
+pub const ORGS: [&str; 4] = ["masmovil", "yoigo", "pepephone", "lebara"];
 pub const PER_RUN: i64 = 30;
-pub const PER_HOUR: i64 = 600;
+pub const PER_HOUR: i64 = 250;
 /// Of the job that writes, in seconds.
 pub const EVERY: i32 = 2;
 
 /// Of 20,000 requests.
-const STUCK_PER_ORG: u32 = 1500;
+const STUCK_PER_ORG: u32 = 400;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A daemon's place.
@@ -39,7 +39,7 @@ pub struct Fleet {
     pub dir: TempDir,
     /// How often a daemon was started.
     pub lives: usize,
-    sandbox: Child,
+    _sandbox: Sandbox,
     origin: String,
     http: reqwest::Client,
 }
@@ -83,7 +83,7 @@ impl Fleet {
             replicas: Vec::new(),
             dir,
             lives: 0,
-            sandbox,
+            _sandbox: sandbox,
             origin,
             http: http::client(),
         };
@@ -174,8 +174,9 @@ impl Fleet {
         }
     }
 
-    /// Waits until nothing goes on: no run, no write whose outcome could still be learnt by reading.
-    pub async fn settle(&mut self) {
+    /// Waits until nothing goes on: no run, no write whose outcome could still be learnt by reading. Says how long that
+    /// took.
+    pub async fn settle(&mut self) -> Duration {
         let begun = Instant::now();
         loop {
             self.tend();
@@ -184,7 +185,6 @@ impl Fleet {
             let open = "FROM attempts WHERE state IN ('intended', 'accepted', 'unknown')";
             let open = count(&mut connection, open).await;
             if running + open == 0 {
-                println!("settled after {:?}", begun.elapsed());
                 break;
             }
             assert!(
@@ -197,6 +197,7 @@ impl Fleet {
             replica.daemon.ready().await;
             replica.daemon.answers("/readyz", 200).await;
         }
+        begun.elapsed()
     }
 
     /// Every write that reached the sandbox.
@@ -215,11 +216,14 @@ impl Fleet {
     }
 }
 
-impl Drop for Fleet {
+/// The sandbox's process; it ends with this value.
+struct Sandbox(Child);
+
+impl Drop for Sandbox {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.sandbox.kill();
-        let _ = self.sandbox.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -230,9 +234,9 @@ pub async fn count(connection: &mut PgConnection, from: &'static str) -> i64 {
     row.await.unwrap().get(0)
 }
 
-async fn sandbox(dir: &TempDir) -> (Child, String) {
+async fn sandbox(dir: &TempDir) -> (Sandbox, String) {
     let said = dir.path().join("sandbox.stderr");
-    let (requests, stuck) = (10_000.to_string(), STUCK_PER_ORG.to_string());
+    let (requests, stuck) = (5_000.to_string(), STUCK_PER_ORG.to_string());
     let orgs = ORGS.join(",");
     let mut command = program(
         dir.path(),
@@ -251,7 +255,7 @@ async fn sandbox(dir: &TempDir) -> (Child, String) {
         .args(["--write-service-account", "account.json"])
         .stdout(Stdio::null())
         .stderr(File::create(&said).unwrap());
-    let child = command.spawn().expect("the program starts");
+    let child = Sandbox(command.spawn().expect("the program starts"));
     let begun = Instant::now();
     loop {
         let text = std::fs::read_to_string(&said).unwrap();

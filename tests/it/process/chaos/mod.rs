@@ -29,7 +29,7 @@ async fn replicas_hold_together_whatever_is_done_to_them() {
     let deeds = script::play(&mut fleet, seed, lasts).await;
     println!("{deeds:?}");
     fleet.heal().await;
-    fleet.settle().await;
+    println!("at rest after {:?}", fleet.settle().await);
     let tally = judge::judge(&fleet).await;
     println!("{tally:?}");
     fleet.end().await;

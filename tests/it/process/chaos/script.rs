@@ -41,14 +41,14 @@ fn script(seed: u64, lasts: Duration) -> Vec<Line> {
     let mut at = Duration::from_secs(2);
     while at < lasts {
         let deed = match draw(10) {
-            0..4 => Deed::Kill,
-            4..6 => Deed::Cut,
+            0..3 => Deed::Kill,
+            3..6 => Deed::Cut,
             6..8 => Deed::Restart,
             8 => Deed::Stop,
             _ => Deed::Swallow,
         };
         lines.push((at, deed, draw(3) as usize));
-        at += Duration::from_millis(1_500 + draw(4_000));
+        at += Duration::from_millis(2_000 + draw(5_000));
     }
     lines.sort();
     lines
