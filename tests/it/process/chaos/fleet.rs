@@ -17,7 +17,7 @@ use crate::support::proxy::Proxy;
 
 pub const ORGS: [&str; 4] = ["masmovil", "yoigo", "pepephone", "lebara"];
 pub const PER_RUN: i64 = 30;
-pub const PER_HOUR: i64 = 250;
+pub const PER_HOUR: i64 = 120;
 /// Of the job that writes, in seconds.
 pub const EVERY: i32 = 2;
 
