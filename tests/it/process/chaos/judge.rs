@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::fleet::{EVERY, Entry, Fleet, ORGS, PER_HOUR, PER_RUN};
+use super::fleet::{EVERY, Entry, Fleet, ORGS, PER_HOUR, PER_RUN, count};
 use crate::process::books::{self, Slots};
 
 /// A row of our ledger.
@@ -62,6 +62,9 @@ pub async fn judge(fleet: &Fleet) -> Tally {
         runs.iter().all(|(outcome, _)| outcome != "none"),
         "{runs:?}"
     );
+    // Whoever lost his run, and woke up, was refused.
+    let late = "FROM attempts JOIN runs ON runs.id = run_id WHERE intended_at > finished_at";
+    assert_eq!(count(&mut connection, late).await, 0, "rows of ended runs");
     let slots = books::slots(&mut connection, "retry-stuck", EVERY).await;
     books::slots(&mut connection, "housekeeping", 5).await;
     let mut states = BTreeMap::new();
