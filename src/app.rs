@@ -45,12 +45,10 @@ use crate::telemetry::traces::{self, Traces};
 use crate::telemetry::{self, Scope, StoreGauges, record};
 
 pub use self::core::{Core, Live, StartError, new_replica, scheduled, store_options};
+pub use crate::store::replicas::ALIVE_WITHIN;
 pub use once::{OnceReport, run_once};
 pub use reader::Reader;
 pub use reload::ReadAgain;
-
-/// A replica that did not beat for so long is taken for dead.
-pub const ALIVE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.
 const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);

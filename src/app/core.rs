@@ -157,10 +157,7 @@ impl Core {
             }
         }
         self.store.beat_replica(&self.replica, now).await?;
-        let beat_before = self
-            .store
-            .is_shared()
-            .then(|| now - super::keeper::RUN_ALIVE_WITHIN);
+        let beat_before = self.store.is_shared().then(|| now - super::ALIVE_WITHIN);
         let lost = self.store.reap_lost(beat_before, now).await?;
         super::keeper::report_lost(&lost);
         super::keeper::recover(self).await

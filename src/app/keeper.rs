@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outage::Outage;
@@ -15,10 +16,11 @@ use crate::store::StoreError;
 use crate::store::runs::RunRow;
 use crate::telemetry::record;
 
-/// A run whose heartbeat is older than this is lost: twelve beats missed.
-pub const RUN_ALIVE_WITHIN: Duration = Duration::from_secs(60);
-
 const KEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the store must have answered before silence is held against anybody: two beats, for whoever lives.
+const HEARING_AFTER: Duration = Duration::from_secs(10);
+
 const VERIFY_EVERY: Duration = Duration::from_secs(1);
 
 /// A hung store holds a loop for a few calls' time-outs; more than that is a loop that stands still.
@@ -38,8 +40,11 @@ pub async fn keep(
 ) {
     beats.register(KEEPER, KEEPER_MAX_AGE);
     let mut outage = Outage::new("the books can't be kept");
+    let mut hearing = Hearing::default();
     loop {
-        outage.note(keep_once(&core, &live).await);
+        let kept = keep_once(&core, &live, &hearing).await;
+        hearing.note(kept.is_ok());
+        outage.note(kept);
         beats.beat(KEEPER);
         record::beat(KEEPER, core.clock.now());
         tokio::select! {
@@ -50,29 +55,64 @@ pub async fn keep(
     beats.retire(KEEPER);
 }
 
-async fn keep_once(core: &Core, live: &watch::Receiver<Arc<Live>>) -> Result<(), StoreError> {
+async fn keep_once(
+    core: &Core,
+    live: &watch::Receiver<Arc<Live>>,
+    hearing: &Hearing,
+) -> Result<(), StoreError> {
     let now = core.clock.now();
     core.store.beat_replica(&core.replica, now).await?;
-    let lost = core
-        .store
-        .reap_lost(Some(now - RUN_ALIVE_WITHIN), now)
-        .await?;
-    report_lost(&lost);
-    recover(core).await?;
+    if hearing.is_good() {
+        let silent_since = now - super::ALIVE_WITHIN;
+        let lost = core.store.reap_lost(Some(silent_since), now).await?;
+        report_lost(&lost);
+        recover(core).await?;
+    } else {
+        count_replicas(core).await?;
+    }
     // While the store is away the last share stands: the others are likely as alive as before.
     live.borrow().set_share(core.replicas());
     Ok(())
 }
 
-/// Writes that a dead process left without an answer become `unknown`, and are then verified.
-pub async fn recover(core: &Core) -> Result<(), StoreError> {
+/// Whether others' silence means anything. While the store is away nobody can say that he lives, so when it is back
+/// everyone's last beat is old: whoever comes first would declare all the others dead.
+#[derive(Debug, Default)]
+struct Hearing {
+    /// Since when the store has answered without a break.
+    since: Option<Instant>,
+}
+
+impl Hearing {
+    fn note(&mut self, answered: bool) {
+        self.since = if answered {
+            self.since.or_else(|| Some(Instant::now()))
+        } else {
+            None
+        };
+    }
+
+    fn is_good(&self) -> bool {
+        self.since
+            .is_some_and(|since| since.elapsed() >= HEARING_AFTER)
+    }
+}
+
+/// Who lives; each takes its part of the rates.
+async fn count_replicas(core: &Core) -> Result<Vec<ReplicaId>, StoreError> {
     let now = core.clock.now();
     let live = core
         .store
         .live_replicas(now - super::ALIVE_WITHIN, now)
         .await?;
     core.set_replicas(live.len());
-    let alive: Vec<ReplicaId> = live.into_iter().map(|replica| replica.id).collect();
+    Ok(live.into_iter().map(|replica| replica.id).collect())
+}
+
+/// Writes that a dead process left without an answer become `unknown`, and are then verified.
+pub async fn recover(core: &Core) -> Result<(), StoreError> {
+    let now = core.clock.now();
+    let alive = count_replicas(core).await?;
     for attempt in core.store.recover_intended(&alive, now, now).await? {
         record::attempt(attempt.operation, attempt.state);
         tracing::warn!(
@@ -128,4 +168,24 @@ async fn verify_once(core: &Core, live: &Live) -> Result<(), StoreError> {
     live.verifier.sweep(&core.replica.id).await?;
     live.verifier.verify_due(None).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_outage_everyone_gets_the_time_for_a_beat_before_he_is_judged() {
+        let mut hearing = Hearing::default();
+        for _outage in 0..2 {
+            assert!(!hearing.is_good());
+            hearing.note(true);
+            tokio::time::advance(HEARING_AFTER - Duration::from_millis(1)).await;
+            hearing.note(true);
+            assert!(!hearing.is_good());
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert!(hearing.is_good());
+            hearing.note(false);
+        }
+    }
 }

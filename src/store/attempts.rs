@@ -190,7 +190,8 @@ pub trait Attempts {
     ) -> Result<(), StoreError>;
 
     /// A verification settled nothing yet: notes what was seen and when to look again. `counts` says whether it
-    /// was a look at all (it raises `verifications`); a look that the upstream did not answer does not count.
+    /// was a look at all (it raises `verifications`); a look that the upstream did not answer does not count. Nor does
+    /// one at an attempt that is no longer due: another replica looked at the same moment, and nothing is changed.
     /// `IllegalStep` when the attempt does not await verification.
     async fn postpone_verification(
         &self,

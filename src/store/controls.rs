@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::replicas::ALIVE_WITHIN;
 use super::{Actor, StoreError};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 
 /// A replica that took a trigger keeps it while its last beat is not older than this; see
 /// [`Controls::take_triggers`].
-pub const TAKER_LIVES: TimeDelta = TimeDelta::seconds(30);
+pub const TAKER_LIVES: TimeDelta = TimeDelta::seconds(ALIVE_WITHIN.as_secs() as i64);
 
 /// How a pause's scope reads in the audit.
 pub(super) fn scope(job: Option<&JobName>) -> &str {

@@ -1,10 +1,18 @@
 //! Who is alive: every process that works on this store, by its heartbeat.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::StoreError;
 use crate::domain::ids::ReplicaId;
+
+/// How long a process that says nothing counts as alive, and a run with it: four beats missed. Beats come every five
+/// seconds, and one more may be lost to a store call that hangs until its time-out. Longer only means that a dead
+/// process's jobs wait longer. Shorter would declare lost who is merely slow, which is safe (what a lost run wants to
+/// write is refused by its token) but wastes the run and alarms people.
+pub const ALIVE_WITHIN: Duration = Duration::from_secs(20);
 
 /// A living process.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -28,6 +28,12 @@ impl HttpTesamanager {
             .map_err(|error| not_sent(error.to_string()))?;
         let correlation_id = permit.correlation_id();
         let request = transport::request(method, url, bearer.header(), correlation_id, Some(body));
+        if permit.has_expired() {
+            return Err(not_sent(
+                "too much time went by since its row was written: others may take it for lost"
+                    .to_owned(),
+            ));
+        }
         let call = Call::begin(operation.as_str(), org, correlation_id, 1);
         // Connecting has a time-out of its own; adding it here makes sure that the one which strikes while
         // connecting is that one, and so is known to have sent nothing.

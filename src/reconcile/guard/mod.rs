@@ -137,13 +137,20 @@ impl Guard {
         };
         // Marked before the row exists, so that the sweep never sees a row that is neither settled nor in flight.
         let mark = self.in_flight.mark(correlation_id);
+        let asked = tokio::time::Instant::now();
         let committed = self
             .store
             .intend(&run.lease, &attempt, run.limits, self.clock.now())
             .await?;
         match committed {
             Ok(id) => Ok(Authorised {
-                permit: WritePermit::mint(run.org.clone(), id, correlation_id, proposal.write),
+                permit: WritePermit::mint(
+                    run.org.clone(),
+                    id,
+                    correlation_id,
+                    proposal.write,
+                    asked,
+                ),
                 mark,
             }),
             Err(refused) => Err(explain(refused)),

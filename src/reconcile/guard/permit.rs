@@ -1,5 +1,8 @@
 //! The permit that a write needs: the type that makes an unaccounted write impossible to compile.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::ids::{AttemptId, Org};
@@ -11,12 +14,12 @@ use crate::domain::{Operation, Write};
 ///
 /// ```compile_fail
 /// use tesa_reconciler::reconcile::guard::WritePermit;
-/// let forged = WritePermit { org: todo!(), attempt: todo!(), correlation_id: todo!(), write: todo!() };
+/// let forged = WritePermit { org: todo!(), attempt: todo!(), correlation_id: todo!(), write: todo!(), asked: todo!() };
 /// ```
 ///
 /// ```compile_fail
 /// use tesa_reconciler::reconcile::guard::WritePermit;
-/// let forged = WritePermit::mint(todo!(), todo!(), todo!(), todo!());
+/// let forged = WritePermit::mint(todo!(), todo!(), todo!(), todo!(), todo!());
 /// ```
 ///
 /// It is not `Clone`, and sending consumes it:
@@ -32,23 +35,48 @@ pub struct WritePermit {
     attempt: AttemptId,
     correlation_id: Uuid,
     write: Write,
+    asked: Instant,
 }
 
+/// A write that did not leave by so long after its row was asked for does not leave at all. A process that stood still
+/// in between (stopped, its machine moved) is taken for dead by then or soon after, and its row for a write that may have been sent:
+/// others read what came of it, find nothing, and send it themselves. This must end well before that begins.
+const GOOD_FOR: Duration = Duration::from_secs(5);
+
 impl WritePermit {
-    /// Called by the guard alone, right after the store has committed the attempt.
-    pub(super) fn mint(org: Org, attempt: AttemptId, correlation_id: Uuid, write: Write) -> Self {
+    /// Called by the guard alone, right after the store has committed the attempt; `asked` is before it was asked to.
+    pub(super) fn mint(
+        org: Org,
+        attempt: AttemptId,
+        correlation_id: Uuid,
+        write: Write,
+        asked: Instant,
+    ) -> Self {
         Self {
             org,
             attempt,
             correlation_id,
             write,
+            asked,
         }
     }
 
     /// A permit without a ledger, for this crate's own tests of the HTTP client.
     #[cfg(test)]
     pub(crate) fn for_test(org: Org, write: Write) -> Self {
-        Self::mint(org, AttemptId(0), Uuid::nil(), write)
+        Self::mint(org, AttemptId(0), Uuid::nil(), write, Instant::now())
+    }
+
+    /// The same permit, asked for so much earlier.
+    #[cfg(test)]
+    pub(crate) fn aged(mut self, by: Duration) -> Self {
+        self.asked -= by;
+        self
+    }
+
+    /// It is too late to send it; asked right before it is.
+    pub fn has_expired(&self) -> bool {
+        self.asked.elapsed() > GOOD_FOR
     }
 
     /// Whose order it is.

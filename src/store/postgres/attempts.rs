@@ -15,7 +15,7 @@ use crate::store::attempts::{
 use crate::store::controls::TAKER_LIVES;
 use crate::store::fault::Fault;
 use crate::store::rows::Micros;
-use crate::store::rows::attempts::{AttemptRow, CountRow, StepRow};
+use crate::store::rows::attempts::{AttemptRow, CountRow, StepRow, put_off_already};
 use crate::store::rows::{all, word};
 use crate::store::runs::RunLease;
 use crate::store::{Actor, DAEMON, Page, StoreError};
@@ -27,7 +27,7 @@ pub(super) const ADVANCE: &str = "
 
 const POSTPONE: &str = "
     UPDATE attempts SET verifications = verifications + $4, detail = $2, verify_at = $3
-    WHERE id = $1 AND state IN ('accepted', 'unknown') RETURNING state";
+    WHERE id = $1 AND state IN ('accepted', 'unknown') AND (verify_at IS NULL OR verify_at <= $5) RETURNING state";
 
 // Of a process that is gone; or of a run that ended, and with it whoever would have sent. A run that was lost
 // while its process lives proves nothing: somebody there may still hold the permit. Who lives is what the caller saw
@@ -198,11 +198,13 @@ impl Attempts for PgStore {
                 .bind(text(detail))
                 .bind(stamp(verify_at))
                 .bind(i64::from(counts))
+                .bind(stamp(now))
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(state) = state else {
                 let to = AttemptState::Unknown;
-                return Err(refused(&mut tx, "postpone_verification", id, to).await?);
+                let fault = refused(&mut tx, "postpone_verification", id, to).await?;
+                return put_off_already(fault);
             };
             let line = StepLine {
                 state: word("attempts.state", &state)?,

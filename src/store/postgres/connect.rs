@@ -68,11 +68,18 @@ pub(super) fn with_timeouts(
         ("idle_in_transaction_session_timeout", millis(statement * 2)),
         // A database may be set to another level; what is written here is written for this one.
         ("default_transaction_isolation", "read committed".to_owned()),
+        // Nor may a server, database or role be set to forget in a crash what it said was committed: the ledger's row
+        // comes before the write.
+        ("synchronous_commit", "on".to_owned()),
     ])
 }
 
 /// The pool. It connects when first asked.
 pub(super) fn pool(connect: PgConnectOptions, options: &StoreOptions) -> Pool {
+    // Below the patience, so that the call that met a dead connection still has the time to make a new one.
+    let look = patience(options) / 2;
+    // The database itself ends every statement by then, so whoever is silent for longer is gone.
+    let settle = options.call_timeout;
     PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(patience(options))
@@ -80,7 +87,8 @@ pub(super) fn pool(connect: PgConnectOptions, options: &StoreOptions) -> Pool {
         .max_lifetime(LIFETIME)
         // The look below is a round trip anyway.
         .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(is_writable(connection)))
+        .before_acquire(move |connection, _| Box::pin(within(look, is_writable(connection))))
+        .after_release(move |connection, _| Box::pin(within(settle, is_alive(connection))))
         .connect_lazy_with(connect)
 }
 
@@ -91,6 +99,23 @@ async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error>
         .fetch_one(connection)
         .await?;
     Ok(read_only == "off")
+}
+
+/// Whether a connection whose call ended, in good order or not, answers. The pool asks that by itself, but waits for the
+/// answer for ever: a peer that went away without a word would keep the connection's place in the pool until TCP gives
+/// up, a quarter of an hour later, and a few of those are the whole pool.
+async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    connection.ping().await?;
+    Ok(true)
+}
+
+/// No answer in time is an error, and a connection with an error is closed without ceremony.
+async fn within(
+    limit: Duration,
+    look: impl Future<Output = Result<bool, sqlx::Error>>,
+) -> Result<bool, sqlx::Error> {
+    let looked = tokio::time::timeout(limit, look).await;
+    looked.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
 }
 
 /// A connection outside the pool, for what takes long.

@@ -4,6 +4,7 @@ use sqlx::FromRow;
 
 use super::{Micros, instant, instant_opt, number, word};
 use crate::domain::{AttemptId, RunId, Status, Version};
+use crate::store::StoreError;
 use crate::store::attempts::{Attempt, AttemptCount, AttemptStep};
 use crate::store::fault::Fault;
 use crate::store::rows::correlation::Correlation;
@@ -107,5 +108,16 @@ impl TryFrom<CountRow> for AttemptCount {
             state: word("attempts.state", &row.state)?,
             count: number("count", row.count)?,
         })
+    }
+}
+
+/// What became of a verification that was to be put off and was not: when the attempt still awaits one, another replica
+/// looked meanwhile and put it off, and two looks at one moment are one.
+pub(in crate::store) fn put_off_already(refused: Fault) -> Result<(), Fault> {
+    match refused {
+        Fault::Refused(StoreError::IllegalStep { from, .. }) if from.awaits_verification() => {
+            Ok(())
+        }
+        refused => Err(refused),
     }
 }

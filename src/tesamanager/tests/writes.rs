@@ -26,6 +26,19 @@ async fn a_success_with_an_object_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_process_that_stood_still_after_the_ledger_s_row_does_not_send_when_it_goes_on() {
+    let server = Server::start(|_, _| answer(200, r#"{"code":"OK"}"#)).await;
+    let fixture = client(&server.url);
+    let late = permit().aged(Duration::from_secs(6));
+    let error = fixture.client.write(late).await.unwrap_err();
+    assert!(matches!(error, WriteError::NotSent { .. }), "{error}");
+    assert!(server.seen().is_empty());
+    let in_time = permit().aged(Duration::from_secs(1));
+    fixture.client.write(in_time).await.unwrap();
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn a_definite_refusal_is_rejected_with_its_status_and_reason() {
     for status in [400, 401, 403, 404, 406, 409, 422, 429] {
         let body = r#"{"errors":[{"code":"E1","title":"Not now"}]}"#;

@@ -3,12 +3,15 @@
 //! Everything that only shows between processes is here: exit codes, signals, `kill -9`, locks, files that go away,
 //! what is printed. What a decision is worth is tested where it is made.
 
+mod books;
+mod chaos;
 mod collector;
 mod commands;
 mod configuration;
 mod crash;
 mod credentials;
 mod daemon;
+mod failover;
 mod health;
 mod metrics;
 mod moving;
@@ -19,9 +22,12 @@ mod postgres_tls;
 mod privacy;
 mod reload;
 mod replicas;
+mod rolling;
+mod shared;
 mod signals;
 mod status;
 mod steering;
 mod stop;
+mod throughput;
 mod traces;
 mod world;

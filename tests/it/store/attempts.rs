@@ -17,6 +17,7 @@ behaviours![
     a_person_s_step_is_audited_and_the_daemon_s_is_not,
     a_verification_that_settled_nothing_is_noted_and_put_off,
     only_what_awaits_verification_can_be_put_off,
+    looks_of_several_replicas_at_one_moment_are_one_look,
     what_is_due_comes_oldest_first,
     only_what_nobody_will_send_is_recovered,
     attempts_for_orders_come_oldest_first_within_each,
@@ -179,6 +180,24 @@ async fn only_what_awaits_verification_can_be_put_off(fresh: Fresh) {
         .postpone_verification(AttemptId(99), "", at(1), true, at(1))
         .await;
     assert_eq!(missing.unwrap_err().reason(), "not_found");
+}
+
+async fn looks_of_several_replicas_at_one_moment_are_one_look(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let id = attempt_in(store, &lease, "A", AttemptState::Unknown).await;
+    // Both were told at 60 that it is due; the pauses between the looks must be kept all the same, because an effect
+    // may take until the last one to show.
+    for detail in ["seen by one", "seen by two"] {
+        store
+            .postpone_verification(id, detail, at(360), true, at(61))
+            .await
+            .unwrap();
+    }
+    let read = store.attempt(id).await.unwrap().unwrap();
+    assert_eq!((read.verifications, read.verify_at), (1, Some(at(360))));
+    assert_eq!(read.detail, "seen by one");
+    assert_eq!(store.attempt_steps(id).await.unwrap().len(), 3);
 }
 
 async fn what_is_due_comes_oldest_first(fresh: Fresh) {

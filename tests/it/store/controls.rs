@@ -261,14 +261,14 @@ async fn a_trigger_is_taken_by_one_living_replica(fresh: Fresh) {
     );
     assert!(
         store
-            .take_triggers(&"two".into(), at(30))
+            .take_triggers(&"two".into(), at(20))
             .await
             .unwrap()
             .is_empty()
     );
     assert_eq!(
         store
-            .take_triggers(&"one".into(), at(30))
+            .take_triggers(&"one".into(), at(20))
             .await
             .unwrap()
             .len(),

@@ -45,6 +45,7 @@ mod million;
 mod moving;
 mod notices;
 mod outage;
+mod postgres_network;
 mod postgres_plans;
 mod postgres_server;
 mod requests;
