@@ -37,9 +37,9 @@ impl Reconciler {
         let (job, org, store) = (&order.job, &order.org, &*self.store);
         let now = self.clock.now();
         let writes = self.write_policy(&job.name, org).await?;
-        let (acknowledged, comparison) = remembered_findings(store, org, &job.name, now).await?;
+        let (findings, comparison) = remembered_findings(store, org, &job.name, now).await?;
         let mut recorder = Recorder::new(store, org, &job.name, lease.run_id, now, comparison);
-        let survey = self.survey(order, writes, now, &acknowledged, true, stop);
+        let survey = self.survey(order, writes, now, &findings, true, stop);
         let tally = survey.look(&mut recorder).await?;
         self.note(order, tally, summary);
 

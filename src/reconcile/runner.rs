@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::InFlight;
 use super::history::RetryPolicy;
 use super::plan::{Context, WritePolicy};
-use super::recorder::remembered_findings;
+use super::recorder::{Remembered, remembered_findings};
 use super::survey::{PlanSink, Survey, SurveyError, Tally};
 use crate::clock::SharedClock;
 use crate::config::{Job, Safety};
@@ -237,7 +237,7 @@ impl Reconciler {
         order: &'a RunOrder,
         writes: WritePolicy,
         now: DateTime<Utc>,
-        acknowledged: &'a std::collections::HashSet<crate::store::findings::FindingKey>,
+        findings: &'a Remembered,
         remember: bool,
         stop: &'a CancellationToken,
     ) -> Survey<'a> {
@@ -253,7 +253,8 @@ impl Reconciler {
                 writes,
                 now,
             },
-            acknowledged,
+            acknowledged: &findings.acknowledged,
+            marked: &findings.marked,
             max_in_flight: self.max_in_flight,
             remember,
             stop,
@@ -269,9 +270,9 @@ impl Reconciler {
     ) -> Result<Tally, SurveyError> {
         let now = self.clock.now();
         let writes = self.write_policy(&order.job.name, &order.org).await?;
-        let (acknowledged, _) =
+        let (findings, _) =
             remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        self.survey(order, writes, now, &acknowledged, false, stop)
+        self.survey(order, writes, now, &findings, false, stop)
             .look(sink)
             .await
     }
@@ -284,9 +285,9 @@ impl Reconciler {
     ) -> Result<Option<Decision>, SurveyError> {
         let (now, stop) = (self.clock.now(), CancellationToken::new());
         let writes = self.write_policy(&order.job.name, &order.org).await?;
-        let (acknowledged, _) =
+        let (findings, _) =
             remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        let survey = self.survey(order, writes, now, &acknowledged, false, &stop);
+        let survey = self.survey(order, writes, now, &findings, false, &stop);
         Ok(survey.consider(request).await?.map(|item| item.decision))
     }
 

@@ -8,6 +8,7 @@
 mod pipeline;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -81,6 +82,8 @@ pub struct Survey<'a> {
     pub context: Context<'a>,
     /// Findings that a person acknowledged.
     pub acknowledged: &'a HashSet<FindingKey>,
+    /// The findings of requests with an inconsistent event.
+    pub marked: &'a HashMap<ReferenceId, Vec<FindingKey>>,
     /// Reads at once.
     pub max_in_flight: usize,
     /// Remember what is read; `plan` does not, because it changes nothing.
@@ -132,6 +135,11 @@ impl Survey<'_> {
             JobKind::FlagEvents => self.read_events(ids).await,
             JobKind::Housekeeping => Ok(Portion::default()),
         }
+    }
+
+    /// See [`margin`](super::selection::margin): by what the upstream's answers told of its clock so far.
+    pub(super) fn clock_margin(&self) -> Duration {
+        super::selection::margin(self.api.clocks_apart())
     }
 
     pub(super) fn check_stop(&self) -> Result<(), SurveyError> {

@@ -56,7 +56,7 @@ pub trait Looks {
         job: &JobName,
     ) -> Result<Option<DateTime<Utc>>, StoreError>;
 
-    /// A sweep begins: every look that is remembered now was true at `began`.
+    /// A sweep begins: every look that is remembered now was true at `began` and after, by the upstream's clock.
     async fn begin_sweep(
         &self,
         org: &Org,

@@ -3,18 +3,20 @@
 //! Thin on purpose. Addresses, limits, tokens, retries and decoding are files of their own; here they meet.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use reqwest::Response;
+use reqwest::header::DATE;
 
 use super::auth::{AuthError, Tokens};
 use super::endpoints::{AddressError, Routes};
 use super::limits::Limits;
 use super::read::{self, Question};
 use super::retry::Budget;
+use super::skew::Skew;
 use super::tls::{self, TlsError};
 use super::{Accepted, IdStream, ListFilter, ReadError, Tesamanager, WriteError};
 use super::{id_stream, transport, wire};
@@ -46,7 +48,7 @@ pub struct HttpTesamanager {
     pub(super) clock: SharedClock,
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
-    skew: Mutex<Option<TimeDelta>>,
+    skew: Mutex<Skew>,
 }
 
 impl HttpTesamanager {
@@ -65,7 +67,7 @@ impl HttpTesamanager {
             clock,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
-            skew: Mutex::new(None),
+            skew: Mutex::default(),
             http,
         })
     }
@@ -78,7 +80,11 @@ impl HttpTesamanager {
     /// How far the upstream's clock was ahead of ours when it last answered. Its `Date` header has whole seconds,
     /// so anything within a second or two is no skew.
     pub fn clock_skew(&self) -> Option<TimeDelta> {
-        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+        self.skew().latest()
+    }
+
+    fn skew(&self) -> MutexGuard<'_, Skew> {
+        self.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Can a token be had? For `doctor`, which asks before anything is called.
@@ -97,8 +103,8 @@ impl HttpTesamanager {
     }
 
     pub(super) fn note_skew(&self, response: &Response) {
-        if let Some(skew) = transport::skew(response, self.clock.now()) {
-            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(skew);
+        if let Some(date) = response.headers().get(DATE) {
+            self.skew().note(date, self.clock.now());
         }
     }
 
@@ -176,6 +182,10 @@ impl Tesamanager for HttpTesamanager {
             wire::issues(body, id)
         })
         .await
+    }
+
+    fn clocks_apart(&self) -> Option<Duration> {
+        self.skew().worst()
     }
 
     async fn await_write_quota(&self, org: &Org) {

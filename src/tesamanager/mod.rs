@@ -17,6 +17,7 @@ mod limits;
 mod read;
 pub mod redact;
 mod retry;
+mod skew;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -25,6 +26,7 @@ mod wire;
 mod write;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -75,6 +77,10 @@ pub trait Tesamanager: Send + Sync + 'static {
         org: &Org,
         id: &ReferenceId,
     ) -> Result<Vec<Issue>, ReadError>;
+
+    /// How far the upstream's clock and ours have been apart at most in the last day at least, as its answers told, to
+    /// the second that a `Date` header has. None until one told.
+    fn clocks_apart(&self) -> Option<Duration>;
 
     /// Waits until the org's write rate allows another write. Called *before* the guard commits the intent, so
     /// that no ledger row waits in a queue.

@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
+use chrono::{DateTime, Utc};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, Response, Url};
 use tokio::time::Instant;
 use tracing::Span;
@@ -201,13 +201,6 @@ pub async fn read_body(mut response: Response, largest: usize) -> Result<Bytes, 
 pub fn retry_after(response: &Response, now: DateTime<Utc>) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     retry::retry_after(header, now)
-}
-
-/// How far the upstream's clock is ahead of ours, to the second that its `Date` header has.
-pub fn skew(response: &Response, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let header = response.headers().get(DATE)?.to_str().ok()?;
-    let theirs = DateTime::parse_from_rfc2822(header).ok()?;
-    Some(theirs.to_utc() - now)
 }
 
 /// A failure of the HTTP client by what is known of it. A time-out while connecting is a failure to connect.

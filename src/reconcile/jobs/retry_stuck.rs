@@ -43,9 +43,12 @@ impl Survey<'_> {
         feed: &mut Feed,
     ) -> Result<(), SurveyError> {
         self.check_stop()?;
+        // After the list: its answer has told how far the clocks are apart, if nothing has before.
+        let margin = self.clock_margin();
         let mut unchanged = self.store.observations(self.context.org, ids).await?;
         unchanged.retain(|request| {
-            listed_by.proves_unchanged(request, self.job.reobserve_every, self.context.now)
+            let (reobserve, now) = (self.job.reobserve_every, self.context.now);
+            listed_by.proves_unchanged(request, reobserve, margin, now)
         });
         let known: HashSet<&ReferenceId> = unchanged
             .iter()

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::domain::ids::ReferenceId;
 use crate::reconcile::plan::Item;
-use crate::reconcile::selection::SKEW_MARGIN;
+use crate::reconcile::selection;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
@@ -58,10 +58,13 @@ impl Survey<'_> {
             .store
             .last_sweep(self.context.org, &self.job.name)
             .await?;
+        // First, because its answer tells how far the clocks are apart, which the second question must allow for.
+        let mut all = Vec::new();
+        self.list(&filter, |batch| all.extend(batch)).await?;
         let mut unchanged = IdSet::default();
         if let Some(last) = last {
             let since = ListFilter {
-                not_updated_since: Some(last - SKEW_MARGIN),
+                not_updated_since: Some(last - self.clock_margin()),
                 ..filter.clone()
             };
             self.list(&since, |batch| {
@@ -71,8 +74,6 @@ impl Survey<'_> {
             })
             .await?;
         }
-        let mut all = Vec::new();
-        self.list(&filter, |batch| all.extend(batch)).await?;
         let sweep = Sweep { all, unchanged };
         if self.remember {
             self.forget_changed(&sweep).await?;
@@ -81,8 +82,8 @@ impl Survey<'_> {
     }
 
     /// See the module: what changed is forgotten first, then this sweep is the last one. What changes between the
-    /// two list calls may pass for unchanged here, but not in the next sweep, which asks from an instant before
-    /// this one began.
+    /// two list calls counts as changed, and once more in the next sweep, which asks from an instant before this one
+    /// began.
     async fn forget_changed(&self, sweep: &Sweep) -> Result<(), SurveyError> {
         let (org, job) = (self.context.org, &self.job.name);
         let is_changed = |id: &&ReferenceId| !sweep.unchanged.contains(id);
@@ -90,7 +91,10 @@ impl Survey<'_> {
         for ids in changed.chunks(CHUNK) {
             self.store.forget_looks(org, job, ids).await?;
         }
-        Ok(self.store.begin_sweep(org, job, self.context.now).await?)
+        // What changes from now on is stamped by the upstream's clock, and may be asked for when that has been set
+        // right: so its distance now is part of what is remembered.
+        let began = self.context.now - selection::apart(self.api.clocks_apart());
+        Ok(self.store.begin_sweep(org, job, began).await?)
     }
 
     /// Tells a chunk's ids apart.

@@ -116,3 +116,28 @@ async fn a_rule_may_name_a_follow_up_for_an_inconsistent_event() {
     assert_eq!(tally::orders(&world.ledger()), ["ASKED"]);
     assert_eq!(world.ledger()[0].operation, Operation::CreateStatusCto);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_rule_change_marked_streams_are_judged_afresh_without_reading() {
+    let mut world = World::new(empty(), "", EVENTS).await;
+    let id = stream(&world, "ASKED", &[1, -2]);
+    stream(&world, "GAP-ONLY", &[1, 3]);
+    stream(&world, "IN-ORDER", &[1, 2]);
+    world.advance(5 * MINUTE);
+    assert_eq!(world.run_well(JOB).await.observed, 3);
+    assert_eq!(world.verdict(JOB, &id).await, "flag");
+    let findings = world.findings().await.len();
+    world.advance(15 * MINUTE);
+    let rule = "[[job.rule]]\nname = \"ask-for-the-box\"\nstatuses = [\"PROCESSING\"]\n";
+    let jobs = format!("{EVENTS}{rule}action = \"create_status_cto\"\n");
+    world.reload("mode = \"observe\"", &jobs);
+    let summary = world.run_well(JOB).await;
+    assert_eq!((summary.observed, summary.unchanged), (0, 3));
+    assert_eq!(world.verdict(JOB, &id).await, "observe_mode");
+    assert_eq!(world.findings().await.len(), findings);
+    // The rule stays, and what forbade it goes.
+    world.reload("", &jobs);
+    let summary = world.run_well(JOB).await;
+    assert_eq!((summary.observed, summary.unchanged), (0, 3));
+    assert_eq!(tally::orders(&world.ledger()), ["ASKED"]);
+}
