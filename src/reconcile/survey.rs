@@ -23,6 +23,7 @@ use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{FindingKind, Observation, SkipReason};
 use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
+use crate::store::looks::Look as StoredLook;
 use crate::store::{Store, StoreError};
 use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
 
@@ -101,6 +102,12 @@ pub(super) struct Portion {
     pub items: Vec<Item>,
     /// Did not change, and nothing new is decided about them.
     pub kept: Vec<ReferenceId>,
+    /// What jobs that follow change saw.
+    pub looks: Vec<StoredLook>,
+    /// What they could not see, and must read again.
+    pub not_looked_at: Vec<ReferenceId>,
+    /// Told to stop before all of it was read.
+    pub cut_short: bool,
     /// What it adds to the survey's tally.
     pub tally: Tally,
 }
@@ -208,26 +215,33 @@ impl Survey<'_> {
         }
     }
 
-    /// Reads requests, a bounded number at once; what could not be read becomes an item of the portion.
+    /// Reads requests, a bounded number at once; what could not be read becomes an item of the portion. Told to stop,
+    /// it begins no more reads.
     pub(super) async fn observe(
         &self,
         ids: Vec<ReferenceId>,
         into: &mut Portion,
     ) -> Result<Vec<Observation>, SurveyError> {
-        let mut looks = stream::iter(ids)
+        let mut left = ids.len();
+        let looks = stream::iter(ids)
+            .take_until(self.stop.cancelled())
             .map(|id| self.read(id))
             .buffer_unordered(self.max_in_flight.max(1));
+        tokio::pin!(looks);
         let mut fresh = Vec::new();
         while let Some(look) = looks.next().await {
+            left -= 1;
             match look? {
                 Look::Seen(request) => fresh.push(request),
                 Look::Unreadable(item) => {
                     let gone = item.decision.verdict.label() == SkipReason::NotFound.as_str();
                     into.tally.failed += u64::from(!gone);
+                    into.not_looked_at.push(item.decision.reference_id.clone());
                     into.items.push(*item);
                 }
             }
         }
+        into.cut_short |= left > 0;
         into.tally.observed += fresh.len() as u64;
         if self.remember && !fresh.is_empty() {
             self.store

@@ -50,18 +50,21 @@ impl Survey<'_> {
         let mut portion = Portion::default();
         let fresh = self.observe(ids, &mut portion).await?;
         let attempts = self.attempts_by_order(&fresh).await?;
-        let mut looks = Vec::with_capacity(fresh.len());
-        let mut reads = stream::iter(fresh)
+        let mut left = fresh.len();
+        let reads = stream::iter(fresh)
+            .take_until(self.stop.cancelled())
             .map(|request| async {
                 let id = request.reference_id.clone();
                 let events = self.api.get_request_events(self.context.org, &id).await;
                 (request, events)
             })
             .buffer_unordered(self.max_in_flight.max(1));
+        tokio::pin!(reads);
         while let Some((request, events)) = reads.next().await {
+            left -= 1;
             match events {
                 Ok(events) => {
-                    looks.push(Look {
+                    portion.looks.push(Look {
                         reference_id: request.reference_id.clone(),
                         looked_at: request.observed_at,
                         issues: vec![],
@@ -72,11 +75,12 @@ impl Survey<'_> {
                 Err(error) if error.ends_the_run() => return Err(error.into()),
                 Err(error) => {
                     portion.tally.failed += 1;
+                    portion.not_looked_at.push(request.reference_id.clone());
                     portion.items.push(not_read(&request, &error));
                 }
             }
         }
-        self.remember_looks(looks, &portion.items).await?;
+        portion.cut_short |= left > 0;
         Ok(portion)
     }
 

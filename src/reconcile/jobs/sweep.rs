@@ -10,7 +10,6 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::domain::ids::ReferenceId;
-use crate::reconcile::plan::Item;
 use crate::reconcile::selection;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
 use crate::store::looks::Look;
@@ -125,22 +124,19 @@ impl Survey<'_> {
         Ok(Chunk { known, to_read })
     }
 
-    /// Remembers the looks that were made, and that those of `items` which could not be read are to be made again.
-    pub(super) async fn remember_looks(
+    /// Remembers the looks that were made, and that `failed` are to be looked at again.
+    pub(in crate::reconcile) async fn remember_looks(
         &self,
-        looks: Vec<Look>,
-        items: &[Item],
+        looks: &[Look],
+        failed: &[ReferenceId],
     ) -> Result<(), SurveyError> {
-        if !self.remember {
-            return Ok(());
-        }
         let (org, job) = (self.context.org, &self.job.name);
-        self.store.remember_looks(org, job, &looks).await?;
-        let failed: Vec<ReferenceId> = items
-            .iter()
-            .filter(|item| !item.was_looked_at())
-            .map(|item| item.decision.reference_id.clone())
-            .collect();
-        Ok(self.store.forget_looks(org, job, &failed).await?)
+        if self.remember && !looks.is_empty() {
+            self.store.remember_looks(org, job, looks).await?;
+        }
+        if self.remember && !failed.is_empty() {
+            self.store.forget_looks(org, job, failed).await?;
+        }
+        Ok(())
     }
 }
