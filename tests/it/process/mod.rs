@@ -3,12 +3,14 @@
 //! Everything that only shows between processes is here: exit codes, signals, `kill -9`, locks, files that go away,
 //! what is printed. What a decision is worth is tested where it is made.
 
+mod beats;
 mod commands;
 mod configuration;
 mod crash;
 mod credentials;
-mod daemon;
+pub mod daemon;
 mod health;
+mod load;
 mod metrics;
 mod once;
 mod outage;
@@ -20,4 +22,4 @@ mod signals;
 mod status;
 mod steering;
 mod stop;
-mod world;
+pub mod world;

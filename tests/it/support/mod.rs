@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+pub mod cluster;
 pub mod contract;
 pub mod http;
 pub mod postgres;
+pub mod silence;

@@ -236,7 +236,7 @@ fn home() -> PathBuf {
     home
 }
 
-fn make_open_dir(path: &Path) {
+pub(super) fn make_open_dir(path: &Path) {
     std::fs::create_dir_all(path).unwrap();
     if is_root() {
         // The server runs as somebody else then.
@@ -248,7 +248,7 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-fn socket_url(home: &Path) -> String {
+pub(super) fn socket_url(home: &Path) -> String {
     format!(
         "postgres://postgres@localhost/postgres?host={}",
         home.display()
@@ -285,7 +285,7 @@ fn binaries() -> PathBuf {
 }
 
 /// A server's program, as a user that it accepts.
-fn server_command(program: &str) -> Command {
+pub(super) fn server_command(program: &str) -> Command {
     let program = binaries().join(program);
     if is_root() {
         let mut command = Command::new("setpriv");
@@ -298,7 +298,7 @@ fn server_command(program: &str) -> Command {
     }
 }
 
-fn must(command: &mut Command) {
+pub(super) fn must(command: &mut Command) {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -312,7 +312,7 @@ fn must(command: &mut Command) {
 }
 
 /// Makes a new cluster in `home` and starts it.
-fn start(home: &Path, settings: &str) {
+pub(super) fn start(home: &Path, settings: &str) {
     let data = home.join("data");
     if data.exists() {
         std::fs::remove_dir_all(&data).unwrap();
@@ -332,7 +332,7 @@ fn start(home: &Path, settings: &str) {
 }
 
 /// Starts the cluster that is there.
-fn start_again(home: &Path, settings: &str) {
+pub(super) fn start_again(home: &Path, settings: &str) {
     let options = format!(
         "-k {} -c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
          -c max_connections=400 -c shared_buffers=64MB -c autovacuum=off {settings}",
@@ -350,7 +350,7 @@ fn start_again(home: &Path, settings: &str) {
 }
 
 /// Stops and removes the cluster when nobody has used it for some seconds.
-fn watch(home: &Path) {
+pub(super) fn watch(home: &Path) {
     let stop = format!(
         "{:?}",
         server_command("pg_ctl")

@@ -1,0 +1,133 @@
+//! What Prometheus costs: the number of series is that of the configuration, whatever the number of requests, and a
+//! scrape is quick while the daemon is at work on all of them.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, SqliteConnection};
+use tesa_reconciler::sandbox::SandboxConfig;
+
+use super::daemon::{Daemon, sum};
+use super::world::{NEVER, Settings, World, empty_sandbox};
+use crate::metrics::promtool;
+
+/// What a scrape may take.
+const LIMIT: Duration = Duration::from_millis(50);
+const SCRAPES: usize = 100;
+/// A machine that has much else to do may spoil a round, but hardly all of them.
+const ROUNDS: usize = 5;
+
+/// The three jobs that exist by default, for the two tenants of the example, and so many requests.
+async fn world(requests: u32) -> World {
+    let orgs = vec!["masmovil".to_owned(), "yoigo".to_owned()];
+    let sandbox = SandboxConfig {
+        orgs,
+        requests: requests / 2,
+        ..empty_sandbox()
+    };
+    let jobs = ["retry_stuck", "resolve_issues", "flag_events"].map(|kind| {
+        let name = kind.replace('_', "-");
+        // An hour is enough for any number of requests; the test does not wait for it.
+        format!("[[job]]\nname = \"{name}\"\nkind = \"{kind}\"\ntimeout = \"1h\"\n{NEVER}\n")
+    });
+    let settings = Settings {
+        mode: "observe",
+        jobs: jobs.concat(),
+        ..Settings::default()
+    };
+    let world = World::with(sandbox, settings).await;
+    let file = world.path("tesa-reconciler.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let both = text.replace("orgs = [\"masmovil\"]", "orgs = [\"masmovil\", \"yoigo\"]");
+    std::fs::write(&file, both).unwrap();
+    world
+}
+
+/// So many requests are known to be stuck already, from a job of long ago whose findings nobody resolves meanwhile.
+async fn remember_stuck(world: &World, requests: u32) {
+    let ended = world.run(&["migrate"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let url = format!("sqlite:{}", world.store_file().display());
+    let mut store = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query(
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
+         INSERT INTO findings (org, reference_id, kind, detail, job_name, state, evidence, since, first_seen, last_seen)
+         SELECT CASE n % 2 WHEN 0 THEN 'masmovil' ELSE 'yoigo' END, 'OLD-' || n, 'stuck_request', 'VALIDATING', 'old',
+             'open', '', n, n, n FROM numbers",
+    )
+    .bind(requests)
+    .execute(&mut store)
+    .await
+    .unwrap();
+    store.close().await.unwrap();
+}
+
+fn series(page: &str) -> usize {
+    let lines = page.lines();
+    lines
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .count()
+}
+
+/// The 99th of a hundred scrapes, sorted, one after the other.
+async fn ninety_ninth(daemon: &Daemon) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..SCRAPES {
+        let begun = Instant::now();
+        daemon.metrics().await;
+        took.push(begun.elapsed());
+    }
+    took.sort();
+    took[SCRAPES * 99 / 100 - 1]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn series_are_as_many_for_ten_requests_as_for_a_hundred_thousand_and_a_scrape_is_quick() {
+    let few = world(10).await;
+    let daemon = few.daemon().await;
+    for job in ["retry-stuck", "resolve-issues", "flag-events"] {
+        let ended = few.run(&["trigger", job, "--wait"]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let page = daemon.metrics().await;
+    let (with_ten, observed) = (series(&page), sum(&page, "requests_observed_total", &[]));
+    assert!(observed > 0.0 && with_ten <= 1000, "{with_ten} series");
+    assert_eq!(promtool(&page), Ok(()));
+    daemon.stop().await;
+
+    let many = world(100_000).await;
+    remember_stuck(&many, 100_000).await;
+    let mut daemon = many.daemon().await;
+    // Every request is listed and read: more than there is time for here, so the scrapes fall within it.
+    let ended = many.run(&["trigger", "flag-events"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    super::beats::until("requests are read", async || {
+        daemon.metric("requests_observed_total", &[]).await > 100.0
+    })
+    .await;
+    let mut rounds = Vec::new();
+    while rounds.len() < ROUNDS && !rounds.iter().any(|took| *took < LIMIT) {
+        let before = daemon.metric("requests_observed_total", &[]).await;
+        rounds.push(ninety_ninth(&daemon).await);
+        let page = daemon.metrics().await;
+        let read = sum(&page, "requests_observed_total", &[]) - before;
+        eprintln!(
+            "p99 of {SCRAPES} scrapes: {:?}, {read} requests read meanwhile",
+            rounds.last()
+        );
+        assert!(
+            read > 0.0 && sum(&page, "job_running", &[]) > 0.0,
+            "nothing was going on"
+        );
+    }
+    assert!(
+        rounds.iter().any(|took| *took < LIMIT),
+        "p99 of each round: {rounds:?}"
+    );
+    let page = daemon.metrics().await;
+    assert!(sum(&page, "requests_stuck", &[]) >= 100_000.0);
+    // Each operation that was called has the series of its good answers from the start; nothing was added.
+    assert_eq!(series(&page), with_ten);
+    daemon.signal("TERM");
+    daemon.signal("TERM");
+    daemon.exit().await;
+}
