@@ -23,7 +23,7 @@ async fn an_upstream_that_is_away() {
             "nobody is looked after meanwhile: the promise to people is being broken, which is what wakes somebody",
         ),
     ];
-    // Not UpstreamAuthFailing, though no token can be had: nobody refuses us. Not JobStalled: the runs begin.
+    // Not JobStalled: the runs begin. Not FreshnessBurningSlow: two minutes of three days are within the budget.
     let mut scene = Scene::healthy(None).await;
     scene.kill_upstream();
     scene.fires(&expected).await;
@@ -46,7 +46,8 @@ async fn a_store_that_is_away() {
         ),
     ];
     // Not LoopNotBeating: the loops live through it. Not JobFailing: no run begins, so none fails. Not Down: metrics
-    // are answered whatever is away. Not RunsLost: no run was under way.
+    // are answered whatever is away. Not RunsLost: no run was under way. Not JobFallingBehind, though the slots of
+    // the outage are found missed when it is over: none is missed any more.
     let cluster = Cluster::start();
     let mut scene = Scene::healthy(Some(cluster.url())).await;
     let runs = scene.daemon.times_logged("a run ended");

@@ -124,7 +124,7 @@ async fn a_store_that_hangs_is_unready_and_no_loop_dies_of_it() {
     let database = Database::migrated().await;
     let silence = Silence::before(&database.url());
     let settings = Settings {
-        state_url: Some(silence.url()),
+        state_url: Some(silence.url().to_owned()),
         ..Settings::default()
     };
     let world = World::new(settings).await;

@@ -1,8 +1,10 @@
 //! A store that hangs: a socket before PostgreSQL's, which on demand passes nothing on. Nothing is refused or closed,
 //! as behind a network that loses everything.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -12,43 +14,35 @@ const NAME: &str = ".s.PGSQL.5432";
 
 /// Passes on until silence falls. Ends with this value.
 pub struct Silence {
-    dir: TempDir,
+    _dir: TempDir,
     url: String,
     silent: Arc<watch::Sender<bool>>,
 }
 
 impl Silence {
-    /// Before the server of this database, whose URL names the folder of its socket as `host`.
+    /// Before the server of this database, which listens on a Unix socket.
     pub fn before(url: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let host = url
-            .split("host=")
-            .nth(1)
-            .unwrap()
-            .split('&')
-            .next()
-            .unwrap();
-        let host = host.replace("%2F", "/");
-        let ours = dir.path().to_str().unwrap();
+        let options: PgConnectOptions = url.parse().unwrap();
+        let named_as_host = || PathBuf::from(options.get_host());
+        let server = options.get_socket().cloned().unwrap_or_else(named_as_host);
         let silent = Arc::new(watch::Sender::new(false));
         let listener = UnixListener::bind(dir.path().join(NAME)).unwrap();
-        tokio::spawn(accept(
-            listener,
-            format!("{host}/{NAME}"),
-            Arc::clone(&silent),
-        ));
-        let before = url.split("host=").next().unwrap();
+        tokio::spawn(accept(listener, server.join(NAME), Arc::clone(&silent)));
+        let (user, database) = (options.get_username(), options.get_database().unwrap());
         Self {
-            url: format!("{before}host={ours}"),
-            dir,
+            url: format!(
+                "postgres://{user}@localhost/{database}?host={}",
+                dir.path().display()
+            ),
+            _dir: dir,
             silent,
         }
     }
 
     /// Where a store finds it.
-    pub fn url(&self) -> String {
-        assert!(self.dir.path().exists());
-        self.url.clone()
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// From now on nothing is passed on.
@@ -62,7 +56,7 @@ impl Silence {
     }
 }
 
-async fn accept(listener: UnixListener, server: String, silent: Arc<watch::Sender<bool>>) {
+async fn accept(listener: UnixListener, server: PathBuf, silent: Arc<watch::Sender<bool>>) {
     while let Ok((client, _)) = listener.accept().await {
         let (server, silent) = (server.clone(), silent.subscribe());
         tokio::spawn(async move {
