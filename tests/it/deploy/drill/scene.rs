@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tesa_reconciler::lifecycle::wedge;
 
 use super::super::prometheus::Prometheus;
 use super::shortened;
 use crate::process::daemon::Daemon;
-use crate::process::world::program;
+use crate::process::world::{program, run};
 use crate::support::http;
 
 /// The longest that a drill waits for a set of alerts; only met by one that fails.
@@ -77,6 +78,23 @@ impl Scene {
         self.dir.path().join("wedged").join(name)
     }
 
+    /// A run has just ended, and the store knows it: the next begins seconds later.
+    pub async fn between_two_runs(&mut self) {
+        let runs = self.daemon.times_logged("a run ended");
+        self.daemon.logged_again("a run ended", runs + 1).await;
+        loop {
+            let ended = run(program(
+                self.dir.path(),
+                &["runs", "--limit", "1", "--output", "json"],
+            ))
+            .await;
+            let rows: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+            if rows.iter().all(|row| !row["outcome"].is_null()) {
+                return;
+            }
+        }
+    }
+
     /// Prometheus knows all that the rules look at.
     async fn looked_at(&self) {
         let begun = Instant::now();
@@ -99,6 +117,14 @@ impl Scene {
     pub async fn quiet(&self, expected: &[(&str, &str)]) {
         self.wait(expected, |firing, pending| {
             firing.is_empty() && pending.is_empty()
+        })
+        .await;
+    }
+
+    /// The same, but this one may last.
+    pub async fn quiet_but(&self, lasting: &str, expected: &[(&str, &str)]) {
+        self.wait(expected, |firing, pending| {
+            firing.iter().all(|name| name == lasting) && pending.is_empty()
         })
         .await;
     }
