@@ -1,6 +1,8 @@
 //! What Prometheus costs: the number of series is that of the configuration, whatever the number of requests, and a
 //! scrape is quick while the daemon is at work on all of them.
 
+#![expect(clippy::print_stderr, reason = "what was measured is to be seen")]
+
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection};

@@ -1,6 +1,11 @@
 //! What a drill is played on: the real daemon, a sandbox that is a process of its own, and a Prometheus with the
 //! shortened rules and a healthy past.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "what fired when is what a drill is read for"
+)]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
