@@ -248,7 +248,6 @@ fn tell_intervals(before: &[ScheduledJob], jobs: &[ScheduledJob], now: DateTime<
     for gone in before {
         if !jobs.iter().any(|job| job.name == gone.name) {
             record::job_interval(&gone.name, Duration::ZERO);
-            record::job_next_run(&gone.name, DateTime::UNIX_EPOCH);
         }
     }
 }

@@ -239,7 +239,7 @@ catalogue! {
     JOB_RUNNING = Zero Gauge, "job_running" [JOB, ORG]
         "1 while this process runs the job for the org.";
     JOB_LAST_SUCCESS = Zero Gauge, "job_last_success_timestamp_seconds" [JOB, ORG]
-        "When the job last succeeded on any replica; 0 if never. Kept over restarts.";
+        "When the job last did its duty on any replica: all of it, or all but some items; 0 if never. Kept over restarts.";
     JOB_LAST_RUN = Zero Gauge, "job_last_run_timestamp_seconds" [JOB, ORG]
         "When the job last began on any replica; 0 if never. Kept over restarts.";
     JOB_NEXT_RUN = Zero Gauge, "job_next_run_timestamp_seconds" [JOB]

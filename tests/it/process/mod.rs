@@ -3,6 +3,7 @@
 //! Everything that only shows between processes is here: exit codes, signals, `kill -9`, locks, files that go away,
 //! what is printed. What a decision is worth is tested where it is made.
 
+mod beats;
 mod books;
 mod chaos;
 mod collector;
@@ -10,9 +11,10 @@ mod commands;
 mod configuration;
 mod crash;
 mod credentials;
-mod daemon;
+pub mod daemon;
 mod failover;
 mod health;
+mod load;
 mod metrics;
 mod moving;
 mod once;
@@ -30,4 +32,4 @@ mod steering;
 mod stop;
 mod throughput;
 mod traces;
-mod world;
+pub mod world;
