@@ -28,7 +28,7 @@ impl Survey<'_> {
                 .await?;
             let mut pending = Vec::with_capacity(CHUNK);
             while let Some(batch) = ids.next().await {
-                for id in batch? {
+                for id in batch?.iter().map(ReferenceId::new) {
                     if known.insert(id.clone()) {
                         tally.selected += 1;
                         pending.push(id);

@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use futures::StreamExt;
 
+use crate::domain::IdBatch;
 use crate::domain::ids::ReferenceId;
 use crate::reconcile::plan::Item;
 use crate::reconcile::selection::SKEW_MARGIN;
@@ -66,12 +67,17 @@ impl Survey<'_> {
                 ..filter.clone()
             };
             self.list(&since, |batch| {
-                batch.iter().for_each(|id| unchanged.insert(id))
+                batch
+                    .iter()
+                    .for_each(|id| unchanged.insert(&ReferenceId::new(id)))
             })
             .await?;
         }
         let mut all = Vec::new();
-        self.list(&filter, |batch| all.extend(batch)).await?;
+        self.list(&filter, |batch| {
+            all.extend(batch.iter().map(ReferenceId::new))
+        })
+        .await?;
         let sweep = Sweep { all, unchanged };
         if self.remember {
             self.forget_changed(&sweep).await?;
@@ -95,7 +101,7 @@ impl Survey<'_> {
     async fn list(
         &self,
         filter: &ListFilter,
-        mut take: impl FnMut(Vec<ReferenceId>) + Send,
+        mut take: impl FnMut(IdBatch) + Send,
     ) -> Result<(), SurveyError> {
         let org = self.context.org;
         let mut ids = self.api.list_reference_ids(org, filter).await?;
