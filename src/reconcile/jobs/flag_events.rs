@@ -25,7 +25,7 @@ impl Survey<'_> {
         let sweep = self.sweep(ListFilter::default()).await?;
         tally.selected = sweep.all.len() as u64;
         for ids in sweep.all.chunks(CHUNK) {
-            self.decide_events(&sweep, ids, &mut tally, sink).await?;
+            self.decide_events(&sweep, &ids, &mut tally, sink).await?;
         }
         Ok(tally)
     }

@@ -37,7 +37,7 @@ impl Survey<'_> {
         let sweep = self.sweep(filter).await?;
         tally.selected = sweep.all.len() as u64;
         for ids in sweep.all.chunks(CHUNK) {
-            self.decide_issues(&sweep, ids, &mut tally, sink).await?;
+            self.decide_issues(&sweep, &ids, &mut tally, sink).await?;
         }
         Ok(tally)
     }

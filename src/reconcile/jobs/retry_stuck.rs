@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::StreamExt;
 
 use crate::domain::ids::ReferenceId;
-use crate::domain::{FindingKind, Observation};
+use crate::domain::{FindingKind, IdSet, Observation};
 use crate::reconcile::plan::{Item, Known, sighting};
 use crate::reconcile::selection::{Selection, selections};
 use crate::reconcile::stuck;
@@ -19,7 +19,7 @@ impl Survey<'_> {
     ) -> Result<Tally, SurveyError> {
         let all = selections(self.context.rules, self.context.org);
         let mut tally = Tally::default();
-        let mut known = HashSet::new();
+        let mut known = IdSet::default();
         for selection in &all {
             let filter = selection.filter(self.context.now);
             let mut ids = self
@@ -28,10 +28,10 @@ impl Survey<'_> {
                 .await?;
             let mut pending = Vec::with_capacity(CHUNK);
             while let Some(batch) = ids.next().await {
-                for id in batch?.iter().map(ReferenceId::new) {
-                    if known.insert(id.clone()) {
+                for id in batch?.iter() {
+                    if known.insert(id) {
                         tally.selected += 1;
-                        pending.push(id);
+                        pending.push(ReferenceId::new(id));
                     }
                     if pending.len() == CHUNK {
                         let chunk = std::mem::take(&mut pending);
