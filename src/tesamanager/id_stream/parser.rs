@@ -6,7 +6,7 @@
 //! whole run of them if there is one: what the automaton would say of each of them is known beforehand.
 
 use super::lexer::{Lexer, Token};
-use super::run::{BLOCK, Runs, is_plain};
+use super::run::{BLOCK, Runs, is_plain, number};
 use crate::domain::id_list::{Full, IdBatch};
 
 /// Nesting beyond this is no id list.
@@ -134,12 +134,23 @@ impl Parser {
             return Ok(plain);
         }
         let Some((text, ends)) = self.runs.find(plain) else {
-            return Ok(plain);
+            return self.numbers(plain);
         };
         self.grammar.ids.append(text, ends)?;
         self.grammar.expect = Expect::CommaOrEnd;
         // Behind the first opening quote and the last closing one.
         Ok(&plain[text.len() + 2..])
+    }
+
+    /// The same for whole numbers, each with its comma.
+    fn numbers<'a>(&mut self, mut plain: &'a [u8]) -> Result<&'a [u8], Fault> {
+        while let Some(length) = number(plain) {
+            let digits = std::str::from_utf8(&plain[..length]).map_err(|_| Fault::Syntax)?;
+            self.grammar.ids.push(digits)?;
+            self.grammar.expect = Expect::Value;
+            plain = &plain[length + 1..];
+        }
+        Ok(plain)
     }
 
     /// The body is over: was it a complete list?

@@ -14,10 +14,17 @@ pub const BLOCK: usize = 8 * 1024;
 /// No escape and no control character (which JSON forbids in texts, and which stand between them in lists made for
 /// people to read): every quote then begins or ends a text.
 pub fn is_plain(block: &[u8]) -> bool {
-    // Without an early end, so that many bytes are looked at in one step.
-    block.iter().fold(true, |plain, &byte| {
-        plain & (byte >= 0x20) & (byte != b'\\')
-    })
+    // Without an early end, and in bytes rather than truths, so that many are looked at in one step.
+    let odd = |byte: u8| u8::from(byte < 0x20) | u8::from(byte == b'\\');
+    block.iter().fold(0, |any, &byte| any | odd(byte)) == 0
+}
+
+/// How long the whole number is that `rest` begins with and a comma ends. Others (signed, the last of a list or of
+/// a piece) are too rare to matter.
+pub fn number(rest: &[u8]) -> Option<usize> {
+    let length = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    let by_the_grammar = length == 1 || rest[0] != b'0';
+    (length > 0 && by_the_grammar && rest[length] == b',').then_some(length)
 }
 
 /// Finds runs. Keeps its memory from one to the next.

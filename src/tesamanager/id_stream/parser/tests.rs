@@ -126,7 +126,10 @@ fn a_run_of_ids_ends_where_it_is_odd() {
         (r#""A","]","[","B""#, vec!["A", "]", "[", "B"]),
         (r#""A", "B" ,"C""#, vec!["A", "B", "C"]),
         (r#""A","\"","B""#, vec!["A", "\"", "B"]),
-        (r#""A",12,"B",-3"#, vec!["A", "12", "B", "-3"]),
+        (
+            r#""A",12,0,"B",-3,4 ,5"#,
+            vec!["A", "12", "0", "B", "-3", "4", "5"],
+        ),
         (r#""A",{"reference_id":"B"},"C""#, vec!["A", "B", "C"]),
         (r#""ñ","€","😀""#, vec!["ñ", "€", "😀"]),
         (&format!(r#""A","{long}","B""#), vec!["A", &long, "B"]),
@@ -150,6 +153,10 @@ fn a_fault_within_a_run_comes_after_the_ids_before_it() {
         (b"[\"AA\",\"B\tB\"]", 1, Fault::Syntax),
         (b"[\"AA\",\"BB\",\"CC", 2, Fault::Cut),
         (b"[\"AA\",\"BB\":\"CC\"]", 2, Fault::Syntax),
+        (b"[11,22,03,44]", 2, Fault::Syntax),
+        (b"[11,22,3.5,44]", 2, Fault::NoId),
+        (b"[11,22,]", 2, Fault::Syntax),
+        (b"[11,22,,33]", 2, Fault::Syntax),
         (
             b"{\"e\":[\"AA\",\"BB\"],\"f\":[\"CC\"]}",
             2,
@@ -213,6 +220,8 @@ fn likely_runs() -> impl Strategy<Value = Vec<u8>> {
     let even = prop::collection::vec("[A-C,]{3}", 0..40);
     let uneven = prop::collection::vec("[A-Cñ, ]{1,4}", 0..40);
     let long = prop::collection::vec("[A-C]{3000,4000}", 0..8);
+    let numbers = prop::collection::vec("0|[1-9][0-9]{0,3}|[0-9]{1,3}", 0..40)
+        .prop_map(|ids| format!("[{}]", ids.join(",")).into_bytes());
     let joined = prop_oneof![6 => even, 6 => uneven, 1 => long]
         .prop_map(|ids| format!("[\"{}\"]", ids.join("\",\"")).into_bytes());
     let pieces = prop::sample::select(vec![
@@ -234,7 +243,7 @@ fn likely_runs() -> impl Strategy<Value = Vec<u8>> {
     ]);
     let scraps = prop::collection::vec(pieces, 0..30)
         .prop_map(|pieces| format!("[\"A\"{}", pieces.concat()).into_bytes());
-    prop_oneof![3 => joined, 1 => list(), 2 => scraps]
+    prop_oneof![3 => joined, 1 => numbers, 1 => list(), 2 => scraps]
 }
 
 /// Cuts `body` at the places given, wherever they lie.
