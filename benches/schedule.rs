@@ -1,5 +1,4 @@
 //! What a tick of the schedule costs: the decision about one job and org, quiet or after a long sleep.
-#![expect(missing_docs, reason = "a bench is its own main program")]
 #![expect(clippy::unwrap_used, reason = "a bench ends at the first fault")]
 
 use std::time::Duration;

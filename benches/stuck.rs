@@ -1,5 +1,4 @@
 //! The whole decision of `retry_stuck` about a listed request: rule, ledger, finding and the words for people.
-#![expect(missing_docs, reason = "a bench is its own main program")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
