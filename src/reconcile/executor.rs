@@ -293,7 +293,7 @@ pub async fn references(
     let mut ids = api.list_reference_ids(org, &filter).await?;
     let mut found = Vec::new();
     while let Some(batch) = ids.next().await {
-        found.extend(batch?);
+        found.extend(batch?.iter().map(ReferenceId::new));
     }
     found.sort();
     found.dedup();

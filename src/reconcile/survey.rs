@@ -19,6 +19,7 @@ use super::issues;
 use super::plan::{self, Context, Item, Known};
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
+use crate::domain::id_list::IdBatch;
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{FindingKind, Observation, SkipReason};
 use crate::store::attempts::Attempt;
@@ -160,7 +161,7 @@ impl Survey<'_> {
     pub(super) async fn list(
         &self,
         filter: &ListFilter,
-        mut take: impl FnMut(Vec<ReferenceId>) + Send,
+        mut take: impl FnMut(IdBatch) + Send,
     ) -> Result<(), SurveyError> {
         let mut ids = self
             .api

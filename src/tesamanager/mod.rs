@@ -12,7 +12,7 @@ mod auth;
 mod client;
 pub mod endpoints;
 pub mod error;
-mod id_stream;
+pub mod id_stream;
 mod limits;
 mod read;
 pub mod redact;
@@ -34,7 +34,7 @@ use futures::Stream;
 
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::domain::request::PersistenceType;
-use crate::domain::{Event, Issue, Request, Status};
+use crate::domain::{Event, IdBatch, Issue, Request, Status};
 use crate::reconcile::guard::WritePermit;
 
 pub use auth::AuthError;
@@ -43,10 +43,10 @@ pub use error::{Problem, ReadError, WriteError};
 pub use tls::{Connections, TlsError, http_client, install_crypto_provider};
 pub use transport::describe;
 
-/// The id list as it arrives: chunks of ids, so that a million of them never stand in memory as text and JSON at
-/// once. Ends early with an error if the body is cut or can't be decoded; what was yielded before is then
+/// The id list as it arrives: batches of ids, so that a million of them never stand in memory as text and JSON at
+/// once, and as slices of one text each, because most of them are only compared. Ends early with an error if the body is cut or can't be decoded; what was yielded before is then
 /// *incomplete*, and nobody may conclude anything from an id's absence.
-pub type IdStream = Pin<Box<dyn Stream<Item = Result<Vec<ReferenceId>, ReadError>> + Send>>;
+pub type IdStream = Pin<Box<dyn Stream<Item = Result<IdBatch, ReadError>> + Send>>;
 
 /// What Tesamanager offers, per org.
 ///

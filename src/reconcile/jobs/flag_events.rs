@@ -24,7 +24,7 @@ impl Survey<'_> {
         feed.selected(sweep.all.len());
         for ids in sweep.all.chunks(CHUNK) {
             self.check_stop()?;
-            let chunk = self.apart(&sweep, ids).await?;
+            let chunk = self.apart(&sweep, &ids).await?;
             let tally = Tally {
                 unchanged: chunk.known.len() as u64,
                 ..Tally::default()

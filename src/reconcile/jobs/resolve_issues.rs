@@ -36,7 +36,7 @@ impl Survey<'_> {
         let sweep = self.sweep(filter).await?;
         feed.selected(sweep.all.len());
         for ids in sweep.all.chunks(CHUNK) {
-            self.tell_apart_issues(&sweep, ids, feed).await?;
+            self.tell_apart_issues(&sweep, &ids, feed).await?;
         }
         Ok(())
     }

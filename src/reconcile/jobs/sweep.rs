@@ -6,9 +6,9 @@
 //! time-out, a drain, a crash), and the next one reads just what this one did not get to. A first sweep of a large
 //! backlog that takes longer than a run may last gets through it in several runs.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
 
+use crate::domain::id_list::{self, IdList, IdSet};
 use crate::domain::ids::ReferenceId;
 use crate::reconcile::selection;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
@@ -18,28 +18,9 @@ use crate::tesamanager::ListFilter;
 /// What two list calls told.
 pub(super) struct Sweep {
     /// Every id that the job is about.
-    pub all: Vec<ReferenceId>,
+    pub all: IdList,
     /// Those that the upstream has not updated since the last sweep began; empty at the first.
     unchanged: IdSet,
-}
-
-/// A set of ids by their 64-bit hashes: a million of them in 18 MB instead of 100. Two ids share a hash with a
-/// chance of one in 10^13 per sweep of that size; the hash is keyed anew each time, so the next sweep tells them apart.
-#[derive(Default)]
-pub(super) struct IdSet {
-    key: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl IdSet {
-    /// Whether it was not there yet.
-    pub(super) fn insert(&mut self, id: &ReferenceId) -> bool {
-        self.hashes.insert(self.key.hash_one(id))
-    }
-
-    fn contains(&self, id: &ReferenceId) -> bool {
-        self.hashes.contains(&self.key.hash_one(id))
-    }
 }
 
 /// A chunk of ids, told apart.
@@ -58,8 +39,8 @@ impl Survey<'_> {
             .last_sweep(self.context.org, &self.job.name)
             .await?;
         // First, because its answer tells how far the clocks are apart, which the second question must allow for.
-        let mut all = Vec::new();
-        self.list(&filter, |batch| all.extend(batch)).await?;
+        let mut all = IdList::default();
+        self.list(&filter, |batch| all.push(batch)).await?;
         let mut unchanged = IdSet::default();
         if let Some(last) = last {
             let since = ListFilter {
@@ -67,7 +48,7 @@ impl Survey<'_> {
                 ..filter.clone()
             };
             self.list(&since, |batch| {
-                for id in &batch {
+                for id in batch.iter() {
                     unchanged.insert(id);
                 }
             })
@@ -85,10 +66,9 @@ impl Survey<'_> {
     /// began.
     async fn forget_changed(&self, sweep: &Sweep) -> Result<(), SurveyError> {
         let (org, job) = (self.context.org, &self.job.name);
-        let is_changed = |id: &&ReferenceId| !sweep.unchanged.contains(id);
-        let changed: Vec<ReferenceId> = sweep.all.iter().filter(is_changed).cloned().collect();
-        for ids in changed.chunks(CHUNK) {
-            self.store.forget_looks(org, job, ids).await?;
+        let is_changed = |id: &&str| !sweep.unchanged.contains(id);
+        for ids in id_list::chunks(sweep.all.iter().filter(is_changed), CHUNK) {
+            self.store.forget_looks(org, job, &ids).await?;
         }
         // What changes from now on is stamped by the upstream's clock, and may be asked for when that has been set
         // right: so its distance now is part of what is remembered.
@@ -112,7 +92,7 @@ impl Survey<'_> {
                 let fresh_enough = (self.context.now - look.looked_at)
                     .to_std()
                     .is_ok_and(|age| age < self.job.reobserve_every);
-                fresh_enough && sweep.unchanged.contains(&look.reference_id)
+                fresh_enough && sweep.unchanged.contains(look.reference_id.as_str())
             })
             .map(|look| (look.reference_id.clone(), look))
             .collect();
