@@ -36,14 +36,16 @@ use tokio::sync::watch;
 
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::domain::ids::ReplicaId;
 use crate::http::{self, Health, Pages};
 use crate::lifecycle::{Beats, Lifecycle, Notifier, Requests, serve_requests, watchdog};
 use crate::schedule::{self, Parts, Poker, ScheduledJob, Ticker};
 use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
+use crate::telemetry::traces::{self, Traces};
 use crate::telemetry::{self, Scope, StoreGauges, record};
 
-pub use self::core::{Core, Live, StartError, scheduled, store_options};
+pub use self::core::{Core, Live, StartError, new_replica, scheduled, store_options};
 pub use crate::store::replicas::ALIVE_WITHIN;
 pub use once::{OnceReport, run_once};
 pub use reader::Reader;
@@ -57,12 +59,16 @@ const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);
 pub struct Process {
     /// The time.
     pub clock: SharedClock,
+    /// This process among the replicas.
+    pub replica: ReplicaId,
     /// The process's tasks and its two ways to stop.
     pub lifecycle: Lifecycle,
     /// What people ask for by signal.
     pub requests: Requests,
     /// The log, for a reload.
     pub log: Option<LogHandle>,
+    /// Traces, if they are on.
+    pub traces: Option<Traces>,
     /// The metrics page.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Reads the configuration again, for a reload.
@@ -77,16 +83,18 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let Process {
         clock,
+        replica,
         lifecycle,
         requests,
         log,
+        traces,
         metrics,
         read_again,
     } = process;
     let notifier = Notifier::from_env();
     let listener = http::bind(config.http.listen, "[http].listen").await?;
     let address = listener.local_addr().map_err(StartError::Io)?;
-    let core = Core::start(&config, Arc::clone(&clock)).await?;
+    let core = Core::start(&config, Arc::clone(&clock), replica).await?;
     let drain_timeout = config.daemon.drain_timeout;
 
     record::build_info();
@@ -223,9 +231,17 @@ pub async fn run(
         "stopping: nothing new is begun, what is in flight is finished"
     );
     notifier.stopping("draining");
+    let draining = tokio::time::Instant::now();
     let left = lifecycle.shutdown(drain_timeout).await;
     if let Some(left) = &left {
         tracing::warn!(tasks = left.tasks, names = ?left.names, "not everything ended in time");
+    }
+    if let Some(traces) = &traces {
+        let within = traces::flush_within(drain_timeout, draining.elapsed());
+        tokio::select! {
+            () = lifecycle.hard().cancelled() => {}
+            () = traces.flush(within) => {}
+        }
     }
     core.retire().await;
     served.cancel();
@@ -244,7 +260,6 @@ fn tell_intervals(before: &[ScheduledJob], jobs: &[ScheduledJob], now: DateTime<
     for gone in before {
         if !jobs.iter().any(|job| job.name == gone.name) {
             record::job_interval(&gone.name, Duration::ZERO);
-            record::job_next_run(&gone.name, DateTime::UNIX_EPOCH);
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::schedule::ScheduledJob;
 use crate::schedule::ticker::AlarmError;
 use crate::store::replicas::ReplicaRow;
 use crate::store::{self, Actor, SchemaState, Store, StoreError, StoreOptions};
+use crate::telemetry::traces::TracesError;
 use crate::tesamanager::{BuildError, HttpTesamanager, Tesamanager};
 
 /// Why the daemon can't start.
@@ -35,6 +36,9 @@ pub enum StartError {
     /// The receiver of notifications can't be called.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    /// The trace collector can't be called.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The HTTP server's address can't be had.
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -101,24 +105,35 @@ impl Live {
 impl Core {
     /// Opens the store for this process alone (or among its replicas), brings the schema up to date, and marks what
     /// dead processes left: their runs are `lost`, their unanswered writes `unknown`. Nothing else has begun by then.
-    pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+    pub async fn start(
+        config: &Config,
+        clock: SharedClock,
+        replica: ReplicaId,
+    ) -> Result<Self, StartError> {
         let store =
             store::open_for_daemon(&config.state.url, &store_options(&config.state)).await?;
         if store.check_schema().await? != SchemaState::Ahead {
             store.migrate().await?;
         }
         store::require_current(&*store, &config.state.url).await?;
-        let core = Self::over(store, clock).await?;
+        let core = Self::over_as(replica, store, clock).await?;
         core.recover().await?;
         Ok(core)
     }
 
     /// Around a store that is open and up to date.
     pub async fn over(store: Arc<dyn Store>, clock: SharedClock) -> Result<Self, StoreError> {
+        Self::over_as(new_replica(&clock), store, clock).await
+    }
+
+    async fn over_as(
+        id: ReplicaId,
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+    ) -> Result<Self, StoreError> {
         let now = clock.now();
         let replica = ReplicaRow {
-            // Never the host's name alone: replicas may share that.
-            id: ReplicaId::new(clock.uuid().to_string()),
+            id,
             host: host_name(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -245,6 +260,11 @@ impl Core {
         }
         self.store.close().await;
     }
+}
+
+/// A name for this process among the replicas. Never the host's name alone: replicas may share that.
+pub fn new_replica(clock: &SharedClock) -> ReplicaId {
+    ReplicaId::new(clock.uuid().to_string())
 }
 
 /// The jobs as the scheduler sees them.

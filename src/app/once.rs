@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Core, StartError};
 use crate::clock::SharedClock;
 use crate::config::{Config, Job, JobKind};
-use crate::domain::ids::{JobName, Org};
+use crate::domain::ids::{JobName, Org, ReplicaId};
 use crate::domain::{RunOutcome, Trigger};
 use crate::reconcile::runner::{RunOrder, RunResult};
 use crate::store::Actor;
@@ -33,9 +33,10 @@ pub async fn run_once(
     jobs: Vec<Job>,
     actor: Actor,
     clock: SharedClock,
+    replica: ReplicaId,
     stop: &CancellationToken,
 ) -> Result<Vec<OnceReport>, StartError> {
-    let core = Core::start(&config, clock).await?;
+    let core = Core::start(&config, clock, replica).await?;
     let orgs = config.tesamanager.orgs.clone();
     let live = core.live(config)?;
     let mut reports = Vec::new();

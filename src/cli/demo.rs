@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::app::{self, Process};
-use crate::clock::SystemClock;
+use crate::clock::{SharedClock, SystemClock};
 use crate::config::{self, Overrides};
 use crate::domain::AttemptState;
 use crate::lifecycle::{Lifecycle, Requests, Signals, steer};
@@ -62,14 +62,17 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
     let config = config::load(&file, std::iter::empty(), &Overrides::default())
         .map_err(|errors| Failure::new(Exit::Internal, errors.to_string()))?;
     let url = config.state.url.clone();
-    super::run::install_log(&config)?;
+    super::run::install_log(&config, None)?;
     let metrics = telemetry::metrics::install()
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+    let clock: SharedClock = Arc::new(SystemClock);
     let process = Process {
-        clock: Arc::new(SystemClock),
+        replica: app::new_replica(&clock),
+        clock,
         lifecycle: lifecycle.clone(),
         requests,
         log: None,
+        traces: None,
         metrics,
         read_again: Arc::new(|| Err("the demonstration's configuration stays as it is".to_owned())),
     };

@@ -85,7 +85,9 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match &error {
             error if error.is_outage() => Exit::StoreUnavailable,
-            StoreError::NotFound { .. } | StoreError::IllegalStep { .. } => Exit::Failed,
+            StoreError::NotFound { .. }
+            | StoreError::IllegalStep { .. }
+            | StoreError::Refused { .. } => Exit::Failed,
             StoreError::Schema { .. } => Exit::StoreUnavailable,
             _ => Exit::Internal,
         };
@@ -123,6 +125,7 @@ impl From<StartError> for Failure {
             StartError::Store(error) => error.into(),
             StartError::Upstream(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Webhook(error) => Self::new(Exit::Configuration, error.to_string()),
+            StartError::Traces(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Listen(_) | StartError::Io(_) => Self::new(Exit::Failed, error.to_string()),
             StartError::Alarm(_) => Self::new(Exit::Internal, error.to_string()),
         }

@@ -8,13 +8,15 @@ use tokio_util::sync::CancellationToken;
 use super::common::{Common, find_jobs, person};
 use super::exit::{Exit, Failure};
 use super::output::{self, Row};
-use crate::app::{self, OnceReport, Process};
-use crate::clock::SystemClock;
+use crate::app::{self, OnceReport, Process, StartError};
+use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, Job};
+use crate::domain::ids::ReplicaId;
 use crate::lifecycle::{Lifecycle, Requests, Signals, steer};
 use crate::store::Actor;
 use crate::telemetry;
 use crate::telemetry::logs::LogHandle;
+use crate::telemetry::traces::{self, Traces};
 
 /// `run`.
 #[derive(Debug, Args)]
@@ -34,9 +36,18 @@ pub async fn run(common: &Common, args: &RunArgs, signals: Signals) -> Result<Ex
     // Before anything else: a SIGTERM during a slow start counts already.
     tokio::spawn(steer(signals, lifecycle.clone(), requests.clone()));
     let config = common.load()?;
-    let log = install_log(&config)?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let replica = app::new_replica(&clock);
+    let traces = config.traces.as_ref();
+    let traces = traces.map(|settings| Traces::start(settings, &replica));
+    let traces = traces.transpose().map_err(StartError::from)?;
+    let log = install_log(&config, traces.as_ref())?;
     if args.once {
-        return once(common, args, config, &lifecycle).await;
+        let result = once(common, args, config, replica, &lifecycle).await;
+        if let Some(traces) = &traces {
+            traces.flush(traces::FLUSH).await;
+        }
+        return result;
     }
     let metrics = telemetry::metrics::install()
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
@@ -45,10 +56,12 @@ pub async fn run(common: &Common, args: &RunArgs, signals: Signals) -> Result<Ex
         Arc::new(move || common.load().map_err(|failure| failure.message))
     };
     let process = Process {
-        clock: Arc::new(SystemClock),
+        clock,
+        replica,
         lifecycle,
         requests,
         log: Some(log),
+        traces,
         metrics,
         read_again,
     };
@@ -60,6 +73,7 @@ async fn once(
     common: &Common,
     args: &RunArgs,
     config: Config,
+    replica: ReplicaId,
     lifecycle: &Lifecycle,
 ) -> Result<Exit, Failure> {
     let jobs: Vec<Job> = find_jobs(&config, &args.jobs)?
@@ -68,16 +82,16 @@ async fn once(
         .collect();
     let actor: Actor = person("run --once")?;
     let clock = Arc::new(SystemClock);
-    let reports = app::run_once(config, jobs, actor, clock, lifecycle.soft()).await?;
+    let reports = app::run_once(config, jobs, actor, clock, replica, lifecycle.soft()).await?;
     output::list(common.format, &reports)?;
     let outcomes = reports.iter().map(|report| Exit::from(report.outcome));
     Ok(outcomes.fold(Exit::Done, Exit::worse))
 }
 
-/// Sets the process's log up as configured.
-pub fn install_log(config: &Config) -> Result<LogHandle, Failure> {
-    let daemon = &config.daemon;
-    telemetry::logs::install(daemon.log_format, &daemon.log_level, Arc::new(SystemClock))
+/// Sets the process's log up as configured, and `traces` beside it.
+pub fn install_log(config: &Config, traces: Option<&Traces>) -> Result<LogHandle, Failure> {
+    let (format, filter) = (config.daemon.log_format, &config.daemon.log_level);
+    telemetry::logs::install(format, filter, Arc::new(SystemClock), traces)
         .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))
 }
 

@@ -5,7 +5,7 @@
 //! with the code that reads them.
 
 use super::nearest::nearest;
-use super::{daemon, endpoints, http, job, notify, rule, safety, state, tesamanager};
+use super::{daemon, endpoints, http, job, notify, rule, safety, state, tesamanager, traces};
 
 /// A section of the file.
 #[derive(Debug)]
@@ -127,6 +127,7 @@ pub(super) const SECTIONS: &[Section] = &[
     safety::SECTION,
     safety::BACKOFF,
     notify::SECTION,
+    traces::SECTION,
     job::SECTION,
     rule::SECTION,
 ];

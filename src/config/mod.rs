@@ -28,6 +28,7 @@ mod show;
 mod source;
 mod state;
 mod tesamanager;
+mod traces;
 mod tree;
 mod value;
 
@@ -49,6 +50,7 @@ pub use reload::{changed_sections, restart_needed};
 pub use safety::{Backoff, Safety};
 pub use state::State;
 pub use tesamanager::{Credentials, Tesamanager};
+pub use traces::Traces;
 
 use files::{Folders, Need};
 use layers::Environment;
@@ -71,6 +73,8 @@ pub struct Config {
     pub safety: Safety,
     /// Whom to tell; nobody if absent.
     pub notify: Option<Notify>,
+    /// Where spans go; nowhere if absent.
+    pub traces: Option<Traces>,
     /// The duties.
     pub jobs: Vec<Job>,
 }
@@ -223,6 +227,7 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
     let daemon = daemon::read(root, problems);
     let safety = safety::read(root, problems);
     let notify = notify::read(root, problems);
+    let traces = traces::read(root, problems);
     let orgs = tesamanager.as_ref().map(|section| section.orgs.as_slice());
     let jobs = job::read_all(root, orgs, problems);
     Some(Config {
@@ -232,6 +237,7 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
         daemon: daemon?,
         safety: safety?,
         notify: notify?,
+        traces: traces?,
         jobs: jobs?,
     })
 }

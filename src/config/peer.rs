@@ -1,4 +1,4 @@
-//! The address of somebody whom we call with a token: https, or http on this machine only, and no secret in it.
+//! The address of somebody whom we call: no secret in it, and with a token https, or http on this machine only.
 
 use reqwest::Url;
 
@@ -18,6 +18,20 @@ pub(super) struct Peer {
 
 /// Reads an address.
 pub(super) fn url(peer: &Peer, node: &Node, problems: &mut Problems) -> Option<Url> {
+    let url = url_even_in_clear(peer, node, problems)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        problems.report_with_help(
+            &node.place,
+            "over http to another machine the token would travel in clear",
+            "use https (http is for a server on this machine only)",
+        );
+        return None;
+    }
+    Some(url)
+}
+
+/// Reads the address of somebody who gets no token.
+pub(super) fn url_even_in_clear(peer: &Peer, node: &Node, problems: &mut Problems) -> Option<Url> {
     let text = value::text(node, problems)?;
     let Ok(url) = Url::parse(&text) else {
         problems.conceal(node);
@@ -42,25 +56,14 @@ pub(super) fn url(peer: &Peer, node: &Node, problems: &mut Problems) -> Option<U
         );
         return None;
     }
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        "http" => {
-            problems.report_with_help(
-                &node.place,
-                "over http to another machine the token would travel in clear",
-                "use https (http is for a server on this machine only)",
-            );
-            return None;
-        }
-        other => {
-            problems.report_with_help(
-                &node.place,
-                format!("{} is not a scheme to reach {} by", shown(other), peer.name),
-                peer.example,
-            );
-            return None;
-        }
+    if !matches!(url.scheme(), "https" | "http") {
+        let scheme = shown(url.scheme());
+        problems.report_with_help(
+            &node.place,
+            format!("{scheme} is not a scheme to reach {} by", peer.name),
+            peer.example,
+        );
+        return None;
     }
     Some(url)
 }

@@ -11,6 +11,7 @@ pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("daemon", old.daemon != new.daemon),
         ("safety", old.safety != new.safety),
         ("notify", old.notify != new.notify),
+        ("traces", old.traces != new.traces),
         ("job", old.jobs != new.jobs),
     ]
     .into_iter()
@@ -19,7 +20,7 @@ pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// The keys that differ and can't be swapped while the process runs: the store that holds its ledger, the socket
-/// that it listens on, the form of the log. Everything else takes effect at once.
+/// that it listens on, the form of the log, where spans go. Everything else takes effect at once.
 pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let (old_state, new_state) = (&old.state, &new.state);
     [
@@ -33,6 +34,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
             "daemon.log_format",
             old.daemon.log_format != new.daemon.log_format,
         ),
+        ("traces", old.traces != new.traces),
     ]
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod decision;
 pub mod event;
 pub mod finding;
+pub mod id_list;
 pub mod ids;
 pub mod issue;
 pub mod operation;
@@ -21,6 +22,7 @@ pub use attempt::{AttemptState, Version};
 pub use decision::{Decision, SkipReason, Verdict};
 pub use event::Event;
 pub use finding::{FindingKind, FindingState};
+pub use id_list::{IdBatch, IdList, IdSet};
 pub use ids::{
     AttemptId, ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName, RunId,
 };

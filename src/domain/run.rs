@@ -20,6 +20,14 @@ closed_set! {
     }
 }
 
+impl RunOutcome {
+    /// Whether the job did its duty. It did where some items failed: one request that can never be read must not
+    /// make the whole job look dead for ever, and each of its items is tried again and counted by itself.
+    pub const fn did_its_duty(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Partial)
+    }
+}
+
 closed_set! {
     /// Why a run began.
     Trigger {

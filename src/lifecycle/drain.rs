@@ -88,7 +88,7 @@ impl Lifecycle {
         };
         self.tracker.spawn(async move {
             let _named = named;
-            task.await
+            super::wedge::able(name, task).await
         })
     }
 

@@ -9,6 +9,7 @@ pub mod drain;
 pub mod signals;
 pub mod systemd;
 pub mod watchdog;
+pub mod wedge;
 
 pub use beats::Beats;
 pub use drain::{Left, Lifecycle};

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -195,6 +196,10 @@ impl Tesamanager for Breaker {
         self.leave(org, ReadOperation::GetRequestIssues).await?;
         let result = self.inner.get_request_issues(org, id).await;
         self.judge(org, result).await
+    }
+
+    fn clocks_apart(&self) -> Option<Duration> {
+        self.inner.clocks_apart()
     }
 
     async fn await_write_quota(&self, org: &Org) {

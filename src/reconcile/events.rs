@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::plan::{instant, sighting};
 use crate::domain::{Event, FindingKind, Observation, closed_set};
-use crate::store::findings::Sighting;
+use crate::store::findings::{FindingKey, Sighting};
 
 closed_set! {
     /// The checks that can be made; all are by default.
@@ -163,6 +163,11 @@ fn describe(event: &Event) -> String {
             .event_date
             .map_or_else(|| "no date".to_owned(), instant)
     )
+}
+
+/// A finding about an event that the upstream itself calls inconsistent: the only kind that a rule may act on.
+pub fn is_mark(key: &FindingKey) -> bool {
+    key.kind == FindingKind::InconsistentEvent && key.detail != MIXED
 }
 
 #[cfg(test)]

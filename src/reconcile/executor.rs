@@ -24,8 +24,9 @@ use crate::domain::{
 use crate::store::attempts::Step;
 use crate::store::findings::Sighting;
 use crate::store::{Actor, Store, StoreError};
-use crate::telemetry::record;
+use crate::telemetry::{record, traces};
 use crate::tesamanager::{Accepted, ListFilter, ReadError, Tesamanager, WriteError};
+use tracing::Instrument;
 
 /// How often the answer of a write is tried to be recorded while the store is away, and the pause in between. What
 /// can't be recorded in that time is found by the sweep and becomes `unknown`, which is the truth by then.
@@ -84,6 +85,18 @@ impl Executor<'_> {
     /// Acts on one request, or says why not. Once the attempt is committed it is not cancelled from here: the
     /// answer is waited for (the client's time-out bounds that) and recorded.
     pub async fn act(&self, seen: &Observation, intent: &Intent) -> Result<Done, Halt> {
+        let span = traces::act(intent.operation, &self.run.org);
+        let done = self.carry_out(seen, intent).instrument(span.clone()).await;
+        let verdict = done.as_ref().ok().map(|done| &done.verdict);
+        traces::acted(
+            &span,
+            verdict,
+            done.as_ref().map_or(true, |done| done.failed),
+        );
+        done
+    }
+
+    async fn carry_out(&self, seen: &Observation, intent: &Intent) -> Result<Done, Halt> {
         if !self.quota().await {
             return Ok(skip(intent, SkipReason::Draining, "the run is stopping"));
         }
@@ -226,6 +239,7 @@ impl Executor<'_> {
         let outcome = self.api.write(permit).await;
         let step = step_for(&outcome, self.clock.now(), self.verify_after);
         record::attempt(operation, step.to);
+        traces::attempt(attempt, step.to);
         let recorded = self.record(attempt, &step).await;
         // Only now is the row settled, or left to the sweep.
         drop(mark);
@@ -279,7 +293,7 @@ pub async fn references(
     let mut ids = api.list_reference_ids(org, &filter).await?;
     let mut found = Vec::new();
     while let Some(batch) = ids.next().await {
-        found.extend(batch?);
+        found.extend(batch?.iter().map(ReferenceId::new));
     }
     found.sort();
     found.dedup();

@@ -38,12 +38,12 @@ impl Reconciler {
         let (job, org, store) = (&order.job, &order.org, &*self.store);
         let now = self.clock.now();
         let writes = self.write_policy(&job.name, org).await?;
-        let (acknowledged, comparison) = remembered_findings(store, org, &job.name, now).await?;
+        let (findings, comparison) = remembered_findings(store, org, &job.name, now).await?;
         let mut recorder = Recorder::new(store, org, &job.name, lease.run_id, now, comparison);
         let desk = self.desk(order, lease, stop);
         let survey = Survey {
             desk: desk.as_ref(),
-            ..self.survey(order, writes, now, &acknowledged, true, stop)
+            ..self.survey(order, writes, now, &findings, true, stop)
         };
         let look = survey.look(&mut recorder).boxed();
         let tally = match &desk {

@@ -86,21 +86,6 @@ pub struct Item {
     pub intent: Option<Intent>,
 }
 
-impl Item {
-    /// The request could be read as far as the job needs, so something may be concluded about it.
-    pub fn was_looked_at(&self) -> bool {
-        !matches!(
-            self.decision.verdict,
-            Verdict::Skip {
-                reason: SkipReason::ReadFailed
-                    | SkipReason::ContractViolation
-                    | SkipReason::NotFound,
-                ..
-            }
-        )
-    }
-}
-
 /// A verdict in the making: with its reason, and whether a person must look.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruling {

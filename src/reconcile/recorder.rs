@@ -1,17 +1,18 @@
 //! Writes a run's plan down as it is made: decisions that changed, findings that differ, and the intents to act on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::events;
 use super::findings::Comparison;
 use super::plan::{Intent, Item};
 use super::survey::{CHUNK, PlanSink};
 use crate::domain::finding::FindingState;
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
 use crate::domain::{Decision, FindingKind, Observation, SkipReason, Verdict};
-use crate::store::findings::{FindingChanges, FindingKey, Sighting};
+use crate::store::findings::{FindingChanges, FindingKey, LiveFinding, Sighting};
 use crate::store::{Store, StoreError};
 use crate::telemetry::record;
 
@@ -48,20 +49,40 @@ pub struct Recorder<'a> {
     pub verdicts: BTreeMap<&'static str, u64>,
 }
 
-/// The findings of a job and org that a person has acknowledged, and all of them for comparing.
+/// The findings of a job and org that aren't resolved, as its decisions ask for them.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// A person has acknowledged these.
+    pub acknowledged: HashSet<FindingKey>,
+    /// All findings of the requests that have an event which the upstream itself calls inconsistent: what a job may
+    /// act on without reading the events again.
+    pub marked: HashMap<ReferenceId, Vec<FindingKey>>,
+}
+
+/// What is remembered of a job's findings, for deciding and for comparing.
 pub async fn remembered_findings(
     store: &dyn Store,
     org: &Org,
     job: &JobName,
     now: DateTime<Utc>,
-) -> Result<(HashSet<FindingKey>, Comparison), StoreError> {
+) -> Result<(Remembered, Comparison), StoreError> {
     let live = store.live_findings(org, job).await?;
-    let acknowledged = live
-        .iter()
-        .filter(|finding| finding.state == FindingState::Acknowledged)
-        .map(|finding| finding.key.clone())
-        .collect();
-    Ok((acknowledged, Comparison::new(live, now)))
+    let mut remembered = Remembered::default();
+    for LiveFinding { key, state, .. } in &live {
+        if *state == FindingState::Acknowledged {
+            remembered.acknowledged.insert(key.clone());
+        }
+        if events::is_mark(key) {
+            let id = key.reference_id.clone();
+            remembered.marked.entry(id).or_default();
+        }
+    }
+    for LiveFinding { key, .. } in &live {
+        if let Some(keys) = remembered.marked.get_mut(&key.reference_id) {
+            keys.push(key.clone());
+        }
+    }
+    Ok((remembered, Comparison::new(live, now)))
 }
 
 /// The one finding about an order's duplicates that a request can have.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::InFlight;
 use super::history::RetryPolicy;
 use super::plan::{Context, WritePolicy};
-use super::recorder::remembered_findings;
+use super::recorder::{Remembered, remembered_findings};
 use super::share::Sharing;
 use super::survey::{PlanSink, Survey, SurveyError, Tally};
 use crate::clock::SharedClock;
@@ -22,7 +22,7 @@ use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
 use crate::domain::{Decision, Observation, RunOutcome, Trigger};
 use crate::store::runs::{NewRun, RunLease, RunSummary, Started};
 use crate::store::{Actor, Store, StoreError};
-use crate::telemetry::record;
+use crate::telemetry::{record, traces};
 use crate::tesamanager::Tesamanager;
 use tracing::Instrument;
 
@@ -125,6 +125,7 @@ impl Reconciler {
             let (outcome, summary) = self.work(order, lease, stop).await;
             running.finish(order.trigger, outcome, self.clock.now() - began);
             report(order.trigger, outcome, &summary);
+            traces::run_ended(order.trigger, outcome, &summary);
             match self
                 .store
                 .finish(lease, outcome, &summary, self.clock.now())
@@ -243,7 +244,7 @@ impl Reconciler {
         order: &'a RunOrder,
         writes: WritePolicy,
         now: DateTime<Utc>,
-        acknowledged: &'a std::collections::HashSet<crate::store::findings::FindingKey>,
+        findings: &'a Remembered,
         remember: bool,
         stop: &'a CancellationToken,
     ) -> Survey<'a> {
@@ -259,7 +260,8 @@ impl Reconciler {
                 writes,
                 now,
             },
-            acknowledged,
+            acknowledged: &findings.acknowledged,
+            marked: &findings.marked,
             max_in_flight: self.max_in_flight,
             remember,
             stop,
@@ -276,9 +278,9 @@ impl Reconciler {
     ) -> Result<Tally, SurveyError> {
         let now = self.clock.now();
         let writes = self.write_policy(&order.job.name, &order.org).await?;
-        let (acknowledged, _) =
+        let (findings, _) =
             remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        self.survey(order, writes, now, &acknowledged, false, stop)
+        self.survey(order, writes, now, &findings, false, stop)
             .look(sink)
             .await
     }
@@ -291,9 +293,9 @@ impl Reconciler {
     ) -> Result<Option<Decision>, SurveyError> {
         let (now, stop) = (self.clock.now(), CancellationToken::new());
         let writes = self.write_policy(&order.job.name, &order.org).await?;
-        let (acknowledged, _) =
+        let (findings, _) =
             remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        let survey = self.survey(order, writes, now, &acknowledged, false, &stop);
+        let survey = self.survey(order, writes, now, &findings, false, &stop);
         Ok(survey.consider(request).await?.map(|item| item.decision))
     }
 

@@ -25,9 +25,24 @@ pub struct Selection {
     pub statuses: Vec<Status>,
 }
 
-/// How far the upstream's clock and ours may be apart before an observation is no longer trusted to be later
-/// than an instant of the upstream's.
-pub const SKEW_MARGIN: Duration = Duration::from_secs(60);
+/// What stands between two instants even where the clocks agree: the second that a `Date` header is cut to, an answer
+/// on its way, a change that is stamped before it can be seen.
+const IN_BETWEEN: Duration = Duration::from_secs(60);
+
+/// How far apart the clocks are taken to be while no answer has told: more than machines that tell the time at all.
+/// It costs reads of what changed shortly before the last look, never a change.
+const UNMEASURED: Duration = Duration::from_secs(3_600);
+
+/// How far apart the clocks are taken to have been, by what was measured.
+pub fn apart(measured: Option<Duration>) -> Duration {
+    measured.unwrap_or(UNMEASURED)
+}
+
+/// How much later than an instant of the upstream's one of ours must be to count as later, by the distance of the
+/// clocks that was measured since.
+pub fn margin(measured: Option<Duration>) -> Duration {
+    apart(measured) + IN_BETWEEN
+}
 
 /// The list calls for the rules that concern this org. Rules without an age or with an empty list of statuses
 /// select nothing: "everything" is never what a missing word means.
@@ -90,14 +105,16 @@ impl Selection {
             && is_older_than(request, self.age, now)
     }
 
-    /// What is remembered of a listed request still holds, so it needs no read.
+    /// What is remembered of a listed request still holds, so it needs no read. `margin` is for the clocks, see
+    /// [`margin`].
     pub fn proves_unchanged(
         &self,
         remembered: &Observation,
         reobserve_every: Duration,
+        margin: Duration,
         now: DateTime<Utc>,
     ) -> bool {
-        let observed_after = remembered.observed_at > self.threshold(now) + SKEW_MARGIN;
+        let observed_after = remembered.observed_at > self.threshold(now) + margin;
         let fresh_enough = (now - remembered.observed_at)
             .to_std()
             .is_ok_and(|age| age < reobserve_every);
@@ -190,23 +207,27 @@ mod tests {
             status,
             ..fixtures::unsent()
         };
-        // (observed so many minutes ago, as being in, reobserve after, needs no read)
+        let (agree, apart) = (Some(Duration::ZERO), Some(10 * MINUTE));
+        // (observed so many minutes ago, as being in, reobserve after, clocks apart, needs no read)
         let cases = [
-            (1, Status::NotSent, DAY, true),
-            (28, Status::NotSent, DAY, true),
-            (29, Status::NotSent, DAY, false), // within the margin for clocks
-            (30, Status::NotSent, DAY, false),
-            (600, Status::NotSent, DAY, false),
-            (1, Status::Validating, DAY, false), // contradicts the list
-            (10, Status::NotSent, 5 * MINUTE, false), // trusted no longer than configured
-            (-5, Status::NotSent, DAY, false),   // observed "later than now": the clock jumped
+            (1, Status::NotSent, DAY, agree, true),
+            (28, Status::NotSent, DAY, agree, true),
+            (29, Status::NotSent, DAY, agree, false), // within the margin
+            (30, Status::NotSent, DAY, agree, false),
+            (600, Status::NotSent, DAY, agree, false),
+            (1, Status::Validating, DAY, agree, false), // contradicts the list
+            (10, Status::NotSent, 5 * MINUTE, agree, false), // trusted no longer than configured
+            (-5, Status::NotSent, DAY, agree, false), // observed "later than now": the clock jumped
+            (18, Status::NotSent, DAY, apart, true),
+            (19, Status::NotSent, DAY, apart, false), // may be later by our clock alone
+            (1, Status::NotSent, DAY, None, false),   // nobody knows how far apart the clocks are
         ];
-        for (minutes_ago, status, reobserve, expected) in cases {
+        for (minutes_ago, status, reobserve, apart, expected) in cases {
             let remembered = observed(minutes_ago, status.clone());
             assert_eq!(
-                selection.proves_unchanged(&remembered, reobserve, now),
+                selection.proves_unchanged(&remembered, reobserve, margin(apart), now),
                 expected,
-                "{minutes_ago} min ago as {status}"
+                "{minutes_ago} min ago as {status}, clocks {apart:?} apart"
             );
         }
     }

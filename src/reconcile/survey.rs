@@ -8,6 +8,7 @@
 mod pipeline;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -19,10 +20,12 @@ use super::plan::{self, Context, Item, Known};
 use super::share::desk::Desk;
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
+use crate::domain::id_list::IdBatch;
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{FindingKind, Observation, SkipReason};
 use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
+use crate::store::looks::Look as StoredLook;
 use crate::store::{Store, StoreError};
 use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
 
@@ -85,6 +88,8 @@ pub struct Survey<'a> {
     pub context: Context<'a>,
     /// Findings that a person acknowledged.
     pub acknowledged: &'a HashSet<FindingKey>,
+    /// The findings of requests with an inconsistent event.
+    pub marked: &'a HashMap<ReferenceId, Vec<FindingKey>>,
     /// Reads at once.
     pub max_in_flight: usize,
     /// Remember what is read; `plan` does not, because it changes nothing.
@@ -104,6 +109,12 @@ pub(super) struct Portion {
     pub items: Vec<Item>,
     /// Did not change, and nothing new is decided about them.
     pub kept: Vec<ReferenceId>,
+    /// What jobs that follow change saw.
+    pub looks: Vec<StoredLook>,
+    /// What they could not see, and must read again.
+    pub not_looked_at: Vec<ReferenceId>,
+    /// Told to stop before all of it was read.
+    pub cut_short: bool,
     /// What it adds to the survey's tally.
     pub tally: Tally,
 }
@@ -140,6 +151,11 @@ impl Survey<'_> {
         }
     }
 
+    /// See [`margin`](super::selection::margin): by what the upstream's answers told of its clock so far.
+    pub(super) fn clock_margin(&self) -> Duration {
+        super::selection::margin(self.api.clocks_apart())
+    }
+
     pub(super) fn check_stop(&self) -> Result<(), SurveyError> {
         if self.stop.is_cancelled() {
             return Err(SurveyError::Stopped);
@@ -151,7 +167,7 @@ impl Survey<'_> {
     pub(super) async fn list(
         &self,
         filter: &ListFilter,
-        mut take: impl FnMut(Vec<ReferenceId>) + Send,
+        mut take: impl FnMut(IdBatch) + Send,
     ) -> Result<(), SurveyError> {
         let mut ids = self
             .api
@@ -206,26 +222,33 @@ impl Survey<'_> {
         }
     }
 
-    /// Reads requests, a bounded number at once; what could not be read becomes an item of the portion.
+    /// Reads requests, a bounded number at once; what could not be read becomes an item of the portion. Told to stop,
+    /// it begins no more reads.
     pub(super) async fn observe(
         &self,
         ids: Vec<ReferenceId>,
         into: &mut Portion,
     ) -> Result<Vec<Observation>, SurveyError> {
-        let mut looks = stream::iter(ids)
+        let mut left = ids.len();
+        let looks = stream::iter(ids)
+            .take_until(self.stop.cancelled())
             .map(|id| self.read(id))
             .buffer_unordered(self.max_in_flight.max(1));
+        tokio::pin!(looks);
         let mut fresh = Vec::new();
         while let Some(look) = looks.next().await {
+            left -= 1;
             match look? {
                 Look::Seen(request) => fresh.push(request),
                 Look::Unreadable(item) => {
                     let gone = item.decision.verdict.label() == SkipReason::NotFound.as_str();
                     into.tally.failed += u64::from(!gone);
+                    into.not_looked_at.push(item.decision.reference_id.clone());
                     into.items.push(*item);
                 }
             }
         }
+        into.cut_short |= left > 0;
         into.tally.observed += fresh.len() as u64;
         if self.remember && !fresh.is_empty() {
             self.store

@@ -153,7 +153,7 @@ pub struct AttemptFilter {
     pub since: Option<DateTime<Utc>>,
 }
 
-/// How many attempts stand in a state, for metrics.
+/// How many attempts stand in a state that is open, for metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptCount {
     /// The operation.
@@ -244,7 +244,7 @@ pub trait Attempts {
     /// An attempt's history, oldest first.
     async fn attempt_steps(&self, id: AttemptId) -> Result<Vec<AttemptStep>, StoreError>;
 
-    /// How many attempts stand where.
+    /// How many attempts are open, by operation and state.
     async fn attempt_counts(&self) -> Result<Vec<AttemptCount>, StoreError>;
 
     /// Attempts of an org intended at or after `since`, without those that ended `not_sent`: how much of the

@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use self::tables::{TABLES, Table};
 use super::fault::Fault;
 use super::timed::Timed;
-use super::{Actor, Audit, Store, StoreError, StoreOptions, open, postgres, sqlite};
+use super::{Actor, Store, StoreError, StoreOptions, open, postgres, sqlite};
 
 mod tables;
 
@@ -37,8 +37,8 @@ pub struct Copied {
 }
 
 /// Copies the store at `from` (`sqlite:…`) into the one at `to` (`postgres://…`), whose schema is brought up to date
-/// first. `Busy` when a daemon holds `from`; `Internal`, with nothing changed, when `to` isn't empty. The copy is
-/// audited at the target. Dropped or failed, it leaves nothing behind.
+/// first. `Busy` when a daemon holds `from`; `Refused` when `to` isn't empty or no PostgreSQL. The copy is audited at
+/// the target, in the transaction that makes it. Dropped or failed, it leaves nothing behind but the empty schema.
 pub async fn copy(
     from: &str,
     to: &str,
@@ -51,15 +51,15 @@ pub async fn copy(
         create_if_missing: false,
         ..options.clone()
     };
-    // Held to the end: no daemon may start on what is being left.
-    let source = sqlite::SqliteStore::open(&path, &existing).await?;
-    let lock = sqlite::DaemonLock::acquire(source.path())?;
-    super::require_current(&source, from).await?;
     if !open::is_postgres(to) {
         return Err(refuse(
             "the target must be `postgres://USER@HOST/DATABASE`".to_owned(),
         ));
     }
+    // Held to the end: no daemon may start on what is being left.
+    let source = sqlite::SqliteStore::open(&path, &existing).await?;
+    let lock = sqlite::DaemonLock::acquire(source.path())?;
+    super::require_current(&source, from).await?;
     let target = postgres::PgStore::open(to, options).await?;
     target.migrate().await?;
     let timed = Timed::new(LIMIT, postgres::meaning_of);
@@ -69,10 +69,13 @@ pub async fn copy(
                 SqliteConnection::connect(&format!("sqlite://{}?mode=ro", source.path().display()))
                     .await?;
             let mut writing = target.alone(LIMIT).await?;
-            copy_all(&mut reading, &mut writing).await
+            let mut to = writing.begin().await?;
+            let copied = copy_all(&mut reading, &mut to).await?;
+            postgres::append_audit(&mut to, OPERATION, from, actor, now).await?;
+            to.commit().await?;
+            Ok(copied)
         })
         .await?;
-    target.note(OPERATION, from, actor, now).await?;
     target.close().await;
     source.close().await;
     drop(lock);
@@ -93,7 +96,7 @@ pub fn copied_columns() -> Vec<String> {
 }
 
 fn refuse(detail: String) -> StoreError {
-    StoreError::Internal {
+    StoreError::Refused {
         operation: OPERATION,
         detail,
     }
@@ -101,30 +104,25 @@ fn refuse(detail: String) -> StoreError {
 
 async fn copy_all(
     reading: &mut SqliteConnection,
-    writing: &mut PgConnection,
+    to: &mut PgConnection,
 ) -> Result<Vec<Copied>, Fault> {
     let mut from = reading.begin().await?;
-    let mut to = writing.begin().await?;
     let mut copied = Vec::new();
     // All locked before any is looked at: whoever starts on the target meanwhile waits, and finds it full.
     for table in TABLES {
-        execute(
-            &mut to,
-            format!("LOCK TABLE {} IN EXCLUSIVE MODE", table.name),
-        )
-        .await?;
+        execute(to, format!("LOCK TABLE {} IN EXCLUSIVE MODE", table.name)).await?;
     }
-    execute(&mut to, "LOCK TABLE replicas IN EXCLUSIVE MODE".to_owned()).await?;
+    execute(to, "LOCK TABLE replicas IN EXCLUSIVE MODE".to_owned()).await?;
     for name in TABLES.iter().map(|table| table.name).chain(["replicas"]) {
-        if count(&mut to, name).await? > 0 {
+        if count(to, name).await? > 0 {
             return Err(Fault::Refused(refuse(format!(
                 "the target isn't empty ({name} has rows): name an empty database; nothing was changed"
             ))));
         }
     }
     for table in TABLES {
-        let rows = copy_table(table, &mut from, &mut to).await?;
-        let arrived = count(&mut to, table.name).await?;
+        let rows = copy_table(table, &mut from, to).await?;
+        let arrived = count(to, table.name).await?;
         if arrived != rows {
             return Err(Fault::Row(format!(
                 "{rows} rows of {} were read, {arrived} arrived",
@@ -139,7 +137,7 @@ async fn copy_all(
                     .fetch_optional(&mut *from)
                     .await?;
             let sequence = format!("pg_get_serial_sequence('{name}', 'id')");
-            go_on_after(&mut to, &sequence, given.unwrap_or(0)).await?;
+            go_on_after(to, &sequence, given.unwrap_or(0)).await?;
         }
         copied.push(Copied {
             table: table.name,
@@ -149,8 +147,7 @@ async fn copy_all(
     let token: i64 = sqlx::query_scalar("SELECT token FROM fencing")
         .fetch_one(&mut *from)
         .await?;
-    go_on_after(&mut to, "'fencing'", token).await?;
-    to.commit().await?;
+    go_on_after(to, "'fencing'", token).await?;
     Ok(copied)
 }
 

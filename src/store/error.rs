@@ -56,6 +56,14 @@ pub enum StoreError {
         /// What was looked for.
         what: String,
     },
+    /// Not as things stand, and nothing was changed: what the caller named is not what the call needs.
+    #[error("{operation}: {detail}")]
+    Refused {
+        /// The call.
+        operation: &'static str,
+        /// What stands in the way, and what to do.
+        detail: String,
+    },
     /// A row contradicts itself: written by something else, or damaged.
     #[error("{operation}: a row contradicts itself: {detail}")]
     Corrupt {
@@ -92,6 +100,7 @@ impl StoreError {
             Self::Fenced { .. } => "fenced",
             Self::IllegalStep { .. } => "illegal_step",
             Self::NotFound { .. } => "not_found",
+            Self::Refused { .. } => "refused",
             Self::Corrupt { .. } => "corrupt",
             Self::Schema { .. } => "schema",
             Self::Internal { .. } => "internal",
@@ -106,6 +115,7 @@ impl StoreError {
         "fenced",
         "illegal_step",
         "not_found",
+        "refused",
         "corrupt",
         "schema",
         "internal",

@@ -128,7 +128,7 @@ pub struct FindingCount {
     pub status: String,
     /// How many aren't resolved.
     pub count: u64,
-    /// The oldest `since` among them.
+    /// For `stuck_request`: the oldest `since` among them.
     pub oldest: Option<DateTime<Utc>>,
 }
 

@@ -12,7 +12,7 @@ use crate::domain::Issue;
 use crate::domain::ids::{JobName, Org, ReferenceId};
 
 /// A job's last look at a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Look {
     /// The request.
     pub reference_id: ReferenceId,
@@ -56,7 +56,7 @@ pub trait Looks {
         job: &JobName,
     ) -> Result<Option<DateTime<Utc>>, StoreError>;
 
-    /// A sweep begins: every look that is remembered now was true at `began`.
+    /// A sweep begins: every look that is remembered now was true at `began` and after, by the upstream's clock.
     async fn begin_sweep(
         &self,
         org: &Org,

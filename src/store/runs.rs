@@ -123,7 +123,7 @@ pub struct LastRuns {
     pub last_started: DateTime<Utc>,
     /// The last outcome.
     pub last_outcome: Option<RunOutcome>,
-    /// The end of the last `succeeded` run.
+    /// The end of the last run that [did its duty](RunOutcome::did_its_duty).
     pub last_success: Option<DateTime<Utc>>,
 }
 

@@ -103,6 +103,9 @@ pub const CIRCUIT_STATES: [&str; 3] = ["closed", "half_open", "open"];
 /// What became of a notification.
 pub const DELIVERIES: [&str; 3] = ["delivered", "failed", "given_up"];
 
+/// What became of spans that ended and were sampled.
+pub const SPAN_OUTCOMES: [&str; 2] = ["exported", "failed"];
+
 /// The status label of a stuck request whose status nobody documented: the upstream's own text stays out.
 pub const UNDOCUMENTED_STATUS: &str = "undocumented";
 
@@ -191,6 +194,7 @@ const STORE_OPERATION: Label = closed("operation", store_operations);
 const REASON: Label = closed("reason", || StoreError::REASONS.to_vec());
 
 const DELIVERY: Label = closed("outcome", || DELIVERIES.to_vec());
+const SPAN_OUTCOME: Label = closed("outcome", || SPAN_OUTCOMES.to_vec());
 
 const SECONDS_OF_A_RUN: Kind = Kind::Histogram(&[
     0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
@@ -235,7 +239,7 @@ catalogue! {
     JOB_RUNNING = Zero Gauge, "job_running" [JOB, ORG]
         "1 while this process runs the job for the org.";
     JOB_LAST_SUCCESS = Zero Gauge, "job_last_success_timestamp_seconds" [JOB, ORG]
-        "When the job last succeeded on any replica; 0 if never. Kept over restarts.";
+        "When the job last did its duty on any replica: all of it, or all but some items; 0 if never. Kept over restarts.";
     JOB_LAST_RUN = Zero Gauge, "job_last_run_timestamp_seconds" [JOB, ORG]
         "When the job last began on any replica; 0 if never. Kept over restarts.";
     JOB_NEXT_RUN = Zero Gauge, "job_next_run_timestamp_seconds" [JOB]
@@ -299,6 +303,8 @@ catalogue! {
 
     NOTIFICATIONS = Zero Counter, "notifications_total" [DELIVERY]
         "Posts to the receiver of notifications, renewals for Alertmanager included; given up: no further try is made.";
+    TRACE_SPANS = Zero Counter, "trace_spans_total" [SPAN_OUTCOME]
+        "Spans handed to the trace collector; failed: given up, because it did not take them.";
 
     LOOP_LAST_BEAT = Absent Gauge, "loop_last_beat_timestamp_seconds" [open("loop", "a loop of this process")]
         "When each loop of this process last made progress.";

@@ -3,16 +3,17 @@
 //!
 //! Messages are constant and values stand in fields, so that logs can be searched. In JSON the fields of the
 //! surrounding spans (`run_id`, `org`, `correlation_id`) stand beside those of the event, because whoever
-//! searches for a run does not care which span said it. The filter can be changed while running.
+//! searches for a run does not care which span said it. Within a span that goes to a trace collector each line names
+//! it (`trace_id`, `span_id`). The filter can be changed while running, and is the log's alone: traces have their own.
 
 mod json;
+mod text;
 
 use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
@@ -21,6 +22,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::clock::SharedClock;
 use crate::config::LogFormat;
+use crate::telemetry::traces::{self, Traces};
 
 /// Why the log could not be set up or changed.
 #[derive(Debug, thiserror::Error)]
@@ -80,11 +82,16 @@ impl Look {
     }
 }
 
-/// Sets up the process's log; once, by `main`.
-pub fn install(format: LogFormat, filter: &str, clock: SharedClock) -> Result<LogHandle, LogError> {
+/// Sets up the process's log, and `traces` beside it; once, by `main`.
+pub fn install(
+    format: LogFormat,
+    filter: &str,
+    clock: SharedClock,
+    traces: Option<&Traces>,
+) -> Result<LogHandle, LogError> {
     let no_color = std::env::var_os("NO_COLOR");
     let look = Look::new(format, io::stderr().is_terminal(), no_color.as_deref());
-    let (subscriber, handle) = subscriber(look, filter, clock, io::stderr)?;
+    let (subscriber, handle) = subscriber(look, filter, clock, io::stderr, traces)?;
     subscriber.try_init()?;
     Ok(handle)
 }
@@ -95,6 +102,7 @@ pub fn subscriber<W>(
     filter: &str,
     clock: SharedClock,
     writer: W,
+    traces: Option<&Traces>,
 ) -> Result<(impl Subscriber + Send + Sync + use<W>, LogHandle), LogError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -107,14 +115,17 @@ where
             .event_format(json::Lines(clock))
             .boxed()
     } else {
-        lines.with_timer(Timer(clock)).with_target(false).boxed()
+        lines.event_format(text::Lines::new(look, clock)).boxed()
     };
-    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
+    let subscriber = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces::layer(traces));
     Ok((subscriber, LogHandle(handle)))
 }
 
-/// What libraries say at their start is no news to people. Comes first, so that a filter which names one wins.
-const QUIET: &str = "tokio_cron_scheduler=warn";
+/// What libraries say at their start is no news to people, nor are spans that are for traces only. Comes first, so
+/// that a filter which names one wins.
+const QUIET: &str = "tokio_cron_scheduler=warn,tesa_traces=off";
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::builder()
@@ -123,14 +134,6 @@ fn parse(filter: &str) -> Result<EnvFilter, LogError> {
             filter: filter.to_owned(),
             error,
         })
-}
-
-struct Timer(SharedClock);
-
-impl FormatTime for Timer {
-    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-        writer.write_str(&timestamp(&self.0))
-    }
 }
 
 fn timestamp(clock: &SharedClock) -> String {

@@ -1,4 +1,4 @@
-//! What the daemon tells about itself: logs for one event, metrics for many.
+//! What the daemon tells about itself: logs for one event, metrics for many, traces for how things hang together.
 //!
 //! [`catalogue`] is the one table of all metrics; [`record`] are the only functions that touch them, so that no
 //! other module spells a metric's name or a label. What the store knows better than this process (findings,
@@ -12,6 +12,7 @@ mod page;
 pub mod process;
 pub mod record;
 pub mod store_gauges;
+pub mod traces;
 
 pub use initialise::initialise;
 pub use page::markdown;

@@ -214,6 +214,11 @@ pub fn notification(outcome: &'static str) {
     counter!(m::NOTIFICATIONS.name, "outcome" => outcome).increment(1);
 }
 
+/// So many spans came to one of [`m::SPAN_OUTCOMES`].
+pub fn trace_spans(outcome: &'static str, n: u64) {
+    counter!(m::TRACE_SPANS.name, "outcome" => outcome).increment(n);
+}
+
 /// The configuration was read (at start too), and is in force or not.
 pub fn reload(ok: bool, at: DateTime<Utc>) {
     gauge!(m::CONFIG_RELOAD_OK.name).set(f64::from(u8::from(ok)));

@@ -2,18 +2,21 @@
 //!
 //! Thin on purpose. Addresses, limits, tokens, retries and decoding are files of their own; here they meet.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use reqwest::Response;
+use reqwest::header::DATE;
 
 use super::auth::{AuthError, Tokens};
 use super::endpoints::{AddressError, Routes};
 use super::limits::Limits;
 use super::read::{self, Question};
 use super::retry::Budget;
+use super::skew::Skew;
 use super::tls::{self, TlsError};
 use super::{Accepted, IdStream, ListFilter, ReadError, Tesamanager, WriteError};
 use super::{id_stream, transport, wire};
@@ -45,7 +48,7 @@ pub struct HttpTesamanager {
     pub(super) clock: SharedClock,
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
-    skew: Mutex<Option<TimeDelta>>,
+    skew: Mutex<Skew>,
 }
 
 impl HttpTesamanager {
@@ -64,7 +67,7 @@ impl HttpTesamanager {
             clock,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
-            skew: Mutex::new(None),
+            skew: Mutex::default(),
             http,
         })
     }
@@ -77,7 +80,11 @@ impl HttpTesamanager {
     /// How far the upstream's clock was ahead of ours when it last answered. Its `Date` header has whole seconds,
     /// so anything within a second or two is no skew.
     pub fn clock_skew(&self) -> Option<TimeDelta> {
-        *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+        self.skew().latest()
+    }
+
+    fn skew(&self) -> MutexGuard<'_, Skew> {
+        self.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Can a token be had? For `doctor`, which asks before anything is called.
@@ -96,8 +103,8 @@ impl HttpTesamanager {
     }
 
     pub(super) fn note_skew(&self, response: &Response) {
-        if let Some(skew) = transport::skew(response, self.clock.now()) {
-            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = Some(skew);
+        if let Some(date) = response.headers().get(DATE) {
+            self.skew().note(date, self.clock.now());
         }
     }
 
@@ -113,6 +120,7 @@ impl HttpTesamanager {
             org,
             id: Some(id),
             query: String::new(),
+            asked: AtomicU32::new(0),
         };
         let body = self.read_whole(&question).await?;
         decode(&body).map_err(|fault| read::violation(operation, org, &fault.to_string(), &body))
@@ -135,6 +143,7 @@ impl Tesamanager for HttpTesamanager {
             org,
             id: None,
             query: wire::query(filter),
+            asked: AtomicU32::new(0),
         };
         let response = self.read_head(&question).await?;
         let org = org.clone();
@@ -173,6 +182,10 @@ impl Tesamanager for HttpTesamanager {
             wire::issues(body, id)
         })
         .await
+    }
+
+    fn clocks_apart(&self) -> Option<Duration> {
+        self.skew().worst()
     }
 
     async fn await_write_quota(&self, org: &Org) {

@@ -12,11 +12,12 @@ mod auth;
 mod client;
 pub mod endpoints;
 pub mod error;
-mod id_stream;
+pub mod id_stream;
 mod limits;
 mod read;
 pub mod redact;
 mod retry;
+mod skew;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -25,6 +26,7 @@ mod wire;
 mod write;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -32,7 +34,7 @@ use futures::Stream;
 
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::domain::request::PersistenceType;
-use crate::domain::{Event, Issue, Request, Status};
+use crate::domain::{Event, IdBatch, Issue, Request, Status};
 use crate::reconcile::guard::WritePermit;
 
 pub use auth::AuthError;
@@ -41,10 +43,10 @@ pub use error::{Problem, ReadError, WriteError};
 pub use tls::{Connections, TlsError, http_client, install_crypto_provider};
 pub use transport::describe;
 
-/// The id list as it arrives: chunks of ids, so that a million of them never stand in memory as text and JSON at
-/// once. Ends early with an error if the body is cut or can't be decoded; what was yielded before is then
+/// The id list as it arrives: batches of ids, so that a million of them never stand in memory as text and JSON at
+/// once, and as slices of one text each, because most of them are only compared. Ends early with an error if the body is cut or can't be decoded; what was yielded before is then
 /// *incomplete*, and nobody may conclude anything from an id's absence.
-pub type IdStream = Pin<Box<dyn Stream<Item = Result<Vec<ReferenceId>, ReadError>> + Send>>;
+pub type IdStream = Pin<Box<dyn Stream<Item = Result<IdBatch, ReadError>> + Send>>;
 
 /// What Tesamanager offers, per org.
 ///
@@ -75,6 +77,10 @@ pub trait Tesamanager: Send + Sync + 'static {
         org: &Org,
         id: &ReferenceId,
     ) -> Result<Vec<Issue>, ReadError>;
+
+    /// How far the upstream's clock and ours have been apart at most in the last day at least, as its answers told, to
+    /// the second that a `Date` header has. None until one told.
+    fn clocks_apart(&self) -> Option<Duration>;
 
     /// Waits until the org's write rate allows another write. Called *before* the guard commits the intent, so
     /// that no ledger row waits in a queue.

@@ -1,5 +1,6 @@
 //! How a read is carried out: under the limits, with one new token after a 401, asked again within the budget.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use backon::Retryable as _;
@@ -25,6 +26,8 @@ pub struct Question<'a> {
     pub id: Option<&'a ReferenceId>,
     /// Encoded.
     pub query: String,
+    /// How often it was asked by now.
+    pub asked: AtomicU32,
 }
 
 impl Question<'_> {
@@ -137,6 +140,7 @@ impl HttpTesamanager {
         let Question {
             operation, org, id, ..
         } = *question;
+        let nth = question.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let (method, url) = self
             .routes
             .read(operation, org, id, &question.query)
@@ -147,7 +151,7 @@ impl HttpTesamanager {
         let slot = self.limits.admit_read(org).await;
         let correlation_id = self.clock.uuid();
         let request = transport::request(method, url, bearer.header(), correlation_id, None);
-        let call = Call::begin(question.name(), org, correlation_id);
+        let call = Call::begin(question.name(), org, correlation_id, nth);
         let sent = call.send(&self.http, request, self.request_timeout).await;
         let response = sent.map_err(|failed| transient(question.name(), failed.detail))?;
         self.note_skew(&response);

@@ -4,16 +4,17 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
+use chrono::{DateTime, Utc};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, Response, Url};
 use tokio::time::Instant;
+use tracing::Span;
 use uuid::Uuid;
 
 use super::redact;
 use super::retry;
 use crate::domain::ids::Org;
-use crate::telemetry::record;
+use crate::telemetry::{record, traces};
 
 /// No answer about a single request is longer, and no peer gets more memory than this.
 pub const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -65,16 +66,18 @@ pub struct Call<'a> {
     org: &'a Org,
     correlation_id: Uuid,
     started: Instant,
+    span: Span,
 }
 
 impl<'a> Call<'a> {
-    /// Begins to measure.
-    pub fn begin(operation: &'static str, org: &'a Org, correlation_id: Uuid) -> Self {
+    /// Begins to measure; `nth` counts the tries of one question from 1.
+    pub fn begin(operation: &'static str, org: &'a Org, correlation_id: Uuid, nth: u32) -> Self {
         Self {
             operation,
             org,
             correlation_id,
             started: Instant::now(),
+            span: traces::call(operation, org, correlation_id, nth),
         }
     }
 
@@ -82,13 +85,27 @@ impl<'a> Call<'a> {
     pub async fn send(
         &self,
         client: &Client,
-        request: Request,
+        mut request: Request,
         within: Duration,
     ) -> Result<Response, Failed> {
+        self.join_trace(&mut request);
         match tokio::time::timeout(within, client.execute(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.failed(classify(&error))),
             Err(_) => Err(self.failed(timed_out(within))),
+        }
+    }
+
+    /// Lets the upstream go on with our trace, if there is one.
+    fn join_trace(&self, request: &mut Request) {
+        let Some(parent) = traces::traceparent(&self.span) else {
+            return;
+        };
+        let url = request.url();
+        let (host, port) = (url.host_str(), url.port_or_known_default());
+        traces::call_sent(&self.span, request.method().as_str(), host, port);
+        if let Ok(value) = HeaderValue::from_str(&parent) {
+            request.headers_mut().insert("traceparent", value);
         }
     }
 
@@ -124,6 +141,8 @@ impl<'a> Call<'a> {
     pub fn ended(&self, status: u16) {
         let took = self.started.elapsed();
         record::upstream_request(self.operation, &status.to_string(), took);
+        traces::call_answered(&self.span, status);
+        let _within = self.span.enter();
         tracing::debug!(
             operation = self.operation,
             org = %self.org,
@@ -137,6 +156,8 @@ impl<'a> Call<'a> {
     fn failed(&self, failed: Failed) -> Failed {
         let took = self.started.elapsed();
         record::upstream_request(self.operation, failed.code, took);
+        traces::call_failed(&self.span, failed.code);
+        let _within = self.span.enter();
         tracing::debug!(
             operation = self.operation,
             org = %self.org,
@@ -180,13 +201,6 @@ pub async fn read_body(mut response: Response, largest: usize) -> Result<Bytes, 
 pub fn retry_after(response: &Response, now: DateTime<Utc>) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     retry::retry_after(header, now)
-}
-
-/// How far the upstream's clock is ahead of ours, to the second that its `Date` header has.
-pub fn skew(response: &Response, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let header = response.headers().get(DATE)?.to_str().ok()?;
-    let theirs = DateTime::parse_from_rfc2822(header).ok()?;
-    Some(theirs.to_utc() - now)
 }
 
 /// A failure of the HTTP client by what is known of it. A time-out while connecting is a failure to connect.

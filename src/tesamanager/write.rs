@@ -34,7 +34,7 @@ impl HttpTesamanager {
                     .to_owned(),
             ));
         }
-        let call = Call::begin(operation.as_str(), org, correlation_id);
+        let call = Call::begin(operation.as_str(), org, correlation_id, 1);
         // Connecting has a time-out of its own; adding it here makes sure that the one which strikes while
         // connecting is that one, and so is known to have sent nothing.
         let within = self.connect_timeout + self.request_timeout;

@@ -112,8 +112,12 @@ const RULES: &[Rule] = &[
         forbids: |path| within(path, "sqlx"),
     },
     Rule {
-        why: "HTTP to the upstream lives in tesamanager/, and to the receiver of notifications in one file",
-        binds: |file| !file.is_in("tesamanager") && file.path != "notify/webhook.rs",
+        why: "HTTP to the upstream lives in tesamanager/; to the receiver of notifications and the trace collector in a file each",
+        binds: |file| {
+            !file.is_in("tesamanager")
+                && !["notify/webhook.rs", "telemetry/traces/collector.rs"]
+                    .contains(&file.path.as_str())
+        },
         // `reqwest::Url` is the `url` crate's: a value, which speaks to nobody.
         forbids: |path| within(path, "reqwest") && !within(path, "reqwest::Url"),
     },
@@ -131,6 +135,21 @@ const RULES: &[Rule] = &[
         why: "the alarm clock has one owner",
         binds: |file| file.path != "schedule/ticker.rs",
         forbids: |path| within(path, "tokio_cron_scheduler"),
+    },
+    Rule {
+        why: "spans are spelt in telemetry/traces, as metrics in telemetry/record",
+        binds: |file| !file.path.starts_with("telemetry/traces"),
+        forbids: |path| {
+            any(
+                path,
+                &[
+                    "opentelemetry",
+                    "opentelemetry_sdk",
+                    "opentelemetry_proto",
+                    "tracing_opentelemetry",
+                ],
+            )
+        },
     },
     Rule {
         why: "time and randomness come from clock::Clock",
@@ -284,6 +303,11 @@ fn every_rule_can_be_broken() {
             "tokio_cron_scheduler::Job",
         ),
         (
+            "reconcile/runner.rs",
+            "use opentelemetry::Context;",
+            "opentelemetry::Context",
+        ),
+        (
             "lifecycle/mod.rs",
             "let now = chrono::Utc::now();",
             "chrono::Utc::now",
@@ -348,6 +372,8 @@ fn what_only_looks_like_a_breach_is_none() {
         ("cli/run.rs", "use crate::app;\nmy_rand::x();"),
         ("config/state.rs", "use reqwest::Url;"),
         ("notify/webhook.rs", "use reqwest::Client;"),
+        ("telemetry/traces/collector.rs", "use reqwest::Client;"),
+        ("telemetry/traces/spans.rs", "use opentelemetry::Context;"),
     ] {
         let text = format!("//! A sample.\n{code}\n");
         assert_eq!(wrong_paths(&[File::new(path, &text)]), [""; 0], "{code}");

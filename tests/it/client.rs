@@ -10,8 +10,8 @@ use futures::future::join_all;
 use tesa_reconciler::clock::SystemClock;
 use tesa_reconciler::config;
 use tesa_reconciler::config::default_endpoints;
-use tesa_reconciler::domain::Status;
 use tesa_reconciler::domain::ids::{Org, ReferenceId};
+use tesa_reconciler::domain::{IdBatch, Status};
 use tesa_reconciler::tesamanager::{HttpTesamanager, ListFilter, Tesamanager};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -139,7 +139,7 @@ async fn a_large_list_streams_in_batches_and_loses_no_id() {
         .collect()
         .await;
     assert!(batches.len() > 1, "it came in one piece");
-    let read: Vec<_> = batches.iter().flatten().map(ReferenceId::as_str).collect();
+    let read: Vec<_> = batches.iter().flat_map(IdBatch::iter).collect();
     assert_eq!(read, ids);
 }
 

@@ -80,6 +80,9 @@ fn everything() {
     for outcome in catalogue::DELIVERIES {
         record::notification(outcome);
     }
+    for outcome in catalogue::SPAN_OUTCOMES {
+        record::trace_spans(outcome, 1);
+    }
     for kind in FindingKind::ALL {
         record::findings_opened(*kind, 2);
     }

@@ -5,12 +5,12 @@ use futures::stream;
 
 use super::resolve_issues::not_read;
 use crate::domain::ids::ReferenceId;
-use crate::domain::{Event, FindingKind};
+use crate::domain::{Event, FindingKind, Observation};
 use crate::reconcile::events;
 use crate::reconcile::plan::{self, Item, Known, Ruling, sighting};
 use crate::reconcile::rules::{Subject, first_match};
 use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
-use crate::store::findings::Sighting;
+use crate::store::findings::{FindingKey, Sighting};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
 
@@ -24,13 +24,14 @@ impl Survey<'_> {
         feed.selected(sweep.all.len());
         for ids in sweep.all.chunks(CHUNK) {
             self.check_stop()?;
-            let chunk = self.apart(&sweep, ids).await?;
+            let chunk = self.apart(&sweep, &ids).await?;
             let tally = Tally {
                 unchanged: chunk.known.len() as u64,
                 ..Tally::default()
             };
-            // What did not change keeps the findings that it has.
+            // What did not change keeps the findings that it has; but a rule, a pause or a backoff may be another.
             feed.decided(Portion {
+                items: self.judge_again(chunk.known.keys()).await?,
                 kept: chunk.known.into_keys().collect(),
                 tally,
                 ..Portion::default()
@@ -49,18 +50,21 @@ impl Survey<'_> {
         let mut portion = Portion::default();
         let fresh = self.observe(ids, &mut portion).await?;
         let attempts = self.attempts_by_order(&fresh).await?;
-        let mut looks = Vec::with_capacity(fresh.len());
-        let mut reads = stream::iter(fresh)
+        let mut left = fresh.len();
+        let reads = stream::iter(fresh)
+            .take_until(self.stop.cancelled())
             .map(|request| async {
                 let id = request.reference_id.clone();
                 let events = self.api.get_request_events(self.context.org, &id).await;
                 (request, events)
             })
             .buffer_unordered(self.max_in_flight.max(1));
+        tokio::pin!(reads);
         while let Some((request, events)) = reads.next().await {
+            left -= 1;
             match events {
                 Ok(events) => {
-                    looks.push(Look {
+                    portion.looks.push(Look {
                         reference_id: request.reference_id.clone(),
                         looked_at: request.observed_at,
                         issues: vec![],
@@ -71,11 +75,12 @@ impl Survey<'_> {
                 Err(error) if error.ends_the_run() => return Err(error.into()),
                 Err(error) => {
                     portion.tally.failed += 1;
+                    portion.not_looked_at.push(request.reference_id.clone());
                     portion.items.push(not_read(&request, &error));
                 }
             }
         }
-        self.remember_looks(looks, &portion.items).await?;
+        portion.cut_short |= left > 0;
         Ok(portion)
     }
 
@@ -89,15 +94,47 @@ impl Survey<'_> {
             let status = request.status.as_str();
             sightings.push(sighting(request, FindingKind::UnknownStatus, status, why));
         }
-        let marks: Vec<&Sighting> = sightings
-            .iter()
-            .filter(|seen| seen.key.kind == FindingKind::InconsistentEvent)
-            .filter(|seen| seen.key.detail != events::MIXED)
+        let keys: Vec<&FindingKey> = sightings.iter().map(|seen| &seen.key).collect();
+        let (rule, ruling) = self.rule_on_stream(known, &keys);
+        self.item(request, rule, ruling, sightings)
+    }
+
+    /// Decides anew on those of `ids` that have an inconsistent event, from what is remembered of them.
+    async fn judge_again<'i>(
+        &self,
+        ids: impl Iterator<Item = &'i ReferenceId>,
+    ) -> Result<Vec<Item>, SurveyError> {
+        let marked: Vec<ReferenceId> = ids
+            .filter(|id| self.marked.contains_key(*id))
+            .cloned()
             .collect();
+        if marked.is_empty() {
+            return Ok(vec![]);
+        }
+        let requests = self.store.observations(self.context.org, &marked).await?;
+        let attempts = self.attempts_by_order(&requests).await?;
+        let decide = |request: &Observation| {
+            let keys: Vec<&FindingKey> = self
+                .marked
+                .get(&request.reference_id)
+                .into_iter()
+                .flatten()
+                .collect();
+            let known = self.known(request, &attempts);
+            let (rule, ruling) = self.rule_on_stream(known, &keys);
+            self.item(request, rule, ruling, vec![])
+        };
+        Ok(requests.iter().map(decide).collect())
+    }
+
+    /// What is to be done about a request whose stream has these findings.
+    fn rule_on_stream(&self, known: Known<'_>, keys: &[&FindingKey]) -> (Option<usize>, Ruling) {
+        let request = known.request;
+        let mut marks = keys.iter().filter(|key| events::is_mark(key)).peekable();
+        let acts =
+            marks.peek().is_some() && request.status.is_known() && !request.status.is_final();
         let known = Known {
-            acknowledged: marks
-                .iter()
-                .all(|seen| self.acknowledged.contains(&seen.key)),
+            acknowledged: marks.all(|key| self.acknowledged.contains(*key)),
             ..known
         };
         let subject = Subject {
@@ -105,19 +142,25 @@ impl Survey<'_> {
             request,
             issue: None,
         };
-        let acts = !marks.is_empty() && request.status.is_known() && !request.status.is_final();
         let matched = first_match(self.context.rules, subject, self.context.now).filter(|_| acts);
         let ruling = match matched {
             Some(index) => plan::rule_on(&self.context, known, index),
-            None if sightings.is_empty() => Ruling::healthy("its event stream is in order"),
-            None => Ruling::flag(describe(&sightings)),
+            None if keys.is_empty() => Ruling::healthy("its event stream is in order"),
+            None => Ruling::flag(describe(keys)),
         };
+        (matched, ruling)
+    }
+
+    fn item(
+        &self,
+        request: &Observation,
+        rule: Option<usize>,
+        ruling: Ruling,
+        sightings: Vec<Sighting>,
+    ) -> Item {
+        let rule = rule.map(|index| &self.context.rules[index]);
         Item {
-            decision: plan::decision(
-                request,
-                matched.map(|index| &self.context.rules[index]),
-                &ruling,
-            ),
+            decision: plan::decision(request, rule, &ruling),
             request: Some(request.clone()),
             sightings,
             intent: ruling.intent,
@@ -125,10 +168,10 @@ impl Survey<'_> {
     }
 }
 
-fn describe(sightings: &[Sighting]) -> String {
-    let shown: Vec<String> = sightings
+fn describe(keys: &[&FindingKey]) -> String {
+    let shown: Vec<String> = keys
         .iter()
-        .map(|seen| format!("{} {}", seen.key.kind, seen.key.detail))
+        .map(|key| format!("{} {}", key.kind, key.detail))
         .collect();
     shown.join("; ")
 }

@@ -36,7 +36,7 @@ impl Survey<'_> {
         let sweep = self.sweep(filter).await?;
         feed.selected(sweep.all.len());
         for ids in sweep.all.chunks(CHUNK) {
-            self.tell_apart_issues(&sweep, ids, feed).await?;
+            self.tell_apart_issues(&sweep, &ids, feed).await?;
         }
         Ok(())
     }
@@ -92,15 +92,19 @@ impl Survey<'_> {
     ) -> Result<Portion, SurveyError> {
         let mut portion = Portion::default();
         let fresh = self.observe(ids, &mut portion).await?;
-        let mut reads = stream::iter(fresh)
+        let mut left = fresh.len();
+        let reads = stream::iter(fresh)
+            .take_until(self.stop.cancelled())
             .map(|request| async {
                 let id = request.reference_id.clone();
                 let issues = self.api.get_request_issues(self.context.org, &id).await;
                 (request, issues)
             })
             .buffer_unordered(self.max_in_flight.max(1));
+        tokio::pin!(reads);
         let mut looks = Vec::new();
         while let Some((request, issues)) = reads.next().await {
+            left -= 1;
             match issues {
                 Ok(issues) => {
                     self.count_unmatched(&request, &issues);
@@ -114,13 +118,14 @@ impl Survey<'_> {
                 Err(error) if error.ends_the_run() => return Err(error.into()),
                 Err(error) => {
                     portion.tally.failed += 1;
+                    portion.not_looked_at.push(request.reference_id.clone());
                     portion.items.push(not_read(&request, &error));
                 }
             }
         }
-        let made = looks.iter().map(|(_, look)| look.clone()).collect();
-        self.remember_looks(made, &portion.items).await?;
+        portion.cut_short |= left > 0;
         portion.items.extend(self.decide_issues(&looks).await?);
+        portion.looks = looks.into_iter().map(|(_, look)| look).collect();
         Ok(portion)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::sweep::IdSet;
+use crate::domain::id_list::{self, IdList, IdSet};
 use crate::domain::ids::ReferenceId;
 use crate::domain::{FindingKind, Observation};
 use crate::reconcile::plan::{Item, Known, sighting};
@@ -21,14 +21,12 @@ impl Survey<'_> {
         let mut seen = IdSet::default();
         for selection in &all {
             let filter = selection.filter(self.context.now);
-            let mut listed = Vec::new();
-            self.list(&filter, |batch| {
-                listed.extend(batch.into_iter().filter(|id| seen.insert(id)));
-            })
-            .await?;
-            feed.selected(listed.len());
-            for ids in listed.chunks(CHUNK) {
-                self.tell_apart_stuck(&all, selection, ids, feed).await?;
+            let mut listed = IdList::default();
+            self.list(&filter, |batch| listed.push(batch)).await?;
+            let new = listed.iter().filter(|id| seen.insert(id));
+            for ids in id_list::chunks(new, CHUNK) {
+                feed.selected(ids.len());
+                self.tell_apart_stuck(&all, selection, &ids, feed).await?;
             }
         }
         Ok(())
@@ -43,9 +41,12 @@ impl Survey<'_> {
         feed: &mut Feed,
     ) -> Result<(), SurveyError> {
         self.check_stop()?;
+        // After the list: its answer has told how far the clocks are apart, if nothing has before.
+        let margin = self.clock_margin();
         let mut unchanged = self.store.observations(self.context.org, ids).await?;
         unchanged.retain(|request| {
-            listed_by.proves_unchanged(request, self.job.reobserve_every, self.context.now)
+            let (reobserve, now) = (self.job.reobserve_every, self.context.now);
+            listed_by.proves_unchanged(request, reobserve, margin, now)
         });
         let known: HashSet<&ReferenceId> = unchanged
             .iter()

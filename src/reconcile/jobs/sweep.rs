@@ -6,12 +6,11 @@
 //! time-out, a drain, a crash), and the next one reads just what this one did not get to. A first sweep of a large
 //! backlog that takes longer than a run may last gets through it in several runs.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
 
+use crate::domain::id_list::{self, IdList, IdSet};
 use crate::domain::ids::ReferenceId;
-use crate::reconcile::plan::Item;
-use crate::reconcile::selection::SKEW_MARGIN;
+use crate::reconcile::selection;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
@@ -19,28 +18,9 @@ use crate::tesamanager::ListFilter;
 /// What two list calls told.
 pub(super) struct Sweep {
     /// Every id that the job is about.
-    pub all: Vec<ReferenceId>,
+    pub all: IdList,
     /// Those that the upstream has not updated since the last sweep began; empty at the first.
     unchanged: IdSet,
-}
-
-/// A set of ids by their 64-bit hashes: a million of them in 18 MB instead of 100. Two ids share a hash with a
-/// chance of one in 10^13 per sweep of that size; the hash is keyed anew each time, so the next sweep tells them apart.
-#[derive(Default)]
-pub(super) struct IdSet {
-    key: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl IdSet {
-    /// Whether it was not there yet.
-    pub(super) fn insert(&mut self, id: &ReferenceId) -> bool {
-        self.hashes.insert(self.key.hash_one(id))
-    }
-
-    fn contains(&self, id: &ReferenceId) -> bool {
-        self.hashes.contains(&self.key.hash_one(id))
-    }
 }
 
 /// A chunk of ids, told apart.
@@ -58,21 +38,22 @@ impl Survey<'_> {
             .store
             .last_sweep(self.context.org, &self.job.name)
             .await?;
+        // First, because its answer tells how far the clocks are apart, which the second question must allow for.
+        let mut all = IdList::default();
+        self.list(&filter, |batch| all.push(batch)).await?;
         let mut unchanged = IdSet::default();
         if let Some(last) = last {
             let since = ListFilter {
-                not_updated_since: Some(last - SKEW_MARGIN),
+                not_updated_since: Some(last - self.clock_margin()),
                 ..filter.clone()
             };
             self.list(&since, |batch| {
-                for id in &batch {
+                for id in batch.iter() {
                     unchanged.insert(id);
                 }
             })
             .await?;
         }
-        let mut all = Vec::new();
-        self.list(&filter, |batch| all.extend(batch)).await?;
         let sweep = Sweep { all, unchanged };
         if self.remember {
             self.forget_changed(&sweep).await?;
@@ -81,16 +62,18 @@ impl Survey<'_> {
     }
 
     /// See the module: what changed is forgotten first, then this sweep is the last one. What changes between the
-    /// two list calls may pass for unchanged here, but not in the next sweep, which asks from an instant before
-    /// this one began.
+    /// two list calls counts as changed, and once more in the next sweep, which asks from an instant before this one
+    /// began.
     async fn forget_changed(&self, sweep: &Sweep) -> Result<(), SurveyError> {
         let (org, job) = (self.context.org, &self.job.name);
-        let is_changed = |id: &&ReferenceId| !sweep.unchanged.contains(id);
-        let changed: Vec<ReferenceId> = sweep.all.iter().filter(is_changed).cloned().collect();
-        for ids in changed.chunks(CHUNK) {
-            self.store.forget_looks(org, job, ids).await?;
+        let is_changed = |id: &&str| !sweep.unchanged.contains(id);
+        for ids in id_list::chunks(sweep.all.iter().filter(is_changed), CHUNK) {
+            self.store.forget_looks(org, job, &ids).await?;
         }
-        Ok(self.store.begin_sweep(org, job, self.context.now).await?)
+        // What changes from now on is stamped by the upstream's clock, and may be asked for when that has been set
+        // right: so its distance now is part of what is remembered.
+        let began = self.context.now - selection::apart(self.api.clocks_apart());
+        Ok(self.store.begin_sweep(org, job, began).await?)
     }
 
     /// Tells a chunk's ids apart.
@@ -109,7 +92,7 @@ impl Survey<'_> {
                 let fresh_enough = (self.context.now - look.looked_at)
                     .to_std()
                     .is_ok_and(|age| age < self.job.reobserve_every);
-                fresh_enough && sweep.unchanged.contains(&look.reference_id)
+                fresh_enough && sweep.unchanged.contains(look.reference_id.as_str())
             })
             .map(|look| (look.reference_id.clone(), look))
             .collect();
@@ -121,22 +104,19 @@ impl Survey<'_> {
         Ok(Chunk { known, to_read })
     }
 
-    /// Remembers the looks that were made, and that those of `items` which could not be read are to be made again.
-    pub(super) async fn remember_looks(
+    /// Remembers the looks that were made, and that `failed` are to be looked at again.
+    pub(in crate::reconcile) async fn remember_looks(
         &self,
-        looks: Vec<Look>,
-        items: &[Item],
+        looks: &[Look],
+        failed: &[ReferenceId],
     ) -> Result<(), SurveyError> {
-        if !self.remember {
-            return Ok(());
-        }
         let (org, job) = (self.context.org, &self.job.name);
-        self.store.remember_looks(org, job, &looks).await?;
-        let failed: Vec<ReferenceId> = items
-            .iter()
-            .filter(|item| !item.was_looked_at())
-            .map(|item| item.decision.reference_id.clone())
-            .collect();
-        Ok(self.store.forget_looks(org, job, &failed).await?)
+        if self.remember && !looks.is_empty() {
+            self.store.remember_looks(org, job, looks).await?;
+        }
+        if self.remember && !failed.is_empty() {
+            self.store.forget_looks(org, job, failed).await?;
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,6 @@
 //! that lost its claim can't begin one any more, and whoever takes the part next finds in the ledger whether one was
 //! begun. So there is one attempt at most for each part, and what became of it is the verifier's to find out.
 
-use std::collections::HashSet;
 use std::slice;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::domain::ids::ReferenceId;
 use crate::domain::{AttemptState, SkipReason, Trigger, Verdict};
 use crate::reconcile::executor::{Done, Executor, Halt};
 use crate::reconcile::plan::WritePolicy;
-use crate::reconcile::recorder::Candidate;
+use crate::reconcile::recorder::{Candidate, Remembered};
 use crate::reconcile::runner::{Reconciler, RunOrder};
 use crate::reconcile::survey::SurveyError;
 use crate::store::findings::FindingKey;
@@ -113,9 +112,16 @@ impl Reconciler {
             slot: None,
             actor: Actor::daemon("a part of a run"),
         };
-        let acknowledged: HashSet<FindingKey> = batch.acknowledged.into_iter().collect();
-        let survey = self.survey(&order, batch.writes, batch.now, &acknowledged, true, stop);
+        // What is decided without reading, the holder decides.
+        let findings = Remembered {
+            acknowledged: batch.acknowledged.into_iter().collect(),
+            ..Remembered::default()
+        };
+        let survey = self.survey(&order, batch.writes, batch.now, &findings, true, stop);
         let portion = survey.read_and_decide(batch.ids).await?;
+        if portion.cut_short {
+            return Err(Undone::Stopped);
+        }
         Ok(serde_json::to_value(&portion)?)
     }
 

@@ -16,10 +16,11 @@ use crate::domain::ids::ReferenceId;
 /// Batches being read at a time: one that ends, one in full swing, one that begins.
 const BATCHES: usize = 3;
 
-/// What a listing hands on.
+/// What a listing hands on. Its own failure comes last: what it found before is worth taking.
 enum Work {
     Decided(Portion),
     Read(Vec<ReferenceId>),
+    Failed(SurveyError),
 }
 
 /// Takes what a listing found. Dropped with ids still pending, it takes them along: only a listing that came to its
@@ -91,8 +92,10 @@ impl Survey<'_> {
         let (decided, portions) = mpsc::channel(0);
         let list = async move {
             let mut feed = feed;
-            self.list_all(&mut feed).await?;
-            feed.finish().await
+            match self.list_all(&mut feed).await {
+                Ok(()) => feed.finish().await,
+                Err(error) => feed.send(Work::Failed(error)).await.map(|()| 0),
+            }
         };
         let read = work.map(|work| self.carry_out(work));
         let read = match self.desk {
@@ -100,8 +103,10 @@ impl Survey<'_> {
             // In no order: a batch that waits for somebody who died must not hold up the others.
             Some(desk) => read.buffer_unordered(desk.window()).right_stream(),
         };
-        let read = read.forward(decided.sink_map_err(|_| SurveyError::Stopped));
-        let (selected, (), tally) = futures::try_join!(list, read, take(portions, sink))?;
+        let read = read
+            .map(Ok)
+            .forward(decided.sink_map_err(|_| SurveyError::Stopped));
+        let (selected, (), tally) = futures::try_join!(list, read, self.take(portions, sink))?;
         Ok(Tally { selected, ..tally })
     }
 
@@ -112,24 +117,34 @@ impl Survey<'_> {
                 None => self.read_and_decide(ids).boxed(),
                 Some(desk) => desk.read(self, ids).boxed(),
             },
+            Work::Failed(error) => std::future::ready(Err(error)).boxed(),
         }
     }
-}
 
-/// The last stage: portions in the order in which they were listed, or of a shared run in any.
-async fn take(
-    mut portions: Receiver<Portion>,
-    sink: &mut dyn PlanSink,
-) -> Result<Tally, SurveyError> {
-    let mut tally = Tally::default();
-    while let Some(portion) = portions.next().await {
-        tally.observed += portion.tally.observed;
-        tally.unchanged += portion.tally.unchanged;
-        tally.failed += portion.tally.failed;
-        sink.unchanged(&portion.kept);
-        if !portion.items.is_empty() {
-            sink.accept(portion.items).await?;
+    /// The last stage: portions in the order in which they were listed (or of a shared run in any), up to the first failure. A look is remembered
+    /// once what it told is: a request that counted as looked at, with its findings lost, would not be read again.
+    async fn take(
+        &self,
+        mut portions: Receiver<Result<Portion, SurveyError>>,
+        sink: &mut dyn PlanSink,
+    ) -> Result<Tally, SurveyError> {
+        let (mut tally, mut cut_short) = (Tally::default(), false);
+        while let Some(portion) = portions.next().await {
+            let portion = portion?;
+            tally.observed += portion.tally.observed;
+            tally.unchanged += portion.tally.unchanged;
+            tally.failed += portion.tally.failed;
+            sink.unchanged(&portion.kept);
+            if !portion.items.is_empty() {
+                sink.accept(portion.items).await?;
+            }
+            self.remember_looks(&portion.looks, &portion.not_looked_at)
+                .await?;
+            cut_short |= portion.cut_short;
         }
+        if cut_short {
+            return Err(SurveyError::Stopped);
+        }
+        Ok(tally)
     }
-    Ok(tally)
 }

@@ -9,10 +9,12 @@ mod trouble;
 mod writes;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::HeaderValue;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, DATE};
 use axum::http::request::Parts;
+use axum::middleware::map_response_with_state;
+use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::domain::{Operation, ReadOperation};
@@ -108,6 +110,16 @@ impl Sandbox {
             .nest(BASE_PATH, operations)
             .nest("/_sandbox", control::router())
             .fallback(answers::no_such_path)
+            .layer(map_response_with_state(self.clone(), dated))
             .with_state(self.clone())
     }
+}
+
+/// Tells the time by the sandbox's own clock: the server would take the machine's.
+async fn dated(State(sandbox): State<Sandbox>, mut response: Response) -> Response {
+    let now = sandbox.0.clock.now().format("%a, %d %b %Y %H:%M:%S GMT");
+    if let Ok(date) = HeaderValue::from_str(&now.to_string()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
 }

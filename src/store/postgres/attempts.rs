@@ -54,8 +54,10 @@ pub(super) const OF_ORDERS: &str = "
 
 pub(super) const STEPS: &str = "SELECT * FROM attempt_steps WHERE attempt_id = $1 ORDER BY id";
 
-const COUNTS: &str =
-    "SELECT operation, state, count(*) AS count FROM attempts GROUP BY operation, state";
+/// Of those that are not settled: there are few, whatever the size of the ledger.
+pub(super) const COUNTS: &str = "
+    SELECT operation, state, count(*) AS count FROM attempts
+    WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human') GROUP BY operation, state";
 
 macro_rules! listing {
     ($driver:literal) => {
@@ -69,7 +71,7 @@ macro_rules! listing {
         )
     };
 }
-const LIST: &str = listing!("true");
+pub(super) const LIST: &str = listing!("true");
 pub(super) const LIST_OF_REFERENCE: &str = listing!(
     "id IN (SELECT id FROM attempts WHERE reference_id = $3
             UNION SELECT id FROM attempts WHERE external_reference = $3)"

@@ -12,8 +12,14 @@ use crate::store::rows::all;
 use crate::store::rows::controls::RawAudit;
 use crate::store::{Actor, Page, StoreError};
 
+pub(super) const LIST: &str = "
+    SELECT id, at, who, action, subject, reason FROM audit
+    WHERE id < $1 AND ($2::text IS NULL OR who = $2) AND ($3::text IS NULL OR action = $3)
+        AND ($4::timestamptz IS NULL OR at >= $4)
+    ORDER BY id DESC LIMIT $5";
+
 /// Appends one row within the caller's transaction.
-pub(super) async fn append(
+pub(in crate::store) async fn append(
     tx: &mut PgConnection,
     action: &str,
     subject: &str,
@@ -50,19 +56,14 @@ impl Audit for PgStore {
 
     async fn audit(&self, filter: &AuditFilter, page: Page) -> Result<Vec<AuditRow>, StoreError> {
         self.call("audit", || async {
-            let rows: Vec<RawAudit> = sqlx::query_as(
-                "SELECT id, at, who, action, subject, reason FROM audit
-                     WHERE id < $1 AND ($2::text IS NULL OR who = $2) AND ($3::text IS NULL OR action = $3)
-                       AND ($4::timestamptz IS NULL OR at >= $4)
-                     ORDER BY id DESC LIMIT $5",
-            )
-            .bind(page.before.unwrap_or(i64::MAX))
-            .bind(filter.who.as_deref())
-            .bind(filter.action.as_deref())
-            .bind(stamp_opt(filter.since))
-            .bind(i64::from(page.limit))
-            .fetch_all(&self.pool)
-            .await?;
+            let rows: Vec<RawAudit> = sqlx::query_as(LIST)
+                .bind(page.before.unwrap_or(i64::MAX))
+                .bind(filter.who.as_deref())
+                .bind(filter.action.as_deref())
+                .bind(stamp_opt(filter.since))
+                .bind(i64::from(page.limit))
+                .fetch_all(&self.pool)
+                .await?;
             all(rows)
         })
         .await

@@ -1,7 +1,9 @@
 //! The statements that run for every request, write, beat or page, by the name of the constant: a test asks the
 //! database how it would go about each.
 
-use super::{attempts, controls, findings, housekeeping, intend, looks, requests, runs, work};
+use super::{
+    attempts, audit, controls, findings, housekeeping, intend, looks, notices, requests, runs, work,
+};
 
 /// See the module.
 pub const HOT: &[(&str, &str)] = &[
@@ -10,14 +12,22 @@ pub const HOT: &[(&str, &str)] = &[
     ("attempts::DUE", attempts::DUE),
     ("attempts::OF_ORDERS", attempts::OF_ORDERS),
     ("attempts::STEPS", attempts::STEPS),
+    ("attempts::COUNTS", attempts::COUNTS),
+    ("attempts::LIST", attempts::LIST),
     ("attempts::LIST_OF_REFERENCE", attempts::LIST_OF_REFERENCE),
     ("attempts::LIST_OF_RUN", attempts::LIST_OF_RUN),
     ("attempts::LIST_IN_STATE", attempts::LIST_IN_STATE),
+    ("audit::LIST", audit::LIST),
     ("controls::TAKE_TRIGGERS", controls::TAKE_TRIGGERS),
     ("findings::LIVE", findings::LIVE),
     ("findings::NEWLY_OPEN", findings::NEWLY_OPEN),
     ("findings::TOUCH", findings::TOUCH),
     ("findings::RESOLVE", findings::RESOLVE),
+    ("findings::NOT_LIVE", findings::NOT_LIVE),
+    ("findings::ACKNOWLEDGE", findings::ACKNOWLEDGE),
+    ("findings::COUNTS", findings::COUNTS),
+    ("findings::LIST", findings::LIST),
+    ("findings::LIST_LIVE", findings::LIST_LIVE),
     ("findings::LIST_OF_REFERENCE", findings::LIST_OF_REFERENCE),
     ("housekeeping::STEPS", housekeeping::STEPS),
     ("housekeeping::ATTEMPTS", housekeeping::ATTEMPTS),
@@ -37,6 +47,9 @@ pub const HOT: &[(&str, &str)] = &[
     ("intend::OPEN_ATTEMPT", intend::OPEN_ATTEMPT),
     ("intend::OF_RUN", intend::OF_RUN),
     ("intend::OF_HOUR", intend::OF_HOUR),
+    ("notices::DIFFERS", notices::DIFFERS),
+    ("notices::DUE", notices::DUE),
+    ("notices::TAKE", notices::TAKE),
     ("requests::OBSERVATIONS", requests::OBSERVATIONS),
     ("requests::FIND_OBSERVATIONS", requests::FIND_OBSERVATIONS),
     ("requests::DECISIONS_ABOUT", requests::DECISIONS_ABOUT),
@@ -48,6 +61,7 @@ pub const HOT: &[(&str, &str)] = &[
     ("runs::LAST_SLOT", runs::LAST_SLOT),
     ("looks::LOOKS", looks::LOOKS),
     ("looks::FORGET", looks::FORGET),
+    ("runs::LIST", runs::LIST),
     ("runs::LIST_OF_JOB", runs::LIST_OF_JOB),
     ("work::CLAIM", work::CLAIM),
     ("work::HOLD", work::HOLD),

@@ -9,7 +9,8 @@ use crate::store::StoreError;
 use crate::store::housekeeping::{Housekeeping, Pruned};
 
 // Each list of victims is ordered by age: that makes the planner follow the index of ages, where it would otherwise
-// guess that a third of the table is old and walk through all of it.
+// guess that a third of the table is old and walk through all of it. OFFSET 0 keeps it from joining whole tables to
+// find what is missing: each candidate is looked up by itself, until the batch is full.
 // $1 is the age, $2 the batch. The victims of an attempt's pruning are picked twice by the same statement, in one
 // transaction: first their steps go, then they themselves.
 macro_rules! closed_attempts {
@@ -17,7 +18,7 @@ macro_rules! closed_attempts {
         "SELECT a.id FROM attempts AS a
          WHERE a.state IN ('not_sent', 'rejected', 'confirmed', 'ineffective') AND a.changed_at < $1
            AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.org = a.org AND f.reference_id = a.reference_id
-                           AND f.state <> 'resolved')
+                           AND f.state <> 'resolved' OFFSET 0)
          ORDER BY a.changed_at, a.id LIMIT $2"
     };
 }
@@ -35,13 +36,13 @@ pub(super) const ATTEMPTS: &str = concat!(
 pub(super) const RUNS: &str = "
     DELETE FROM runs WHERE id IN (
         SELECT r.id FROM runs AS r WHERE r.outcome IS NOT NULL AND r.finished_at < $1
-            AND NOT EXISTS (SELECT 1 FROM attempts WHERE run_id = r.id)
+            AND NOT EXISTS (SELECT 1 FROM attempts WHERE run_id = r.id OFFSET 0)
         ORDER BY r.finished_at LIMIT $2)";
 
 pub(super) const SLOTS: &str = "
     DELETE FROM slots WHERE (job_name, org, scheduled_at) IN (
         SELECT s.job_name, s.org, s.scheduled_at FROM slots AS s WHERE s.scheduled_at < $1
-            AND NOT EXISTS (SELECT 1 FROM runs WHERE id = s.run_id AND outcome IS NULL)
+            AND NOT EXISTS (SELECT 1 FROM runs WHERE id = s.run_id AND outcome IS NULL OFFSET 0)
         ORDER BY s.scheduled_at LIMIT $2)";
 
 pub(super) const UNRUN_SLOTS: &str = "
@@ -58,21 +59,23 @@ pub(super) const OBSERVATIONS: &str = "
         SELECT o.org, o.reference_id FROM observations AS o
         WHERE o.status IN ('REJECTED', 'CANCELED', 'FINISHED') AND o.observed_at < $1
             AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.org = o.org AND f.reference_id = o.reference_id
-                            AND f.state <> 'resolved')
+                            AND f.state <> 'resolved' OFFSET 0)
             AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.reference_id = o.reference_id AND a.org = o.org
-                            AND a.state IN ('intended', 'accepted', 'unknown', 'needs_human'))
+                            AND a.state IN ('intended', 'accepted', 'unknown', 'needs_human') OFFSET 0)
         ORDER BY o.observed_at LIMIT $2)";
 
 pub(super) const DECISIONS: &str = "
     DELETE FROM decisions WHERE (org, reference_id, job_name) IN (
         SELECT d.org, d.reference_id, d.job_name FROM decisions AS d WHERE d.since < $1
-            AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = d.org AND o.reference_id = d.reference_id)
+            AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = d.org AND o.reference_id = d.reference_id
+                            OFFSET 0)
         ORDER BY d.since LIMIT $2)";
 
 pub(super) const LOOKS: &str = "
     DELETE FROM looks WHERE (org, job_name, reference_id) IN (
         SELECT l.org, l.job_name, l.reference_id FROM looks AS l WHERE l.looked_at < $1
-            AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = l.org AND o.reference_id = l.reference_id)
+            AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = l.org AND o.reference_id = l.reference_id
+                            OFFSET 0)
         ORDER BY l.looked_at LIMIT $2)";
 
 // One row a job and org, so there is nothing to index. Without it the next sweep reads everything.

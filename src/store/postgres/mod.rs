@@ -18,6 +18,7 @@ mod audit;
 mod changes;
 mod connect;
 mod controls;
+mod explain;
 mod findings;
 mod hot;
 mod housekeeping;
@@ -40,6 +41,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Postgres, Transaction};
 
+pub(super) use audit::append as append_audit;
 #[doc(hidden)]
 pub use hot::HOT;
 pub(super) use meaning::of as meaning_of;
@@ -87,7 +89,8 @@ impl PgStore {
         // At once, so that a wrong password or name is told at the start and not by the first call.
         store
             .call("open", || async {
-                store.pool.acquire().await?;
+                let reached = store.pool.acquire().await;
+                reached.map_err(|error| explain::unreached(error, &store.options))?;
                 Ok(())
             })
             .await?;

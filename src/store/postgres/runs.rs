@@ -55,7 +55,7 @@ macro_rules! listing {
         )
     };
 }
-const LIST: &str = listing!("true");
+pub(super) const LIST: &str = listing!("true");
 pub(super) const LIST_OF_JOB: &str = listing!("job_name = $2");
 
 /// The error of a caller whose lease is gone.
@@ -153,13 +153,14 @@ async fn remember_outcome(
 ) -> Result<(), Fault> {
     sqlx::query(
         "UPDATE job_memory SET last_outcome = $3,
-             last_success = CASE WHEN $3 = 'succeeded' THEN $4 ELSE last_success END
+             last_success = CASE WHEN $5 THEN $4 ELSE last_success END
          WHERE job_name = $1 AND org = $2",
     )
     .bind(job)
     .bind(org)
     .bind(outcome.as_str())
     .bind(stamp(now))
+    .bind(outcome.did_its_duty())
     .execute(tx)
     .await?;
     Ok(())

@@ -11,6 +11,11 @@ use crate::store::rows::controls::RawAudit;
 use crate::store::rows::{all, micros, micros_opt};
 use crate::store::{Actor, Page, StoreError};
 
+pub(super) const LIST: &str = "
+    SELECT id, at, who, action, subject, reason FROM audit
+    WHERE id < ?1 AND (?2 IS NULL OR who = ?2) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR at >= ?4)
+    ORDER BY id DESC LIMIT ?5";
+
 /// Appends one row within the caller's transaction.
 pub(super) async fn append(
     tx: &mut SqliteConnection,
@@ -51,19 +56,14 @@ impl Audit for SqliteStore {
     async fn audit(&self, filter: &AuditFilter, page: Page) -> Result<Vec<AuditRow>, StoreError> {
         self.timed
             .call("audit", async {
-                let rows: Vec<RawAudit> = sqlx::query_as(
-                    "SELECT id, at, who, action, subject, reason FROM audit
-                     WHERE id < ?1 AND (?2 IS NULL OR who = ?2) AND (?3 IS NULL OR action = ?3)
-                       AND (?4 IS NULL OR at >= ?4)
-                     ORDER BY id DESC LIMIT ?5",
-                )
-                .bind(page.before.unwrap_or(i64::MAX))
-                .bind(filter.who.as_deref())
-                .bind(filter.action.as_deref())
-                .bind(micros_opt(filter.since))
-                .bind(page.limit)
-                .fetch_all(&self.readers)
-                .await?;
+                let rows: Vec<RawAudit> = sqlx::query_as(LIST)
+                    .bind(page.before.unwrap_or(i64::MAX))
+                    .bind(filter.who.as_deref())
+                    .bind(filter.action.as_deref())
+                    .bind(micros_opt(filter.since))
+                    .bind(page.limit)
+                    .fetch_all(&self.readers)
+                    .await?;
                 all(rows)
             })
             .await

@@ -1,7 +1,10 @@
 //! Pruning and statistics. Each table in its own short transaction.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::SqliteStore;
 use crate::store::StoreError;
@@ -85,15 +88,22 @@ pub(super) const AUDIT: &str =
 const REPLICAS: &str = "
     DELETE FROM replicas WHERE id IN (SELECT id FROM replicas WHERE last_beat < ?1 LIMIT ?2)";
 
+/// The longest that nothing is pruned for the sake of others.
+const LONGEST_BREAK: Duration = Duration::from_millis(100);
+
 impl SqliteStore {
-    /// Runs the statements in one transaction and answers how many rows the last of them removed.
+    /// Runs the statements in one transaction and answers how many rows the last of them removed. Then leaves the
+    /// write lock alone for as long as it was held: another process that waits for it only looks now and then whether
+    /// it is free, and would never find it so.
     async fn remove(
         &self,
         statements: &[&'static str],
         older_than: DateTime<Utc>,
         batch: u32,
     ) -> Result<u64, StoreError> {
-        self.timed
+        let begun = Instant::now();
+        let removed = self
+            .timed
             .call("prune", async {
                 let mut tx = self.begin().await?;
                 let mut removed = 0;
@@ -108,7 +118,11 @@ impl SqliteStore {
                 tx.commit().await?;
                 Ok(removed)
             })
-            .await
+            .await?;
+        if removed > 0 {
+            tokio::time::sleep(begun.elapsed().min(LONGEST_BREAK)).await;
+        }
+        Ok(removed)
     }
 }
 

@@ -21,14 +21,22 @@ const HOT: &[(&str, &str)] = &[
     ("attempts::DUE", attempts::DUE),
     ("attempts::OF_ORDERS", attempts::OF_ORDERS),
     ("attempts::STEPS", attempts::STEPS),
+    ("attempts::COUNTS", attempts::COUNTS),
+    ("attempts::LIST", attempts::LIST),
     ("attempts::LIST_OF_REFERENCE", attempts::LIST_OF_REFERENCE),
     ("attempts::LIST_OF_RUN", attempts::LIST_OF_RUN),
     ("attempts::LIST_IN_STATE", attempts::LIST_IN_STATE),
+    ("audit::LIST", audit::LIST),
     ("controls::TAKE_TRIGGERS", controls::TAKE_TRIGGERS),
     ("findings::LIVE", findings::LIVE),
     ("findings::NEWLY_OPEN", findings::NEWLY_OPEN),
     ("findings::TOUCH", findings::TOUCH),
     ("findings::RESOLVE", findings::RESOLVE),
+    ("findings::NOT_LIVE", findings::NOT_LIVE),
+    ("findings::ACKNOWLEDGE", findings::ACKNOWLEDGE),
+    ("findings::COUNTS", findings::COUNTS),
+    ("findings::LIST", findings::LIST),
+    ("findings::LIST_LIVE", findings::LIST_LIVE),
     ("findings::LIST_OF_REFERENCE", findings::LIST_OF_REFERENCE),
     ("housekeeping::STEPS", housekeeping::STEPS),
     ("housekeeping::ATTEMPTS", housekeeping::ATTEMPTS),
@@ -60,11 +68,12 @@ const HOT: &[(&str, &str)] = &[
     ("runs::FINISH", runs::FINISH),
     ("runs::REAP", runs::REAP),
     ("runs::LAST_SLOT", runs::LAST_SLOT),
+    ("runs::LIST", runs::LIST),
     ("runs::LIST_OF_JOB", runs::LIST_OF_JOB),
 ];
 
-/// Walks that touch no more rows than they need: the given list itself, the live processes, an index that holds
-/// only the rows in question.
+/// Walks that touch no more rows than they need: the given list itself, the live processes, the kept counts, an index
+/// that holds only the rows in question.
 const CHEAP: &[&str] = &[
     "SCAN json_each",
     "SCAN seen",
@@ -73,7 +82,10 @@ const CHEAP: &[&str] = &[
     "SCAN latches",
     "SCAN notices",
     "SCAN standing_alerts",
-    "USING COVERING INDEX findings_open_counts",
+    "SCAN asked",
+    "SCAN c",
+    "SCAN finding_counts",
+    "USING INDEX findings_live",
     "USING INDEX runs_one_running",
     "USING INDEX triggers_unanswered",
 ];

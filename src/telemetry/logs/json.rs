@@ -1,7 +1,7 @@
 //! One event as one JSON object, with the fields of its spans beside its own.
 //!
 //! The library's own JSON nests them (`span`, `spans`, `fields`); searching for a run in nested lists is a chore
-//! in every log tool. If a name occurs twice, the innermost wins, and the log's own four names always win.
+//! in every log tool. If a name occurs twice, the innermost wins, and the log's own names always win.
 
 use std::fmt;
 
@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::timestamp;
 use crate::clock::SharedClock;
+use crate::telemetry::traces;
 
 /// Writes events as JSON; spans must be formatted by `JsonFields`.
 pub(super) struct Lines(pub(super) SharedClock);
@@ -37,6 +38,14 @@ where
             }
         }
         event.record(&mut fields);
+        if let Some((trace_id, span_id)) = traces::here() {
+            for (name, id) in [
+                ("trace_id", trace_id.to_string()),
+                ("span_id", span_id.to_string()),
+            ] {
+                fields.0.insert(name.to_owned(), id.into());
+            }
+        }
 
         let message = fields.0.remove("message").unwrap_or_default();
         let metadata = event.metadata();

@@ -39,7 +39,8 @@ fn log(look: Look, filter: &str, test: impl FnOnce(&LogHandle)) -> Buffer {
     let buffer = Buffer::default();
     let writer = buffer.clone();
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH, 1));
-    let (subscriber, handle) = subscriber(look, filter, clock, move || writer.clone()).unwrap();
+    let (subscriber, handle) =
+        subscriber(look, filter, clock, move || writer.clone(), None).unwrap();
     tracing::subscriber::with_default(subscriber, || test(&handle));
     buffer
 }

@@ -1,17 +1,21 @@
 //! A bearer token in a file that something else keeps fresh (a sidecar, a secret's volume).
 //!
-//! The file is looked at for every call, which costs one `stat`, and read when it changed. That follows the swap
-//! of a symbolic link too, which is how Kubernetes renews a mounted secret.
+//! The file is looked at once a second while there are calls, and read when it changed. That follows the swap of a
+//! symbolic link too, which is how Kubernetes renews a mounted secret. A refused token has it read at once.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{AuthError, Bearer, jwt};
 use crate::telemetry::record;
+
+/// A look goes through a thread that may block, which costs as much as a call of the upstream itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What tells two contents of a file apart without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,7 @@ struct Stamp {
 #[derive(Debug)]
 struct Loaded {
     stamp: Stamp,
+    looked_at: Instant,
     token: SecretString,
     bearer: Bearer,
 }
@@ -52,9 +57,17 @@ impl TokenFile {
     /// The token as it stands in the file now.
     pub async fn bearer(&self) -> Result<Bearer, AuthError> {
         let mut loaded = self.loaded.lock().await;
+        if let Some(known) = &*loaded
+            && known.looked_at.elapsed() < LOOK_EVERY
+        {
+            return Ok(known.bearer.clone());
+        }
         let stamp = self.stamp().await?;
-        match &*loaded {
-            Some(known) if known.stamp == stamp => Ok(known.bearer.clone()),
+        match &mut *loaded {
+            Some(known) if known.stamp == stamp => {
+                known.looked_at = Instant::now();
+                Ok(known.bearer.clone())
+            }
             _ => self.load(&mut loaded, stamp).await,
         }
     }
@@ -99,6 +112,7 @@ impl TokenFile {
         }
         *loaded = Some(Loaded {
             stamp,
+            looked_at: Instant::now(),
             token,
             bearer: bearer.clone(),
         });
@@ -131,7 +145,7 @@ mod tests {
         bearer.header().to_str().unwrap().to_owned()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_changed_file_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::new(folder.path().join("token"));
@@ -140,6 +154,8 @@ mod tests {
         // A new file under the old name, of the same length.
         std::fs::write(folder.path().join("new"), "  other\n").unwrap();
         std::fs::rename(folder.path().join("new"), file.path()).unwrap();
+        assert_eq!(shown(&file).await, "Bearer first", "at the next look");
+        tokio::time::advance(LOOK_EVERY).await;
         assert_eq!(shown(&file).await, "Bearer other");
     }
 

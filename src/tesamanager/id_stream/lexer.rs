@@ -44,37 +44,41 @@ pub struct Lexer {
 }
 
 impl Lexer {
-    /// Hands every token that ends in `chunk` to `sink`, in order.
-    pub fn feed(
+    /// Nothing is half read: a token begins with the next byte, unless it is a space.
+    pub fn is_between(&self) -> bool {
+        self.state == State::Between
+    }
+
+    /// Reads at least one byte and at most one token, which goes to `sink`; answers what is left.
+    pub fn step<'a>(
         &mut self,
-        chunk: &[u8],
+        rest: &'a [u8],
         sink: &mut impl FnMut(Token<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let mut rest = chunk;
-        while let Some((&byte, tail)) = rest.split_first() {
-            rest = match self.state {
-                State::Between => match byte {
-                    b'"' => self.open_text(tail, sink)?,
-                    b'{' | b'}' | b'[' | b']' | b':' | b',' => {
-                        sink(Token::Mark(byte))?;
-                        tail
-                    }
-                    b' ' | b'\t' | b'\n' | b'\r' => tail,
-                    b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                        self.carry.clear();
-                        self.state = State::Bare;
-                        rest
-                    }
-                    _ => return Err(Fault::Syntax),
-                },
-                State::Text {
-                    escaped,
-                    after_backslash,
-                } => self.go_on_text(rest, escaped, after_backslash, sink)?,
-                State::Bare => self.go_on_bare(rest, sink)?,
-            };
+    ) -> Result<&'a [u8], Fault> {
+        let Some((&byte, tail)) = rest.split_first() else {
+            return Ok(rest);
+        };
+        match self.state {
+            State::Between => match byte {
+                b'"' => self.open_text(tail, sink),
+                b'{' | b'}' | b'[' | b']' | b':' | b',' => {
+                    sink(Token::Mark(byte))?;
+                    Ok(tail)
+                }
+                b' ' | b'\t' | b'\n' | b'\r' => Ok(tail),
+                b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                    self.carry.clear();
+                    self.state = State::Bare;
+                    self.go_on_bare(rest, sink)
+                }
+                _ => Err(Fault::Syntax),
+            },
+            State::Text {
+                escaped,
+                after_backslash,
+            } => self.go_on_text(rest, escaped, after_backslash, sink),
+            State::Bare => self.go_on_bare(rest, sink),
         }
-        Ok(())
     }
 
     /// The stream is over: a number may have ended with it, a text may not.

@@ -1,11 +1,13 @@
 //! The id list as a stream: a million ids pass through a few kilobytes.
 //!
 //! Three layers: [`lexer`] cuts bytes into JSON tokens wherever the network cut them, [`parser`] knows the shapes
-//! that an id list may have, and this file pulls chunks out of the answer and hands batches on. An end that is
+//! that an id list may have (and takes plain ids by the hundred, which [`run`] finds), and this file pulls chunks
+//! out of the answer and hands batches on. An end that is
 //! not the list's own end is always an error, after what came before it: nobody may take half a list for all.
 
 mod lexer;
 mod parser;
+mod run;
 
 use std::time::Duration;
 
@@ -13,8 +15,8 @@ use reqwest::Response;
 
 use super::transport;
 use super::{IdStream, ReadError};
-use crate::domain::ids::ReferenceId;
-use parser::{Fault, Parser};
+use crate::domain::id_list::IdBatch;
+pub use parser::{Fault, Parser};
 
 /// A batch is handed on from this size.
 const BATCH: usize = 1024;
@@ -51,7 +53,7 @@ pub fn stream(
     Box::pin(futures::stream::unfold(reading, Reading::next))
 }
 
-type Batch = Result<Vec<ReferenceId>, ReadError>;
+type Batch = Result<IdBatch, ReadError>;
 
 impl Reading {
     async fn next(mut self) -> Option<(Batch, Self)> {

@@ -2,10 +2,12 @@
 //! whole numbers, or objects with a `reference_id`.
 //!
 //! A pushdown automaton over the lexer's tokens. It checks the whole grammar, also of the parts it skips, because
-//! a list that ends well but is broken in the middle is not to be trusted.
+//! a list that ends well but is broken in the middle is not to be trusted. Where it waits for an id, it takes a
+//! whole run of them if there is one: what the automaton would say of each of them is known beforehand.
 
 use super::lexer::{Lexer, Token};
-use crate::domain::ids::ReferenceId;
+use super::run::{BLOCK, Runs, is_plain, number};
+use crate::domain::id_list::{Full, IdBatch};
 
 /// Nesting beyond this is no id list.
 const DEEPEST: usize = 64;
@@ -40,6 +42,12 @@ pub enum Fault {
     /// Deeper than any id list.
     #[error("the answer is nested too deeply")]
     TooDeep,
+}
+
+impl From<Full> for Fault {
+    fn from(_: Full) -> Self {
+        Self::TooLong
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +96,7 @@ enum Key {
 pub struct Parser {
     lexer: Lexer,
     grammar: Grammar,
+    runs: Runs,
 }
 
 #[derive(Debug, Default)]
@@ -97,15 +106,51 @@ struct Grammar {
     key: Key,
     seen_list: bool,
     /// The current element's id.
-    element: Option<ReferenceId>,
-    ids: Vec<ReferenceId>,
+    element: Option<String>,
+    ids: IdBatch,
 }
 
 impl Parser {
     /// Reads the next piece. What was complete before a fault stays ready.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Fault> {
-        let grammar = &mut self.grammar;
-        self.lexer.feed(chunk, &mut |token| grammar.take(token))
+        self.grammar.ids.reserve(chunk.len());
+        for block in chunk.chunks(BLOCK) {
+            let plain = is_plain(block);
+            let mut rest = block;
+            while !rest.is_empty() {
+                if plain {
+                    rest = self.run(rest)?;
+                }
+                let grammar = &mut self.grammar;
+                rest = self.lexer.step(rest, &mut |token| grammar.take(token))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the run of ids that `plain` begins with, if it does; answers what is left.
+    fn run<'a>(&mut self, plain: &'a [u8]) -> Result<&'a [u8], Fault> {
+        if !self.lexer.is_between() || !self.grammar.awaits_id() {
+            return Ok(plain);
+        }
+        let Some((text, ends)) = self.runs.find(plain) else {
+            return self.numbers(plain);
+        };
+        self.grammar.ids.append(text, ends)?;
+        self.grammar.expect = Expect::CommaOrEnd;
+        // Behind the first opening quote and the last closing one.
+        Ok(&plain[text.len() + 2..])
+    }
+
+    /// The same for whole numbers, each with its comma.
+    fn numbers<'a>(&mut self, mut plain: &'a [u8]) -> Result<&'a [u8], Fault> {
+        while let Some(length) = number(plain) {
+            let digits = std::str::from_utf8(&plain[..length]).map_err(|_| Fault::Syntax)?;
+            self.grammar.ids.push(digits)?;
+            self.grammar.expect = Expect::Value;
+            plain = &plain[length + 1..];
+        }
+        Ok(plain)
     }
 
     /// The body is over: was it a complete list?
@@ -127,13 +172,18 @@ impl Parser {
     }
 
     /// Takes the ids that are complete.
-    pub fn take(&mut self) -> Vec<ReferenceId> {
-        let room = self.grammar.ids.len();
-        std::mem::replace(&mut self.grammar.ids, Vec::with_capacity(room))
+    pub fn take(&mut self) -> IdBatch {
+        std::mem::take(&mut self.grammar.ids)
     }
 }
 
 impl Grammar {
+    /// A text that came now would be an id.
+    fn awaits_id(&self) -> bool {
+        matches!(self.expect, Expect::Value | Expect::ValueOrEnd)
+            && self.stack.last() == Some(&Container::Ids)
+    }
+
     fn take(&mut self, token: Token<'_>) -> Result<(), Fault> {
         match (self.expect, token) {
             (Expect::Nothing, _) => Err(Fault::Trailing),
@@ -188,11 +238,11 @@ impl Grammar {
             None => return Err(Fault::NoContainer),
             Some(Container::Ids) => {
                 let id = id.filter(|id| !id.is_empty()).ok_or(Fault::NoId)?;
-                self.ids.push(ReferenceId::new(id));
+                self.ids.push(id)?;
             }
             Some(Container::Element) if self.key == Key::ReferenceId => {
                 if let Some(id) = id.filter(|id| !id.is_empty()) {
-                    self.element.get_or_insert_with(|| ReferenceId::new(id));
+                    self.element.get_or_insert_with(|| id.to_owned());
                 }
             }
             Some(_) => {}
@@ -248,7 +298,7 @@ impl Grammar {
         match self.stack.pop() {
             Some(top) if top.is_list() == list => {
                 if top == Container::Element {
-                    self.ids.push(self.element.take().ok_or(Fault::NoId)?);
+                    self.ids.push(&self.element.take().ok_or(Fault::NoId)?)?;
                 }
             }
             _ => return Err(Fault::Syntax),

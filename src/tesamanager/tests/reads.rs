@@ -22,7 +22,7 @@ async fn list(fixture: &Fixture) -> (Vec<String>, Option<ReadError>) {
     };
     while let Some(batch) = stream.next().await {
         match batch {
-            Ok(batch) => ids.extend(batch.iter().map(ToString::to_string)),
+            Ok(batch) => ids.extend(batch.iter().map(str::to_owned)),
             Err(error) => return (ids, Some(error)),
         }
     }

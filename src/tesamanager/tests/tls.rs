@@ -1,8 +1,9 @@
 //! TLS with a private CA: trusted when it is configured, and a failure to connect when it is not.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,18 +15,21 @@ use crate::tesamanager::{ReadError, Tesamanager, WriteError, install_crypto_prov
 const CA: &str = include_str!("test-only-ca.pem");
 const SERVER: &[u8] = include_bytes!("test-only-server.pem");
 
-/// Answers `{}` to one request a connection, over TLS.
-fn start() -> String {
+fn identity() -> ServerConfig {
     install_crypto_provider();
     let chain = CertificateDer::pem_slice_iter(SERVER)
         .map(Result::unwrap)
         .collect();
     let key = PrivateKeyDer::from_pem_slice(SERVER).unwrap();
-    let config = ServerConfig::builder()
+    ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .unwrap();
-    let config = Arc::new(config);
+        .unwrap()
+}
+
+/// Answers `{}` to one request a connection, over TLS.
+fn start() -> String {
+    let config = Arc::new(identity());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -44,6 +48,47 @@ fn start() -> String {
         }
     });
     url
+}
+
+/// Offers these protocols; tells which was agreed on and the first words that it heard, and hangs up.
+fn overhear(protocols: &[&str]) -> (String, Receiver<(String, String)>) {
+    let mut config = identity();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let (tell, heard) = channel();
+    std::thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), socket);
+        let mut words = [0; 14];
+        stream.read_exact(&mut words).unwrap();
+        let agreed = stream.conn.alpn_protocol().unwrap_or_default();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        tell.send((text(agreed), text(&words))).unwrap();
+    });
+    (url, heard)
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_tls_agrees_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, CA).unwrap();
+    for (offered, agreed, begins) in [
+        (&["h2", "http/1.1"][..], "h2", "PRI * HTTP/2.0"),
+        (&["http/1.1"], "http/1.1", "GET /tesa/orgs"),
+    ] {
+        let (url, heard) = overhear(offered);
+        let fixture = client_with(&url, |settings| settings.ca_file = Some(ca.clone()));
+        while fixture.client.budget.withdraw() {}
+        // It gets no answer.
+        fixture.client.get_request(&org(), &id()).await.unwrap_err();
+        assert_eq!(heard.recv().unwrap(), (agreed.into(), begins.into()));
+    }
 }
 
 #[tokio::test]

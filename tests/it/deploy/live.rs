@@ -1,12 +1,9 @@
 //! A real Prometheus scrapes a live daemon and answers every query of the dashboards and every alert.
 
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use super::prometheus::Prometheus;
 use super::{daemon, dashboards, rules};
-use crate::support::http;
 
 const JOBS: &str = "\
 [safety]
@@ -32,66 +29,11 @@ kind = \"flag_events\"
 every = \"2s\"
 ";
 
-struct Prometheus {
-    child: Child,
-    address: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn prometheus(target: &str) -> Prometheus {
-    let dir = tempfile::tempdir().unwrap();
-    let rules = super::path("deploy/prometheus");
-    let config = format!(
-        "global: {{scrape_interval: 500ms, evaluation_interval: 1s}}\nrule_files: ['{0}/recording.yml', '{0}/alerts.yml']\n\
-         scrape_configs:\n  - job_name: tesa-reconciler\n    static_configs:\n      - targets: ['{target}']\n",
-        rules.display()
-    );
-    let file = dir.path().join("prometheus.yml");
-    std::fs::write(&file, config).unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap().to_string();
-    drop(free);
-    let child = Command::new("prometheus")
-        .arg(format!("--config.file={}", file.display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            dir.path().join("data").display()
-        ))
-        .arg(format!("--web.listen-address={address}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|error| panic!("prometheus: {error}: run tests/run, which installs it"));
-    Prometheus {
-        child,
-        address,
-        _dir: dir,
-    }
-}
-
-impl Prometheus {
-    /// The number of series that answer a query, or its error. None while it can't be reached.
-    async fn ask(&self, query: &str) -> Option<Result<usize, String>> {
-        let url = format!("http://{}/api/v1/query", self.address);
-        let answer = http::client()
-            .get(url)
-            .query(&[("query", query)])
-            .send()
-            .await
-            .ok()?;
-        let answer: Value = answer.json().await.ok()?;
-        Some(match answer["status"].as_str() {
-            Some("success") => Ok(answer["data"]["result"].as_array().map_or(1, Vec::len)),
-            _ => Err(answer["error"].to_string()),
-        })
-    }
+    let rules =
+        ["recording.yml", "alerts.yml"].map(|file| super::path("deploy/prometheus").join(file));
+    let global = "scrape_interval: 500ms, evaluation_interval: 1s";
+    Prometheus::start(target, global, &[&rules[0], &rules[1]], None)
 }
 
 /// No data is right here, and why.

@@ -5,8 +5,10 @@
 mod daemon;
 mod dashboards;
 mod docs;
+mod drill;
 mod kubernetes;
 mod live;
+mod prometheus;
 mod rules;
 mod systemd;
 

@@ -155,3 +155,30 @@ fn commands_in_runbooks_exist() {
         }
     }
 }
+
+#[test]
+fn the_address_of_the_runbooks_is_named_in_one_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let install = |to: &str| {
+        let url = "https://wiki.example.com/x/";
+        super::run_well(Command::new(super::path("deploy/prometheus/install")).args([url, to]))
+    };
+    install(dir.path().to_str().unwrap());
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let kubernetes = install("--kubernetes");
+    for text in [read("alerts.yml"), kubernetes] {
+        let urls = text.matches("runbook_url: ").count();
+        let ours = "runbook_url: https://wiki.example.com/x/TesaReconciler";
+        assert!(urls > 0 && text.matches(ours).count() == urls, "{text}");
+    }
+    super::run_well(Command::new("promtool").current_dir(dir.path()).args([
+        "check",
+        "rules",
+        "recording.yml",
+        "alerts.yml",
+    ]));
+    let bad = super::run(
+        Command::new(super::path("deploy/prometheus/install")).args(["x|e id", "--kubernetes"]),
+    );
+    assert_eq!(bad.status.code(), Some(2));
+}

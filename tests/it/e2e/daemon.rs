@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tesa_reconciler::app::{Core, Live};
-use tesa_reconciler::clock::ManualClock;
+use tesa_reconciler::app::{Core, Live, new_replica};
+use tesa_reconciler::clock::{ManualClock, SharedClock};
 use tesa_reconciler::config::{self, Config, Overrides};
 use tesa_reconciler::domain::{RunOutcome, Trigger};
 use tesa_reconciler::reconcile::runner::{RunOrder, RunResult};
@@ -74,7 +74,9 @@ impl Daemon {
         // Fails only where another test has installed one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = parse(text);
-        let core = Core::start(&config, clock).await.unwrap();
+        let clock: SharedClock = clock;
+        let replica = new_replica(&clock);
+        let core = Core::start(&config, clock, replica).await.unwrap();
         let live = Arc::new(core.live(config).unwrap());
         Self {
             life: Some((core, live)),

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use tesa_reconciler::domain::finding::FindingState;
 use tesa_reconciler::domain::ids::ReferenceId;
-use tesa_reconciler::domain::{FindingKind, Operation};
+use tesa_reconciler::domain::{FindingKind, Operation, RunOutcome, Trigger};
+use tokio_util::sync::CancellationToken;
 
 use super::{DAY, EVENTS, HOUR, MINUTE, World, empty, person, seeded, tally};
 
@@ -115,4 +116,74 @@ async fn a_rule_may_name_a_follow_up_for_an_inconsistent_event() {
     world.run_well(JOB).await;
     assert_eq!(tally::orders(&world.ledger()), ["ASKED"]);
     assert_eq!(world.ledger()[0].operation, Operation::CreateStatusCto);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_rule_change_marked_streams_are_judged_afresh_without_reading() {
+    let mut world = World::new(empty(), "", EVENTS).await;
+    let id = stream(&world, "ASKED", &[1, -2]);
+    stream(&world, "GAP-ONLY", &[1, 3]);
+    stream(&world, "IN-ORDER", &[1, 2]);
+    world.advance(5 * MINUTE);
+    assert_eq!(world.run_well(JOB).await.observed, 3);
+    assert_eq!(world.verdict(JOB, &id).await, "flag");
+    let findings = world.findings().await.len();
+    world.advance(15 * MINUTE);
+    let rule = "[[job.rule]]\nname = \"ask-for-the-box\"\nstatuses = [\"PROCESSING\"]\n";
+    let jobs = format!("{EVENTS}{rule}action = \"create_status_cto\"\n");
+    world.reload("mode = \"observe\"", &jobs);
+    let summary = world.run_well(JOB).await;
+    assert_eq!((summary.observed, summary.unchanged), (0, 3));
+    assert_eq!(world.verdict(JOB, &id).await, "observe_mode");
+    assert_eq!(world.findings().await.len(), findings);
+    // The rule stays, and what forbade it goes.
+    world.reload("", &jobs);
+    let summary = world.run_well(JOB).await;
+    assert_eq!((summary.observed, summary.unchanged), (0, 3));
+    assert_eq!(tally::orders(&world.ledger()), ["ASKED"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_broken_off_within_a_batch_loses_no_finding_and_reads_little_twice() {
+    const REQUESTS: u64 = 1_300;
+    let whole = World::new(seeded(1_300), "", EVENTS).await;
+    whole.run_well(JOB).await;
+    let keys = async |world: &World| {
+        let mut keys: Vec<String> = world
+            .findings()
+            .await
+            .into_iter()
+            .map(|finding| format!("{:?}", finding.key))
+            .collect();
+        keys.sort();
+        keys
+    };
+    let expected = keys(&whole).await;
+    assert!(expected.len() > 10, "{}", expected.len());
+
+    let world = World::new(seeded(1_300), "", EVENTS).await;
+    let read = |world: &World| {
+        let calls = world.calls();
+        calls.get("get_request_events").copied().unwrap_or_default()
+    };
+    let order = world.daemon.order(JOB, Trigger::Schedule);
+    // Broken off after so many event streams: within the first batch, the second, the third.
+    for after in [150, 700, 1_200] {
+        let stop = CancellationToken::new();
+        let run = world.daemon.run_as(&order, &stop);
+        let watch = async {
+            while read(&world) < after {
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+        };
+        let (result, ()) = tokio::join!(run, watch);
+        assert_eq!(result.unwrap().0, RunOutcome::Aborted);
+        world.advance(MINUTE);
+    }
+    let last = world.run_well(JOB).await;
+    assert_eq!(last.observed + last.unchanged, REQUESTS);
+    assert_eq!(keys(&world).await, expected);
+    // What is read twice is at most what was in flight at each of the three stops.
+    assert!(read(&world) <= REQUESTS + 3 * 48, "{}", read(&world));
 }

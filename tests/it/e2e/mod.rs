@@ -3,7 +3,9 @@
 //! What happened is judged by the *sandbox's* ledger, not by ours: a daemon that kept wrong books could not pass.
 //! Only time is made up. It stands still unless a test moves it, so nothing here waits for anything but answers.
 
+mod ahead;
 mod backoff;
+mod clocks;
 mod daemon;
 mod events;
 mod guard;
@@ -37,6 +39,7 @@ use tesa_reconciler::store::findings::{Finding, FindingFilter};
 use tesa_reconciler::store::runs::RunSummary;
 use tesa_reconciler::store::{Actor, Page, Store, StoreError};
 
+use ahead::Ahead;
 use daemon::Daemon;
 
 const ORG: &str = "masmovil";
@@ -122,6 +125,8 @@ fn seeded(requests: u32) -> SandboxConfig {
 /// A sandbox, a daemon's parts, and their common clock.
 struct World {
     clock: Arc<ManualClock>,
+    /// The sandbox's view of it.
+    upstream: Arc<Ahead>,
     running: Running,
     daemon: Daemon,
     dir: TempDir,
@@ -141,7 +146,8 @@ impl World {
         let noon: DateTime<Utc> = "2026-01-15T12:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::new(noon, 7));
         let anywhere = ([127, 0, 0, 1], 0).into();
-        let running = Sandbox::start(sandbox, clock.clone(), anywhere)
+        let upstream = Arc::new(Ahead::of(clock.clone()));
+        let running = Sandbox::start(sandbox, upstream.clone(), anywhere)
             .await
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -152,6 +158,7 @@ impl World {
         let daemon = Daemon::start(&text, clock.clone()).await;
         Self {
             clock,
+            upstream,
             running,
             daemon,
             dir,

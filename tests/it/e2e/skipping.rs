@@ -10,7 +10,7 @@ use tesa_reconciler::store::findings::FindingFilter;
 use tesa_reconciler::store::{self, Page, StoreOptions};
 
 use super::daemon::Daemon;
-use super::{EVENTS, ISSUES, Items, MINUTE, RESEND, World, empty};
+use super::{EVENTS, ISSUES, Items, MINUTE, RESEND, RETRY, World, empty};
 
 /// Orders in the world.
 const ORDERS: usize = 8;
@@ -120,19 +120,23 @@ async fn naive(world: &World) -> (tempfile::TempDir, Daemon) {
     (dir, daemon)
 }
 
-async fn lives_through(sweeps: Vec<Vec<Change>>) {
+/// Before each sweep: how many minutes the upstream's clock is ahead from then on, and what happens.
+type Step = (i64, Vec<Change>);
+
+async fn lives_through(sweeps: Vec<Step>) {
     let jobs = format!("{RESEND}{ISSUES}{EVENTS}");
     let world = World::new(empty(), "mode = \"observe\"", &jobs).await;
     for n in 0..ORDERS {
         happens(&world, &Change::Status(n, "VALIDATING"));
     }
-    for changes in sweeps {
+    for (ahead, changes) in sweeps {
+        world.upstream.set_minutes(ahead);
         for change in &changes {
             happens(&world, change);
         }
         let (_dir, naive) = naive(&world).await;
         let skipping = view(&world.daemon).await;
-        assert_eq!(skipping, view(&naive).await, "after {changes:?}");
+        assert_eq!(skipping, view(&naive).await, "{ahead} min, {changes:?}");
         naive.store().close().await;
         world.advance(MINUTE);
     }
@@ -151,11 +155,33 @@ fn skipping_what_did_not_change_changes_no_decision() {
         max_shrink_iters: 64,
         ..Config::default()
     };
-    let sweeps = prop::collection::vec(prop::collection::vec(change(), 0..6), 1..6);
+    let ahead = prop::sample::select(vec![0, 0, 0, 3, -3, 25, -25]);
+    let sweeps = prop::collection::vec((ahead, prop::collection::vec(change(), 0..6)), 1..6);
     TestRunner::new(config)
         .run(&sweeps, |sweeps| {
             runtime.block_on(lives_through(sweeps));
             Ok(())
         })
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_rule_change_what_is_stuck_is_judged_afresh_without_reading() {
+    let mut world = World::new(empty(), "mode = \"observe\"", RESEND).await;
+    let ids: Vec<_> = (0..20)
+        .map(|n| world.unsent(&format!("ORDER-{n}"), "2h"))
+        .collect();
+    assert_eq!(world.run_well(RETRY).await.observed, 20);
+    assert_eq!(world.verdict(RETRY, &ids[0]).await, "observe_mode");
+    world.advance(5 * MINUTE);
+    world.reload(
+        "mode = \"observe\"",
+        &RESEND.replace("\"resend\"", "\"ignore\""),
+    );
+    let summary = world.run_well(RETRY).await;
+    assert_eq!((summary.observed, summary.unchanged), (0, 20));
+    for id in &ids {
+        assert_eq!(world.verdict(RETRY, id).await, "ignore");
+    }
+    assert!(world.findings().await.is_empty());
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::json;
 use tempfile::TempDir;
-use tesa_reconciler::app::{self, Core, Live};
-use tesa_reconciler::clock::{Clock, ManualClock};
+use tesa_reconciler::app::{self, Core, Live, new_replica};
+use tesa_reconciler::clock::{Clock, ManualClock, SharedClock};
 use tesa_reconciler::domain::ids::{Org, ReferenceId};
 use tesa_reconciler::domain::{AttemptState, Event, Issue, Request, RunOutcome, Trigger};
 use tesa_reconciler::lifecycle::Beats;
@@ -81,6 +81,10 @@ impl Tesamanager for Watched {
         self.inner.get_request_issues(org, id).await
     }
 
+    fn clocks_apart(&self) -> Option<Duration> {
+        self.inner.clocks_apart()
+    }
+
     async fn await_write_quota(&self, org: &Org) {
         self.inner.await_write_quota(org).await;
     }
@@ -104,7 +108,10 @@ impl Replica {
     async fn start(text: &str, clock: Arc<ManualClock>, replicas: u32, hangs: bool) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = daemon::parse(text);
-        let core = Core::start(&config, clock.clone()).await.unwrap();
+        let shared: SharedClock = clock.clone();
+        let core = Core::start(&config, clock.clone(), new_replica(&shared))
+            .await
+            .unwrap();
         core.set_replicas(replicas as usize);
         let inner = HttpTesamanager::new(&config.tesamanager, clock).unwrap();
         inner.set_share(replicas);

@@ -10,6 +10,7 @@ use tesa_reconciler::app::{self, Process, StartError};
 use tesa_reconciler::clock::{Clock, SystemClock};
 use tesa_reconciler::config::{self, Config, Overrides};
 use tesa_reconciler::domain::RunOutcome;
+use tesa_reconciler::domain::ids::ReplicaId;
 use tesa_reconciler::lifecycle::{Lifecycle, Requests};
 use tesa_reconciler::sandbox::{Running, Sandbox, SandboxConfig};
 use tesa_reconciler::store::runs::{RunFilter, RunRow};
@@ -72,9 +73,11 @@ impl Daemon {
         let store = opened(dir.path()).await;
         let process = Process {
             clock: Arc::new(SystemClock),
+            replica: ReplicaId::new("one"),
             lifecycle: lifecycle.clone(),
             requests: requests.clone(),
             log: None,
+            traces: None,
             metrics: telemetry::metrics::recorder().unwrap().handle(),
             read_again: {
                 let next = Arc::clone(&next);

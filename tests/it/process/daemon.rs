@@ -50,6 +50,11 @@ impl Daemon {
         self.address = Some(line["address"].as_str().expect("an address").to_owned());
     }
 
+    /// Where its HTTP server is, once it is ready.
+    pub fn address(&self) -> &str {
+        self.address.as_deref().expect("it is ready")
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -139,8 +144,8 @@ impl Daemon {
 
     /// A page of its HTTP server: status and text.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let address = self.address.as_deref().expect("it is ready");
-        let response = self.http.get(format!("http://{address}{path}")).send();
+        let url = format!("http://{}{path}", self.address());
+        let response = self.http.get(url).send();
         let response = response.await.expect("its HTTP server answers");
         (response.status().as_u16(), response.text().await.unwrap())
     }
@@ -159,13 +164,18 @@ impl Daemon {
 
     /// Waits until a path is answered with this status.
     pub async fn answers(&self, path: &str, status: u16) {
+        self.answers_within(path, status, PATIENCE).await;
+    }
+
+    /// The same, for what takes its time.
+    pub async fn answers_within(&self, path: &str, status: u16, patience: Duration) {
         let begun = Instant::now();
         loop {
             let (seen, text) = self.get(path).await;
             if seen == status {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{path}: {seen} {text}");
+            assert!(begun.elapsed() < patience, "{path}: {seen} {text}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

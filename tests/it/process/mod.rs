@@ -3,21 +3,33 @@
 //! Everything that only shows between processes is here: exit codes, signals, `kill -9`, locks, files that go away,
 //! what is printed. What a decision is worth is tested where it is made.
 
+mod beats;
+mod books;
+mod chaos;
+mod collector;
 mod commands;
 mod configuration;
 mod crash;
 mod credentials;
-mod daemon;
+pub mod daemon;
+mod failover;
 mod health;
+mod load;
 mod metrics;
+mod moving;
 mod once;
 mod outage;
 mod plan;
+mod postgres_tls;
 mod privacy;
 mod reload;
 mod replicas;
+mod rolling;
+mod shared;
 mod signals;
 mod status;
 mod steering;
 mod stop;
-mod world;
+mod throughput;
+mod traces;
+pub mod world;

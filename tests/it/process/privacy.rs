@@ -22,7 +22,7 @@ fn secrets(world: &World) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn assert_clean(world: &World, what: &str, bytes: &[u8]) {
+pub fn assert_clean(world: &World, what: &str, bytes: &[u8]) {
     for (name, secret) in secrets(world) {
         let found = bytes
             .windows(secret.len())
@@ -34,7 +34,7 @@ fn assert_clean(world: &World, what: &str, bytes: &[u8]) {
     }
 }
 
-fn every_fault() -> Vec<Fault> {
+pub fn every_fault() -> Vec<Fault> {
     let error = |status, applied, shape| Effect::Error {
         status,
         applied,

@@ -1,6 +1,10 @@
 //! SIGHUP: a good configuration is swapped in as a whole, a bad one changes nothing.
 
-use super::world::{NEVER, Settings, World, resend_job};
+use std::time::Duration;
+
+use tesa_reconciler::sandbox::{Effect, Fault};
+
+use super::world::{NEVER, Settings, World, resend_job, wait_for};
 
 const OK: &str = "config_last_reload_successful";
 
@@ -74,4 +78,52 @@ async fn a_bad_configuration_keeps_the_old_one_and_says_so() {
     let ended = world.run(&["trigger", "retry-stuck", "--wait"]).await;
     assert_eq!((ended.code, world.effects()), (Some(0), 1));
     daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_removed_while_it_runs_leaves_nothing_that_an_alert_waits_for() {
+    let flag = format!("[[job]]\nname = \"flag-events\"\nkind = \"flag_events\"\n{NEVER}\n");
+    let mut world = World::new(Settings {
+        tesamanager: "request_timeout = \"10m\"".to_owned(),
+        jobs: resend_job("every = \"1s\"") + &flag,
+        ..Settings::default()
+    })
+    .await;
+    world.stuck("ORD-1");
+    world.faults(vec![
+        Fault::new(Effect::Hang { applied: false }).on(&["writes"]),
+    ]);
+    let mut daemon = world.daemon().await;
+    wait_for("its write", || !world.writes().is_empty()).await;
+    let removed = [r#"job_name="retry-stuck""#];
+    let told = [
+        "job_interval_seconds",
+        "job_next_run_timestamp_seconds",
+        "job_last_run_timestamp_seconds",
+    ];
+    // The gauges from the store follow within five seconds.
+    for name in told {
+        while daemon.metric(name, &removed).await == 0.0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    world.settings.jobs = flag;
+    world.write_configuration();
+    daemon.signal("HUP");
+    daemon.logged("the configuration is reloaded").await;
+    while daemon.metric(told[2], &removed).await > 0.0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // By then the schedule has come around several times, the old run still in it.
+    assert_eq!(daemon.metric("job_running", &removed).await, 1.0);
+    for name in told {
+        assert_eq!(daemon.metric(name, &removed).await, 0.0, "{name}");
+    }
+    let kept = [r#"job_name="flag-events""#];
+    assert!(daemon.metric(told[0], &kept).await > 0.0);
+    assert!(daemon.metric(told[1], &kept).await > 0.0);
+    daemon.signal("TERM");
+    daemon.signal("TERM");
+    daemon.exit().await;
 }

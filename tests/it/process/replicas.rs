@@ -10,8 +10,7 @@ use super::daemon::Daemon;
 use super::world::{Settings, World, empty_sandbox, resend_job};
 use crate::support::postgres::Database;
 
-/// A replica that is killed within a run takes the run's lease with it, which lasts a minute; the job's slots are
-/// skipped until then.
+/// A replica that is killed within a run takes the run's lease with it; the job's slots are skipped until it is old.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A world whose store is a database, with a job every second.

@@ -23,6 +23,7 @@ pub const NEVER: &str = "schedule = \"0 0 0 29 2 *\"";
 /// What the configuration says beside the addresses; each is the text of a part of the file.
 pub struct Settings {
     pub mode: &'static str,
+    pub orgs: &'static [&'static str],
     pub tesamanager: String,
     pub safety: String,
     pub daemon: String,
@@ -35,6 +36,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             mode: "enforce",
+            orgs: &[ORG],
             tesamanager: "reads_per_second = 5000\nwrites_per_second = 500".to_owned(),
             safety: "verify_after = [\"1s\", \"1s\"]\nbackoff = { initial = \"1s\", max = \"1s\" }"
                 .to_owned(),
@@ -42,6 +44,50 @@ impl Default for Settings {
             jobs: resend_job(NEVER),
             state_url: None,
         }
+    }
+}
+
+impl Settings {
+    /// The text of the configuration file. The store is at `default_state` unless the settings say where.
+    pub fn configuration(&self, base_url: &str, default_state: &str) -> String {
+        let Self {
+            mode,
+            orgs,
+            tesamanager,
+            safety,
+            daemon,
+            jobs,
+            state_url,
+        } = self;
+        let credentials = if tesamanager.contains("token_file") {
+            ""
+        } else {
+            "service_account_file = \"account.json\""
+        };
+        format!(
+            r#"[tesamanager]
+base_url = "{base_url}"
+orgs = {orgs:?}
+{credentials}
+{tesamanager}
+
+[state]
+url = "{state}"
+
+[http]
+listen = "127.0.0.1:0"
+
+[daemon]
+{daemon}
+
+[safety]
+mode = "{mode}"
+{safety}
+
+{jobs}
+"#,
+            state = state_url.as_deref().unwrap_or(default_state),
+        )
     }
 }
 
@@ -124,45 +170,10 @@ impl World {
 
     /// Writes the configuration as the settings now say.
     pub fn write_configuration(&self) {
-        let Settings {
-            mode,
-            tesamanager,
-            safety,
-            daemon,
-            jobs,
-            state_url,
-        } = &self.settings;
         let sqlite = format!("sqlite:{}", self.store_file().display());
-        let credentials = if tesamanager.contains("token_file") {
-            ""
-        } else {
-            "service_account_file = \"account.json\""
-        };
-        let text = format!(
-            r#"[tesamanager]
-base_url = "{base}"
-orgs = ["{ORG}"]
-{credentials}
-{tesamanager}
-
-[state]
-url = "{state}"
-
-[http]
-listen = "127.0.0.1:0"
-
-[daemon]
-{daemon}
-
-[safety]
-mode = "{mode}"
-{safety}
-
-{jobs}
-"#,
-            base = self.sandbox.base_url(),
-            state = state_url.as_ref().unwrap_or(&sqlite),
-        );
+        let text = self
+            .settings
+            .configuration(&self.sandbox.base_url(), &sqlite);
         std::fs::write(self.path("tesa-reconciler.toml"), text).unwrap();
     }
 

@@ -312,6 +312,15 @@ async fn last_runs_remember_a_success_beyond_a_failure(fresh: Fresh) {
     store.reap_lost(None, at(25)).await.unwrap();
     let wanted = last(20, Some(RunOutcome::Lost), Some(at(5)));
     assert_eq!(store.last_runs().await.unwrap(), [wanted]);
+    // Some items failed: the job did its duty all the same.
+    let third = started(&*store, &new_run(None), at(30)).await;
+    let outcome = RunOutcome::Partial;
+    store
+        .finish(&third, outcome, &nothing, at(35))
+        .await
+        .unwrap();
+    let wanted = last(30, Some(outcome), Some(at(35)));
+    assert_eq!(store.last_runs().await.unwrap(), [wanted]);
 }
 
 async fn runs_are_listed_newest_first_by_filter_and_page(fresh: Fresh) {

@@ -5,3 +5,4 @@ pub mod contract;
 pub mod http;
 pub mod postgres;
 pub mod proxy;
+pub mod silence;

@@ -6,6 +6,11 @@
 //! uses it holds a shared lock on a file, and a small shell script beside the server takes that lock for itself once
 //! nobody does, stops the server and removes it. It listens on a Unix socket only and syncs nothing to disk.
 //! A test's database is a copy of one that was migrated once, so it costs a tenth of a second.
+//!
+//! `POSTGRES_BIN` names the folder of another server's programs (`initdb`, `pg_ctl`, `postgres`), to run the same tests on
+//! another version: see `tests/postgres-versions`.
+
+pub mod tls;
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -226,10 +231,10 @@ fn shared() -> (Server, Option<File>) {
     )
 }
 
-/// One place for one checkout and one user; short, because a socket's path may have no more than 107 bytes.
+/// One place for one checkout, one server and one user; short, because a socket's path may have no more than 107 bytes.
 fn home() -> PathBuf {
     let mut hasher = DefaultHasher::new();
-    env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
+    (env!("CARGO_MANIFEST_DIR"), std::env::var_os("POSTGRES_BIN")).hash(&mut hasher);
     let uid = std::fs::metadata("/proc/self").unwrap().uid();
     let home = std::env::temp_dir().join(format!("tesa-pg-{uid}-{:08x}", hasher.finish() as u32));
     make_open_dir(&home);
@@ -259,8 +264,11 @@ fn socket_answers(home: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(home.join(".s.PGSQL.5432")).is_ok()
 }
 
-/// Where initdb and pg_ctl are: the newest of Debian's versions, or the search path's.
+/// Where initdb and pg_ctl are: where we are told, or the newest of Debian's versions, or the search path's.
 fn binaries() -> PathBuf {
+    if let Some(told) = std::env::var_os("POSTGRES_BIN") {
+        return told.into();
+    }
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -323,7 +331,6 @@ pub(super) fn start(home: &Path, settings: &str) {
         "-A",
         "trust",
         "-N",
-        "--no-instructions",
         "-E",
         "UTF8",
         "--locale=C",

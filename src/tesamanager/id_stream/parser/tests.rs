@@ -1,5 +1,6 @@
 //! The parser against serde_json: the same ids from any valid list however it is cut, and no list accepted that
-//! serde_json refuses.
+//! serde_json refuses. And against itself, byte by byte: runs are taken only of two bytes or more, so what they
+//! are taken for must be what the automaton alone says.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ fn read(chunks: &[&[u8]]) -> (Vec<String>, Result<(), Fault>) {
         .iter()
         .try_for_each(|chunk| parser.feed(chunk))
         .and_then(|()| parser.finish());
-    let ids = parser.take().iter().map(ToString::to_string).collect();
+    let ids = parser.take().iter().map(str::to_owned).collect();
     (ids, outcome)
 }
 
@@ -112,6 +113,63 @@ fn what_is_no_complete_list_is_a_fault_after_the_ids_before_it() {
 }
 
 #[test]
+fn a_run_of_ids_ends_where_it_is_odd() {
+    let long = "x".repeat(BLOCK);
+    for (list, ids) in [
+        (r#""AAA","B","CCCC","DD""#, vec!["AAA", "B", "CCCC", "DD"]),
+        // Where an id as long as the first would end, one does; but two lie within.
+        (
+            r#""1234567","12","34","7654321""#,
+            vec!["1234567", "12", "34", "7654321"],
+        ),
+        (r#""A",",","B""#, vec!["A", ",", "B"]),
+        (r#""A","]","[","B""#, vec!["A", "]", "[", "B"]),
+        (r#""A", "B" ,"C""#, vec!["A", "B", "C"]),
+        (r#""A","\"","B""#, vec!["A", "\"", "B"]),
+        (
+            r#""A",12,0,"B",-3,4 ,5"#,
+            vec!["A", "12", "0", "B", "-3", "4", "5"],
+        ),
+        (r#""A",{"reference_id":"B"},"C""#, vec!["A", "B", "C"]),
+        (r#""ñ","€","😀""#, vec!["ñ", "€", "😀"]),
+        (&format!(r#""A","{long}","B""#), vec!["A", &long, "B"]),
+    ] {
+        let list = format!("[{list}]");
+        let (read, outcome) = read(&[list.as_bytes()]);
+        assert_eq!(
+            (read, outcome),
+            (ids.iter().map(ToString::to_string).collect(), Ok(())),
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_within_a_run_comes_after_the_ids_before_it() {
+    for (body, before, fault) in [
+        (&b"[\"AA\",\"BB\",\"\",\"DD\"]"[..], 2, Fault::NoId),
+        (b"[\"AA\",\"BB\",\"C\xff\",\"DD\"]", 2, Fault::Syntax),
+        (b"[\"AA\",\"BB\"\"CC\"]", 2, Fault::Syntax),
+        (b"[\"AA\",\"B\tB\"]", 1, Fault::Syntax),
+        (b"[\"AA\",\"BB\",\"CC", 2, Fault::Cut),
+        (b"[\"AA\",\"BB\":\"CC\"]", 2, Fault::Syntax),
+        (b"[11,22,03,44]", 2, Fault::Syntax),
+        (b"[11,22,3.5,44]", 2, Fault::NoId),
+        (b"[11,22,]", 2, Fault::Syntax),
+        (b"[11,22,,33]", 2, Fault::Syntax),
+        (
+            b"{\"e\":[\"AA\",\"BB\"],\"f\":[\"CC\"]}",
+            2,
+            Fault::SeveralLists,
+        ),
+    ] {
+        let (ids, outcome) = read(&[body]);
+        let body = String::from_utf8_lossy(body);
+        assert_eq!((ids.len(), outcome), (before, Err(fault)), "{body}");
+    }
+}
+
+#[test]
 fn memory_is_bounded_whatever_the_peer_sends() {
     let mut parser = Parser::default();
     parser.feed(b"[\"").unwrap();
@@ -155,6 +213,37 @@ fn list() -> impl Strategy<Value = Vec<u8>> {
         };
         text.unwrap()
     })
+}
+
+/// Lists that are mostly runs, of ids that are mostly of one length, and bodies of pieces that mean something.
+fn likely_runs() -> impl Strategy<Value = Vec<u8>> {
+    let even = prop::collection::vec("[A-C,]{3}", 0..40);
+    let uneven = prop::collection::vec("[A-Cñ, ]{1,4}", 0..40);
+    let long = prop::collection::vec("[A-C]{3000,4000}", 0..8);
+    let numbers = prop::collection::vec("0|[1-9][0-9]{0,3}|[0-9]{1,3}", 0..40)
+        .prop_map(|ids| format!("[{}]", ids.join(",")).into_bytes());
+    let joined = prop_oneof![6 => even, 6 => uneven, 1 => long]
+        .prop_map(|ids| format!("[\"{}\"]", ids.join("\",\"")).into_bytes());
+    let pieces = prop::sample::select(vec![
+        "[",
+        "]",
+        "{",
+        "}",
+        "\"",
+        "\",\"",
+        "\"A\"",
+        "\"BB\",",
+        ",",
+        ":",
+        "\\",
+        " ",
+        "7",
+        "ñ",
+        "\"ids\":[",
+    ]);
+    let scraps = prop::collection::vec(pieces, 0..30)
+        .prop_map(|pieces| format!("[\"A\"{}", pieces.concat()).into_bytes());
+    prop_oneof![3 => joined, 1 => numbers, 1 => list(), 2 => scraps]
 }
 
 /// Cuts `body` at the places given, wherever they lie.
@@ -205,6 +294,22 @@ proptest! {
             Ok(()) => {}
             Err(_) => prop_assert_eq!(oracle(&damaged), None),
         }
+    }
+
+    #[test]
+    fn a_run_says_what_the_automaton_says_byte_by_byte(
+        body in likely_runs(),
+        at in any::<prop::sample::Index>(),
+        with in prop::option::of(prop_oneof![any::<u8>(), prop::sample::select(b"[]{},:\"\\ 0\x1f\xc3".to_vec())]),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut body = body;
+        if let (Some(with), false) = (with, body.is_empty()) {
+            let at = at.index(body.len());
+            body[at] = with;
+        }
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        prop_assert_eq!(read(&cut(&body, &places)), read(&bytes));
     }
 
     #[test]

@@ -1,0 +1,187 @@
+//! Whole sweeps: the first one against the floor, the next one after a little change, and how much memory they take.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::daemon::{Daemon, Sweep, flag_events, retry_stuck};
+use super::figures::Target::{AtLeast, AtMost, None as NoTarget};
+use super::figures::{Table, median};
+use super::postgres::Postgres;
+use super::sandbox::Sandbox;
+use super::{Options, floor};
+
+/// One request in so many changes between two sweeps.
+const ONE_IN: usize = 1_000;
+
+/// What is held against the floor: a row's name, the store, the action of the rule, and the promised ratio.
+struct Contender {
+    name: String,
+    store: String,
+    action: &'static str,
+    promised: Option<f64>,
+    ratios: Vec<f64>,
+    rates: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+/// First sweeps of a fresh store, each beside a run of the floor.
+pub async fn compare(
+    options: &Options,
+    postgres: Option<&Postgres>,
+    table: &mut Table,
+) -> Result<()> {
+    let sandbox = Sandbox::start(&options.program, options.ids).await?;
+    let ids = Arc::new(sandbox.ids().await?);
+    ensure!(ids.len() == options.ids as usize, "the sandbox lost some");
+    let mut contenders = Vec::new();
+    for store in &options.stores {
+        let promised = if store == "sqlite" { 0.8 } else { 0.7 };
+        for (action, what, promised) in [
+            ("ignore", "decisions", Some(promised)),
+            ("flag", "decisions and findings", None),
+        ] {
+            contenders.push(Contender {
+                name: format!("{store}, {what} stored"),
+                store: store.clone(),
+                action,
+                promised,
+                ratios: vec![],
+                rates: vec![],
+                cpu: vec![],
+            });
+        }
+    }
+    let mut floors = Vec::new();
+    // The first one warms the sandbox up.
+    floor::run(&sandbox, &ids).await?;
+    for _ in 0..options.runs {
+        for contender in &mut contenders {
+            let before = per_second(ids.len(), floor::run(&sandbox, &ids).await?);
+            let sweep = first(options, &sandbox, postgres, contender).await?;
+            ensure!(
+                sweep.run.summary.observed == u64::from(options.ids),
+                "not everything was read: {:?}",
+                sweep.run
+            );
+            let rate = per_second(ids.len(), sweep.took);
+            eprintln!("{}: {rate:.0}/s, floor {before:.0}/s", contender.name);
+            floors.push(before);
+            contender.ratios.push(rate / before);
+            contender.rates.push(rate);
+            let thousands = f64::from(options.ids) / 1_000.0;
+            contender
+                .cpu
+                .push(sweep.cpu.as_secs_f64() * 1_000.0 / thousands);
+        }
+    }
+    let name = |what: &str| format!("first sweep of {}: {what}", options.ids);
+    table.add(&name("floor"), median(&floors), " reads/s", NoTarget);
+    for contender in &contenders {
+        let Contender {
+            name: what,
+            promised,
+            ..
+        } = contender;
+        let rate = median(&contender.rates);
+        table.add(&name(what), rate, " reads/s", NoTarget);
+        let target = promised.map_or(NoTarget, AtLeast);
+        let ratio = median(&contender.ratios);
+        table.add(&name(&format!("{what}: of the floor")), ratio, "", target);
+        let cpu = median(&contender.cpu);
+        let what = format!("{what}: CPU for 1,000 requests");
+        table.add(&name(&what), cpu, " ms", NoTarget);
+    }
+    Ok(())
+}
+
+async fn first(
+    options: &Options,
+    sandbox: &Sandbox,
+    postgres: Option<&Postgres>,
+    contender: &Contender,
+) -> Result<Sweep> {
+    let url = match postgres.filter(|_| contender.store == "postgres") {
+        Some(server) => Some(server.database().await?),
+        None => None,
+    };
+    let jobs = retry_stuck(contender.action);
+    let mut daemon = Daemon::start(&options.program, sandbox, url.as_deref(), &jobs).await?;
+    let sweep = daemon.sweep().await?;
+    daemon.stop().await?;
+    Ok(sweep)
+}
+
+fn per_second(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+/// The sweeps after the first, with one request in a thousand changed before each.
+pub async fn follow_change(options: &Options, table: &mut Table) -> Result<()> {
+    let changed = (options.ids as usize / ONE_IN).max(1);
+    for (job, jobs, reads_each) in [
+        ("retry_stuck", retry_stuck("flag"), 1.0),
+        ("flag_events", flag_events(), 2.0),
+    ] {
+        let sandbox = Sandbox::start(&options.program, options.ids).await?;
+        let mut daemon = Daemon::start(&options.program, &sandbox, None, &jobs).await?;
+        let first = daemon.sweep().await?;
+        let ids = sandbox.ids().await?;
+        let (mut lists, mut reads, mut shares) = (vec![], vec![], vec![]);
+        for round in 0..options.runs {
+            // Half of the change is new orders, half is orders that moved on.
+            let half = changed.div_ceil(2);
+            sandbox.add_stuck(half).await?;
+            sandbox
+                .touch(&ids[round * half..(round + 1) * half])
+                .await?;
+            let before = sandbox.calls().await?;
+            let sweep = daemon.sweep().await?;
+            let after = sandbox.calls().await?;
+            lists.push((after.lists - before.lists) as f64);
+            reads.push((after.reads - before.reads) as f64 / (2 * half) as f64);
+            shares.push(100.0 * sweep.took.as_secs_f64() / first.took.as_secs_f64());
+        }
+        daemon.stop().await?;
+        let name = |what: &str| format!("next {job}, 0.1 % changed: {what}");
+        table.add(&name("list calls"), median(&lists), "", AtMost(2.0));
+        let reads = median(&reads) / reads_each;
+        let what = format!("requests read for one that changed ({reads_each} reads each)");
+        table.add(&name(&what), reads, "", AtMost(1.5));
+        table.add(
+            &name("of the first's time"),
+            median(&shares),
+            " %",
+            AtMost(3.0),
+        );
+    }
+    Ok(())
+}
+
+/// The peak of a first sweep, by the size of the world.
+pub async fn memory(options: &Options, table: &mut Table) -> Result<()> {
+    for (ids, promised) in [
+        (options.ids / 10, AtMost(45.0)),
+        (options.ids, NoTarget),
+        (options.large, AtMost(200.0)),
+    ] {
+        if ids == 0 {
+            continue;
+        }
+        let peak = peak(&options.program, ids).await?;
+        let figure = format!("peak memory, first sweep of {ids}");
+        table.add(&figure, peak, " MB", promised);
+    }
+    Ok(())
+}
+
+async fn peak(program: &Path, ids: u32) -> Result<f64> {
+    let sandbox = Sandbox::start(program, ids).await?;
+    let mut daemon = Daemon::start(program, &sandbox, None, &retry_stuck("ignore")).await?;
+    daemon.sweep().await?;
+    let peak = daemon.process.memory("VmHWM")?;
+    daemon.stop().await?;
+    Ok(peak)
+}

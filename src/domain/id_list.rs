@@ -1,0 +1,201 @@
+//! Many reference ids in little room, as the list call answers them: a million stand in some 20 MB.
+//!
+//! An id of its own ([`ReferenceId`]) costs an allocation; it is made where a request is really acted on. Until
+//! then ids are slices of one text ([`IdBatch`], [`IdList`]), or their hashes where only membership is asked
+//! ([`IdSet`]).
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use super::ids::ReferenceId;
+
+/// What stands between two ids of a batch. It is JSON's own, so that a run of ids goes over from an answer in one
+/// copy; nothing is ever searched by it, because an id may contain it.
+pub const BETWEEN: &str = "\",\"";
+
+/// A batch would be larger than its 32-bit positions can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a batch of ids is larger than 4 GiB")]
+pub struct Full;
+
+/// Some ids: one text, and where each of them ends in it.
+#[derive(Clone, Default)]
+pub struct IdBatch {
+    /// The ids, with [`BETWEEN`] between them.
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl IdBatch {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The ids, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let end = end as usize;
+            // Ends are ascending and lie on characters, so the slice is always there.
+            let id = self.text.get(start..end).unwrap_or_default();
+            start = end + BETWEEN.len();
+            id
+        })
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, id: &str) -> Result<(), Full> {
+        let end = u32::try_from(id.len()).map_err(|_| Full)?;
+        self.append(id, &[end])
+    }
+
+    /// Adds the ids of a text that has [`BETWEEN`] between them; each ends where `ends` says, and the last where
+    /// the text does.
+    pub(crate) fn append(&mut self, run: &str, ends: &[u32]) -> Result<(), Full> {
+        debug_assert_eq!(ends.last().map(|&end| end as usize), Some(run.len()));
+        let between = if self.is_empty() { "" } else { BETWEEN };
+        let start = self.text.len() + between.len();
+        if u32::try_from(start + run.len()).is_err() {
+            return Err(Full);
+        }
+        self.text.push_str(between);
+        self.text.push_str(run);
+        // Just seen to fit.
+        let start = start as u32;
+        self.ends.extend(ends.iter().map(|end| start + end));
+        Ok(())
+    }
+
+    /// Makes room for the ids in so many bytes of a list, supposing that they are not very short.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.text.reserve(bytes);
+        self.ends.reserve(bytes / 8);
+    }
+}
+
+impl std::fmt::Debug for IdBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// As many ids as there are: the batches of a list, kept.
+#[derive(Debug, Clone, Default)]
+pub struct IdList {
+    batches: Vec<IdBatch>,
+    len: usize,
+}
+
+impl IdList {
+    /// Keeps a batch, in no more room than it needs.
+    pub fn push(&mut self, mut batch: IdBatch) {
+        self.len += batch.len();
+        batch.text.shrink_to_fit();
+        batch.ends.shrink_to_fit();
+        self.batches.push(batch);
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The ids, in the order of the batches.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.batches.iter().flat_map(IdBatch::iter)
+    }
+
+    /// The ids made into [`ReferenceId`]s, `size` at a time; the last chunk may be smaller. None for a size of 0.
+    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Vec<ReferenceId>> {
+        chunks(self.iter(), size)
+    }
+}
+
+/// Makes [`ReferenceId`]s of texts, `size` at a time.
+pub fn chunks<'a>(
+    mut ids: impl Iterator<Item = &'a str>,
+    size: usize,
+) -> impl Iterator<Item = Vec<ReferenceId>> {
+    std::iter::from_fn(move || {
+        let chunk: Vec<_> = ids.by_ref().take(size).map(ReferenceId::new).collect();
+        Some(chunk).filter(|chunk| !chunk.is_empty())
+    })
+}
+
+/// A set of ids by their 64-bit hashes: a million of them in 18 MB instead of 100. Among a million, two share a
+/// hash with a chance of one in 10^7; the hash is keyed anew for each set, so the next one tells them apart.
+#[derive(Debug, Default)]
+pub struct IdSet {
+    key: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl IdSet {
+    /// Adds one; was it new?
+    pub fn insert(&mut self, id: &str) -> bool {
+        self.hashes.insert(self.key.hash_one(id))
+    }
+
+    /// It was added.
+    pub fn contains(&self, id: &str) -> bool {
+        self.hashes.contains(&self.key.hash_one(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(ids: &[&str]) -> IdBatch {
+        let mut batch = IdBatch::default();
+        ids.iter().for_each(|id| batch.push(id).unwrap());
+        batch
+    }
+
+    #[test]
+    fn ids_come_back_as_they_went_in() {
+        let ids = ["A", "ñ€😀", "\",\"", "", "\"", "B"];
+        assert_eq!(batch(&ids).iter().collect::<Vec<_>>(), ids);
+        assert_eq!(batch(&[]).iter().count(), 0);
+        let mut mixed = batch(&["A"]);
+        mixed.append("B\",\"CC\",\"D", &[1, 6, 10]).unwrap();
+        mixed.push("E").unwrap();
+        let all: Vec<_> = mixed.iter().collect();
+        assert_eq!(all, ["A", "B", "CC", "D", "E"]);
+        assert_eq!(mixed.len(), 5);
+    }
+
+    #[test]
+    fn a_list_is_cut_in_chunks_across_its_batches() {
+        let mut list = IdList::default();
+        assert!(list.is_empty() && list.chunks(2).next().is_none());
+        for ids in [&["A", "B", "C"][..], &[], &["D", "E"]] {
+            list.push(batch(ids));
+        }
+        assert_eq!(list.len(), 5);
+        let chunks: Vec<Vec<String>> = list
+            .chunks(2)
+            .map(|chunk| chunk.iter().map(ToString::to_string).collect())
+            .collect();
+        assert_eq!(chunks, [vec!["A", "B"], vec!["C", "D"], vec!["E"]]);
+        assert_eq!(list.chunks(0).count(), 0);
+    }
+
+    #[test]
+    fn a_set_knows_what_is_new() {
+        let mut set = IdSet::default();
+        assert!(set.insert("A") && !set.insert("A") && set.insert("B"));
+        assert!(set.contains("B") && !set.contains("C"));
+    }
+}
