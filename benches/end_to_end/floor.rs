@@ -54,7 +54,10 @@ fn headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.extend(bearer.ok().map(|bearer| (AUTHORIZATION, bearer)));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert("request-correlation-id", HeaderValue::from_static(correlation));
+    headers.insert(
+        "request-correlation-id",
+        HeaderValue::from_static(correlation),
+    );
     headers
 }
 

@@ -51,7 +51,10 @@ impl Postgres {
             next: AtomicU32::new(0),
         };
         for _ in 0..600 {
-            if PgConnection::connect(&postgres.url("postgres")).await.is_ok() {
+            if PgConnection::connect(&postgres.url("postgres"))
+                .await
+                .is_ok()
+            {
                 return Ok(postgres);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -21,7 +21,7 @@ use super::sandbox::{ORG, Sandbox};
 use super::{Options, floor};
 
 const LIVEZ_EVERY: Duration = Duration::from_millis(20);
-const STEER_EVERY: Duration = Duration::from_millis(50);
+const STEER_EVERY: Duration = Duration::from_millis(200);
 /// How long a daemon at rest is steered, for comparison.
 const AT_REST: Duration = Duration::from_secs(10);
 
@@ -57,7 +57,10 @@ pub async fn during_a_sweep(
         let name = JobName::new("retry-stuck");
         ask(&*daemon.store, &name).await?;
         let (swept, busy) = sweep_and_steer(&mut daemon).await?;
-        eprintln!("{store}: steered while {} were read", swept.run.summary.observed);
+        eprintln!(
+            "{store}: steered while {} were read",
+            swept.run.summary.observed
+        );
         let mut row = |what: &str, values: &[Duration], target| {
             let figure = format!("99th percentile during a sweep, {store}: {what}");
             let value = percentile(&millis(values), 99);
@@ -70,7 +73,12 @@ pub async fn during_a_sweep(
         row("trigger to its run, at rest", &at_rest.claim, NoTarget);
         let claim = |waited: &Waited| percentile(&millis(&waited.claim), 99);
         let figure = format!("99th percentile during a sweep, {store}: added to a trigger");
-        table.add(&figure, claim(&busy) - claim(&at_rest), " ms", AtMost(100.0));
+        table.add(
+            &figure,
+            claim(&busy) - claim(&at_rest),
+            " ms",
+            AtMost(100.0),
+        );
         daemon.stop().await?;
     }
     Ok(())
@@ -107,7 +115,13 @@ async fn probe(pages: &str, until: &CancellationToken) -> Result<Vec<Duration>> 
     let mut waited = Vec::new();
     while !until.is_cancelled() {
         let begun = Instant::now();
-        client.get(&url).send().await?.error_for_status()?.bytes().await?;
+        client
+            .get(&url)
+            .send()
+            .await?
+            .error_for_status()?
+            .bytes()
+            .await?;
         waited.push(begun.elapsed());
         tokio::time::sleep(LIVEZ_EVERY).await;
     }

@@ -134,7 +134,9 @@ pub async fn follow_change(options: &Options, table: &mut Table) -> Result<()> {
             // Half of the change is new orders, half is orders that moved on.
             let half = changed.div_ceil(2);
             sandbox.add_stuck(half).await?;
-            sandbox.touch(&ids[round * half..(round + 1) * half]).await?;
+            sandbox
+                .touch(&ids[round * half..(round + 1) * half])
+                .await?;
             let before = sandbox.calls().await?;
             let sweep = daemon.sweep().await?;
             let after = sandbox.calls().await?;
@@ -148,7 +150,12 @@ pub async fn follow_change(options: &Options, table: &mut Table) -> Result<()> {
         let reads = median(&reads) / reads_each;
         let what = format!("requests read for one that changed ({reads_each} reads each)");
         table.add(&name(&what), reads, "", AtMost(1.5));
-        table.add(&name("of the first's time"), median(&shares), " %", AtMost(3.0));
+        table.add(
+            &name("of the first's time"),
+            median(&shares),
+            " %",
+            AtMost(3.0),
+        );
     }
     Ok(())
 }

@@ -49,7 +49,10 @@ impl Skew {
         match &mut self.window {
             Some(window) if now - window.began < WINDOW => window.worst = window.worst.max(apart),
             window => {
-                let last = window.replace(Window { began: now, worst: apart });
+                let last = window.replace(Window {
+                    began: now,
+                    worst: apart,
+                });
                 self.before = last.map(|last| last.worst).unwrap_or_default();
             }
         }

@@ -34,7 +34,6 @@ impl Survey<'_> {
                 items: self.judge_again(chunk.known.keys()).await?,
                 kept: chunk.known.into_keys().collect(),
                 tally,
-                ..Portion::default()
             })
             .await?;
             feed.read(chunk.to_read).await?;
@@ -127,7 +126,8 @@ impl Survey<'_> {
     fn rule_on_stream(&self, known: Known<'_>, keys: &[&FindingKey]) -> (Option<usize>, Ruling) {
         let request = known.request;
         let mut marks = keys.iter().filter(|key| events::is_mark(key)).peekable();
-        let acts = marks.peek().is_some() && request.status.is_known() && !request.status.is_final();
+        let acts =
+            marks.peek().is_some() && request.status.is_known() && !request.status.is_final();
         let known = Known {
             acknowledged: marks.all(|key| self.acknowledged.contains(*key)),
             ..known

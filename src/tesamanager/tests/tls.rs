@@ -53,7 +53,10 @@ fn start() -> String {
 /// Offers these protocols; tells which was agreed on and the first words that it heard, and hangs up.
 fn overhear(protocols: &[&str]) -> (String, Receiver<(String, String)>) {
     let mut config = identity();
-    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
