@@ -73,7 +73,7 @@ impl Daemon {
         };
         let text = format!(
             "[tesamanager]\nbase_url = {:?}\norgs = [{ORG:?}]\nservice_account_file = {:?}\n\
-             max_in_flight = {IN_FLIGHT}\nreads_per_second = 1000000\n[state]\nurl = {url:?}\n\
+             max_in_flight = {IN_FLIGHT}\nreads_per_second = 100000\n[state]\nurl = {url:?}\n\
              [http]\nlisten = \"127.0.0.1:0\"\n[daemon]\nlog_format = \"json\"\n{jobs}",
             sandbox.base_url(),
             sandbox.account(),

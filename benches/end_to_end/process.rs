@@ -18,7 +18,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub struct Process {
     child: Child,
     lines: UnboundedReceiver<String>,
-    last: String,
+    said: String,
 }
 
 impl Process {
@@ -47,7 +47,7 @@ impl Process {
         Ok(Self {
             child,
             lines,
-            last: String::new(),
+            said: String::new(),
         })
     }
 
@@ -56,14 +56,12 @@ impl Process {
         let found = async {
             while let Some(line) = self.lines.recv().await {
                 if line.contains(text) {
+                    self.said.clear();
                     return Ok(line);
                 }
-                self.last = line;
+                self.said = format!("{}\n{line}", self.said);
             }
-            bail!(
-                "it ended without saying {text:?}; its last line: {}",
-                self.last
-            )
+            bail!("it ended without saying {text:?}:{}", self.said)
         };
         tokio::time::timeout(PATIENCE, found)
             .await

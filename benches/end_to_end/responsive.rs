@@ -21,7 +21,7 @@ use super::sandbox::{ORG, Sandbox};
 use super::{Options, floor};
 
 const LIVEZ_EVERY: Duration = Duration::from_millis(20);
-const STEER_EVERY: Duration = Duration::from_millis(50);
+const STEER_EVERY: Duration = Duration::from_millis(200);
 /// How long a daemon at rest is steered, for comparison.
 const AT_REST: Duration = Duration::from_secs(10);
 
