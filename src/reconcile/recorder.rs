@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::events;
 use super::findings::Comparison;
 use super::plan::{Intent, Item};
-use super::survey::{CHUNK, PlanSink};
+use super::survey::{CHUNK, LARGEST_BATCH, PlanSink};
 use crate::domain::finding::FindingState;
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
 use crate::domain::{Decision, FindingKind, Observation, SkipReason, Verdict};
@@ -126,7 +126,7 @@ impl<'a> Recorder<'a> {
             record::decision(self.job, label, count);
             *self.verdicts.entry(label).or_default() += count;
         }
-        for chunk in decisions.chunks(CHUNK) {
+        for chunk in decisions.chunks(LARGEST_BATCH) {
             self.store
                 .remember_decisions(self.org, self.job, self.run, self.now, chunk)
                 .await?;

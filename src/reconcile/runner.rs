@@ -15,7 +15,7 @@ use super::history::RetryPolicy;
 use super::plan::{Context, WritePolicy};
 use super::recorder::{Remembered, remembered_findings};
 use super::share::Sharing;
-use super::survey::{PlanSink, Survey, SurveyError, Tally};
+use super::survey::{PlanSink, Survey, SurveyError, Tally, batch_at};
 use crate::clock::SharedClock;
 use crate::config::{Job, Safety};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
@@ -263,6 +263,7 @@ impl Reconciler {
             acknowledged: &findings.acknowledged,
             marked: &findings.marked,
             max_in_flight: self.max_in_flight,
+            batch: batch_at(self.reads_per_second),
             remember,
             stop,
             desk: None,

@@ -29,9 +29,19 @@ use crate::store::looks::Look as StoredLook;
 use crate::store::{Store, StoreError};
 use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
 
-/// How many requests are decided on together: few enough to keep memory and transactions small, enough to make
-/// one statement do the work of many.
+/// How many listed requests are told apart together: enough to make one statement do the work of many.
 pub const CHUNK: usize = 500;
+
+/// How many requests are read, decided on and recorded together at most: a larger transaction would keep people's
+/// own (a pause, a trigger) waiting.
+pub const LARGEST_BATCH: usize = 2_000;
+
+/// How many requests are read and recorded together at this many reads a second: what five seconds bring. Fewer,
+/// larger transactions cost less; but a process that dies loses what it had read of its batches.
+pub fn batch_at(reads_per_second: u32) -> usize {
+    let five_seconds = usize::try_from(reads_per_second).map_or(LARGEST_BATCH, |reads| 5 * reads);
+    five_seconds.clamp(50, LARGEST_BATCH)
+}
 
 /// Takes decisions as they are made.
 #[async_trait]
@@ -92,6 +102,8 @@ pub struct Survey<'a> {
     pub marked: &'a HashMap<ReferenceId, Vec<FindingKey>>,
     /// Reads at once.
     pub max_in_flight: usize,
+    /// Requests read together, see [`batch_at`].
+    pub batch: usize,
     /// Remember what is read; `plan` does not, because it changes nothing.
     pub remember: bool,
     /// Checked between batches.

@@ -34,6 +34,7 @@ impl Survey<'_> {
                 items: self.judge_again(chunk.known.keys()).await?,
                 kept: chunk.known.into_keys().collect(),
                 tally,
+                ..Portion::default()
             })
             .await?;
             feed.read(chunk.to_read).await?;

@@ -10,7 +10,7 @@ use futures::channel::mpsc::{self, Receiver, Sender};
 use futures::future::{BoxFuture, FutureExt};
 use futures::{SinkExt, StreamExt};
 
-use super::{CHUNK, Desk, PlanSink, Portion, Survey, SurveyError, Tally};
+use super::{Desk, PlanSink, Portion, Survey, SurveyError, Tally};
 use crate::domain::ids::ReferenceId;
 
 /// Batches being read at a time: one that ends, one in full swing, one that begins.
@@ -88,7 +88,7 @@ impl Feed {
 impl Survey<'_> {
     /// Looks at everything that the job is about.
     pub async fn look(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
-        let (feed, work) = Feed::new(self.desk.map_or(CHUNK, Desk::batch));
+        let (feed, work) = Feed::new(self.desk.map_or(self.batch, Desk::batch));
         let (decided, portions) = mpsc::channel(0);
         let list = async move {
             let mut feed = feed;

@@ -45,7 +45,7 @@ impl Looks for PgStore {
             let mut looks: Vec<_> = looks.iter().collect();
             looks.sort_by_key(|look| look.looked_at);
             let looks = last_of_each(looks, |look| &look.reference_id);
-            let mut tx = self.begin().await?;
+            let mut tx = self.unhurried().await?;
             sqlx::query(REMEMBER)
                 .bind(org.as_str())
                 .bind(job.as_str())

@@ -134,6 +134,17 @@ impl PgStore {
         connect::alone(&self.options, limit).await
     }
 
+    /// Begins a transaction for what can be read again from the upstream: its commit doesn't wait for the disk. The next
+    /// one that does takes it along, in their order, so a crash loses the last of them and never one from the middle
+    /// (postgresql.org/docs/current/wal-async-commit.html). Dropped, it is rolled back.
+    async fn unhurried(&self) -> Result<Transaction<'static, Postgres>, Fault> {
+        let mut tx = self.begin().await?;
+        sqlx::query("SET LOCAL synchronous_commit = off")
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx)
+    }
+
     /// Begins a transaction. Dropped, it is rolled back.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, Fault> {
         Ok(self.pool.begin().await?)

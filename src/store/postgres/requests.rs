@@ -59,7 +59,7 @@ impl Requests for PgStore {
             let mut seen: Vec<_> = observations.iter().collect();
             seen.sort_by_key(|seen| seen.observed_at);
             let seen = last_of_each(seen, |seen| &seen.reference_id);
-            let mut tx = self.begin().await?;
+            let mut tx = self.unhurried().await?;
             sqlx::query(REMEMBER_OBSERVATIONS)
                 .bind(org.as_str())
                 .bind(texts(seen.iter().map(|seen| seen.reference_id.as_str())))
@@ -142,7 +142,7 @@ impl Requests for PgStore {
     ) -> Result<u64, StoreError> {
         self.call("remember_decisions", || async {
             let decided = last_of_each(decisions, |decision| &decision.reference_id);
-            let mut tx = self.begin().await?;
+            let mut tx = self.unhurried().await?;
             let done = sqlx::query(REMEMBER_DECISIONS)
                 .bind(org.as_str())
                 .bind(job.as_str())

@@ -45,14 +45,14 @@ impl Looks for SqliteStore {
             .call("remember_looks", async {
                 let rows: Vec<_> = looks.iter().map(NewLook::from).collect();
                 let rows = json(&rows)?;
-                let mut tx = self.begin().await?;
+                let mut writer = self.unhurried().await?;
                 sqlx::query(REMEMBER)
                     .bind(org.as_str())
                     .bind(job.as_str())
                     .bind(rows)
-                    .execute(&mut *tx)
+                    .execute(&mut *writer)
                     .await?;
-                Ok(tx.commit().await?)
+                Ok(())
             })
             .await
     }

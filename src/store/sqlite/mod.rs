@@ -34,8 +34,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, Transaction};
+use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
 
 pub use lock::DaemonLock;
 
@@ -57,6 +58,9 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 
 /// How long to wait before the file is tried again while another process sets it up.
 const OPEN_RETRY: Duration = Duration::from_millis(25);
+
+const ON_DISK: &str = "PRAGMA synchronous = FULL";
+const SOON_ON_DISK: &str = "PRAGMA synchronous = NORMAL";
 
 /// A store in one file.
 #[derive(Debug)]
@@ -92,8 +96,10 @@ impl SqliteStore {
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // Negative: KiB. Positive would be pages.
-            .pragma("cache_size", "-2048")
+            // Negative: KiB. Positive would be pages. A sweep's rows go into trees of many pages: what does not fit
+            // is read again and again.
+            .pragma("cache_size", "-8192")
+            .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "16777216");
         let reading = common.read_only(true).pragma("cache_size", "-1024");
         let pool = || {
@@ -107,6 +113,8 @@ impl SqliteStore {
             let tried = pool()
                 .max_connections(1)
                 .idle_timeout(None)
+                // Whatever the last one asked for: a commit is on the disk when it returns.
+                .before_acquire(|writer, _| Box::pin(synchronous(writer, ON_DISK)))
                 .connect_with(writing.clone())
                 .await;
             match tried {
@@ -142,11 +150,29 @@ impl SqliteStore {
         self
     }
 
+    /// A writer of single statements, for what can be read again from the upstream. Its commits don't wait for the disk; the next one that
+    /// does takes them along, in their order (sqlite.org/pragma.html#pragma_synchronous), so a power cut loses the
+    /// last of them and never one from the middle.
+    async fn unhurried(&self) -> Result<PoolConnection<Sqlite>, Fault> {
+        self.file.still_there()?;
+        let mut writer = self.writer.acquire().await?;
+        synchronous(&mut writer, SOON_ON_DISK).await?;
+        Ok(writer)
+    }
+
     /// Begins a transaction that holds the write lock from its first statement on. Dropped, it is rolled back.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
         self.file.still_there()?;
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
+
+async fn synchronous(
+    writer: &mut SqliteConnection,
+    pragma: &'static str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query(pragma).execute(writer).await?;
+    Ok(true)
 }
 
 #[async_trait]

@@ -61,13 +61,13 @@ impl Requests for SqliteStore {
             .call("remember_observations", async {
                 let rows: Vec<_> = observations.iter().map(ObservationRow::from).collect();
                 let rows = json(&rows)?;
-                let mut tx = self.begin().await?;
+                let mut writer = self.unhurried().await?;
                 sqlx::query(REMEMBER_OBSERVATIONS)
                     .bind(org.as_str())
                     .bind(rows)
-                    .execute(&mut *tx)
+                    .execute(&mut *writer)
                     .await?;
-                Ok(tx.commit().await?)
+                Ok(())
             })
             .await
     }
@@ -132,16 +132,15 @@ impl Requests for SqliteStore {
             .call("remember_decisions", async {
                 let rows: Vec<_> = decisions.iter().map(NewDecision::from).collect();
                 let rows = json(&rows)?;
-                let mut tx = self.begin().await?;
+                let mut writer = self.unhurried().await?;
                 let done = sqlx::query(REMEMBER_DECISIONS)
                     .bind(org.as_str())
                     .bind(job.as_str())
                     .bind(run.0)
                     .bind(micros(at))
                     .bind(rows)
-                    .execute(&mut *tx)
+                    .execute(&mut *writer)
                     .await?;
-                tx.commit().await?;
                 Ok(done.rows_affected())
             })
             .await
