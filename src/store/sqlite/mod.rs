@@ -98,7 +98,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             // Negative: KiB. Positive would be pages. A sweep's rows go into trees of many pages: what does not fit
             // is read again and again.
-            .pragma("cache_size", "-8192")
+            .pragma("cache_size", "-32768")
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "16777216");
         let reading = common.read_only(true).pragma("cache_size", "-1024");

@@ -187,7 +187,5 @@ async fn a_stuck_run_shows_as_running_and_no_loop_dies_of_it() {
     assert_eq!(sum(&page, "job_runs_total", &[]), 0.0);
     assert_eq!(watched.daemon.get("/livez").await.0, 200);
     assert_eq!(watched.daemon.get("/readyz").await.0, 200);
-    watched.daemon.signal("TERM");
-    watched.daemon.signal("TERM");
-    watched.daemon.exit().await;
+    watched.daemon.stop_now().await;
 }

@@ -123,7 +123,5 @@ async fn a_job_that_is_removed_while_it_runs_leaves_nothing_that_an_alert_waits_
     let kept = [r#"job_name="flag-events""#];
     assert!(daemon.metric(told[0], &kept).await > 0.0);
     assert!(daemon.metric(told[1], &kept).await > 0.0);
-    daemon.signal("TERM");
-    daemon.signal("TERM");
-    daemon.exit().await;
+    daemon.stop_now().await;
 }
