@@ -38,25 +38,26 @@ impl Reconciler {
         let mut begun = FuturesUnordered::new();
         let mut over: Option<(SkipReason, String)> = None;
         loop {
+            let stopping = stop.is_cancelled();
+            if stopping && over.is_none() {
+                over = Some((SkipReason::Draining, "the run is stopping".to_owned()));
+                desk.withdraw(false).await?;
+            }
             while over.is_none()
                 && begun.len() < desk.window()
                 && let Some(candidate) = left.pop_front()
             {
-                let acted = desk.offer(&candidate).await?;
-                begun.push(acted.map(|acted| (candidate, acted)).boxed());
+                // Posted here and not by what waits: that is not looked after while an answer is dealt with below,
+                // and must hold nothing of the store's meanwhile.
+                let answer = desk.offer(&candidate).await?;
+                begun.push(async move { (candidate, answer.await) }.boxed());
             }
-            let stopping = stop.is_cancelled();
             let (candidate, acted) = tokio::select! {
                 acted = begun.next() => match acted {
                     Some(acted) => acted,
                     None => break,
                 },
-                () = stop.cancelled(), if !stopping => {
-                    let why = "the run is stopping".to_owned();
-                    over.get_or_insert((SkipReason::Draining, why));
-                    desk.withdraw(false).await?;
-                    continue;
-                }
+                () = stop.cancelled(), if !stopping => continue,
                 () = tokio::time::sleep(LOOK_AGAIN), if stopping => {
                     desk.withdraw(true).await?;
                     continue;

@@ -2,19 +2,28 @@
 //! several at a time, and the sink.
 //!
 //! Side by side, because each waits for something else (the list for the upstream and the store, the reads for the
-//! upstream, the sink for the store), and the reads must never wait for the others. Every stage hands on through a
-//! queue of one, so a slow stage holds back those before it, up to the list. One batch's last answers come in while
-//! the next batch's first questions go out; how many reads are in flight altogether is the client's to bound.
+//! upstream, the sink for the store), and the reads must never wait for the others. One batch's last answers come in
+//! while the next batch's first questions go out; how many reads are in flight altogether is the client's to bound.
+//!
+//! A batch begins only when there is room for what it will come to, up to the sink: so a slow sink holds back the
+//! stages before it, up to the list. But what has begun is never held back: it may be in the middle of a transaction,
+//! and the sink waiting for just that.
 
-use futures::channel::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+
+use futures::channel::mpsc::{self, Receiver, Sender, UnboundedReceiver};
 use futures::future::{BoxFuture, FutureExt};
 use futures::{SinkExt, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Desk, PlanSink, Portion, Survey, SurveyError, Tally};
 use crate::domain::ids::ReferenceId;
 
 /// Batches being read at a time: one that ends, one in full swing, one that begins.
 const BATCHES: usize = 3;
+
+/// Portions that may wait for the sink, beside those under way.
+const WAITING: usize = 2;
 
 /// What a listing hands on. Its own failure comes last: what it found before is worth taking.
 enum Work {
@@ -23,20 +32,31 @@ enum Work {
     Failed(SurveyError),
 }
 
+/// Given back on drop.
+type Room = Option<OwnedSemaphorePermit>;
+
+/// What a batch came to, and the room that it takes until the sink has it.
+struct Ready {
+    portion: Result<Portion, SurveyError>,
+    _room: Room,
+}
+
 /// Takes what a listing found. Dropped with ids still pending, it takes them along: only a listing that came to its
 /// end is [finished](Self::finish).
 pub(in crate::reconcile) struct Feed {
-    work: Sender<Work>,
+    work: Sender<(Work, Room)>,
+    room: Arc<Semaphore>,
     pending: Vec<ReferenceId>,
     batch: usize,
     selected: u64,
 }
 
 impl Feed {
-    fn new(batch: usize) -> (Self, Receiver<Work>) {
+    fn new(batch: usize, room: usize) -> (Self, Receiver<(Work, Room)>) {
         let (work, taken) = mpsc::channel(0);
         let feed = Self {
             work,
+            room: Arc::new(Semaphore::new(room)),
             pending: Vec::new(),
             batch,
             selected: 0,
@@ -81,15 +101,19 @@ impl Feed {
 
     /// The next stage ends before its feed only when the whole survey does.
     async fn send(&mut self, work: Work) -> Result<(), SurveyError> {
-        self.work.send(work).await.map_err(|_| SurveyError::Stopped)
+        // Nobody closes the semaphore.
+        let room = Arc::clone(&self.room).acquire_owned().await.ok();
+        let sent = self.work.send((work, room)).await;
+        sent.map_err(|_| SurveyError::Stopped)
     }
 }
 
 impl Survey<'_> {
     /// Looks at everything that the job is about.
     pub async fn look(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
-        let (feed, work) = Feed::new(self.desk.map_or(self.batch, Desk::batch));
-        let (decided, portions) = mpsc::channel(0);
+        let begun = self.desk.map_or(BATCHES, Desk::window);
+        let (feed, work) = Feed::new(self.desk.map_or(self.batch, Desk::batch), begun + WAITING);
+        let (decided, portions) = mpsc::unbounded();
         let list = async move {
             let mut feed = feed;
             match self.list_all(&mut feed).await {
@@ -97,11 +121,11 @@ impl Survey<'_> {
                 Err(error) => feed.send(Work::Failed(error)).await.map(|()| 0),
             }
         };
-        let read = work.map(|work| self.carry_out(work));
+        let read = work.map(|(work, room)| self.carry_out(work, room));
         let read = match self.desk {
-            None => read.buffered(BATCHES).left_stream(),
+            None => read.buffered(begun).left_stream(),
             // In no order: a batch that waits for somebody who died must not hold up the others.
-            Some(desk) => read.buffer_unordered(desk.window()).right_stream(),
+            Some(_) => read.buffer_unordered(begun).right_stream(),
         };
         let read = read
             .map(Ok)
@@ -110,27 +134,35 @@ impl Survey<'_> {
         Ok(Tally { selected, ..tally })
     }
 
-    fn carry_out(&self, work: Work) -> BoxFuture<'_, Result<Portion, SurveyError>> {
-        match work {
-            Work::Decided(portion) => std::future::ready(Ok(portion)).boxed(),
-            Work::Read(ids) => match self.desk {
-                None => self.read_and_decide(ids).boxed(),
-                Some(desk) => desk.read(self, ids).boxed(),
-            },
-            Work::Failed(error) => std::future::ready(Err(error)).boxed(),
+    fn carry_out(&self, work: Work, room: Room) -> BoxFuture<'_, Ready> {
+        async move {
+            let portion = match work {
+                Work::Decided(portion) => Ok(portion),
+                Work::Read(ids) => match self.desk {
+                    None => self.read_and_decide(ids).await,
+                    Some(desk) => desk.read(self, ids).await,
+                },
+                Work::Failed(error) => Err(error),
+            };
+            Ready {
+                portion,
+                _room: room,
+            }
         }
+        .boxed()
     }
 
-    /// The last stage: portions in the order in which they were listed (or of a shared run in any), up to the first failure. A look is remembered
-    /// once what it told is: a request that counted as looked at, with its findings lost, would not be read again.
+    /// The last stage: portions in the order in which they were listed (of a shared run in any), up to the first
+    /// failure. A look is remembered once what it told is: a request that counted as looked at, with its findings lost,
+    /// would not be read again.
     async fn take(
         &self,
-        mut portions: Receiver<Result<Portion, SurveyError>>,
+        mut portions: UnboundedReceiver<Ready>,
         sink: &mut dyn PlanSink,
     ) -> Result<Tally, SurveyError> {
         let (mut tally, mut cut_short) = (Tally::default(), false);
-        while let Some(portion) = portions.next().await {
-            let portion = portion?;
+        while let Some(ready) = portions.next().await {
+            let portion = ready.portion?;
             tally.observed += portion.tally.observed;
             tally.unchanged += portion.tally.unchanged;
             tally.failed += portion.tally.failed;
