@@ -21,7 +21,8 @@ const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long the store must have answered before silence is held against anybody: two beats, for whoever lives.
 const HEARING_AFTER: Duration = Duration::from_secs(10);
 
-const VERIFY_EVERY: Duration = Duration::from_secs(1);
+/// Pauses before a look upstream are minutes.
+const VERIFY_EVERY: Duration = Duration::from_secs(2);
 
 /// A hung store holds a loop for a few calls' time-outs; more than that is a loop that stands still.
 const KEEPER_MAX_AGE: Duration = Duration::from_secs(60);
