@@ -150,6 +150,9 @@ async fn a_store_that_hangs_is_unready_and_no_loop_dies_of_it() {
 
     silence.ends();
     daemon.answers("/readyz", 200).await;
+    // It was silent for so long that a command takes it for dead: until it has said again that it lives.
+    watched.lives(&["keeper"]).await;
+    watched.lives(&["keeper"]).await;
     let ended = world.run(&["trigger", "retry-stuck", "--wait"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     watched.daemon.stop().await;
