@@ -116,9 +116,12 @@ impl IdList {
         self.batches.iter().flat_map(IdBatch::iter)
     }
 
-    /// The ids made into [`ReferenceId`]s, `size` at a time; the last chunk may be smaller. None for a size of 0.
-    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Vec<ReferenceId>> {
-        chunks(self.iter(), size)
+    /// The ids in ascending order. The stores keep their rows in that order, so what is asked and written in it touches
+    /// each of their pages once; in the upstream's order (none) a large sweep would go back to each again and again.
+    pub fn sorted(&self) -> Vec<&str> {
+        let mut ids: Vec<&str> = self.iter().collect();
+        ids.sort_unstable();
+        ids
     }
 }
 
@@ -177,19 +180,20 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_cut_in_chunks_across_its_batches() {
+    fn a_list_comes_sorted_and_cut_in_chunks_across_its_batches() {
         let mut list = IdList::default();
-        assert!(list.is_empty() && list.chunks(2).next().is_none());
-        for ids in [&["A", "B", "C"][..], &[], &["D", "E"]] {
+        assert!(list.is_empty() && list.sorted().is_empty());
+        for ids in [&["C", "A", "E"][..], &[], &["D", "B"]] {
             list.push(batch(ids));
         }
         assert_eq!(list.len(), 5);
-        let chunks: Vec<Vec<String>> = list
-            .chunks(2)
+        let sorted = list.sorted();
+        assert_eq!(sorted, ["A", "B", "C", "D", "E"]);
+        let cut: Vec<Vec<String>> = chunks(sorted.iter().copied(), 2)
             .map(|chunk| chunk.iter().map(ToString::to_string).collect())
             .collect();
-        assert_eq!(chunks, [vec!["A", "B"], vec!["C", "D"], vec!["E"]]);
-        assert_eq!(list.chunks(0).count(), 0);
+        assert_eq!(cut, [vec!["A", "B"], vec!["C", "D"], vec!["E"]]);
+        assert_eq!(chunks(sorted.iter().copied(), 0).count(), 0);
     }
 
     #[test]

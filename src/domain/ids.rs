@@ -16,6 +16,8 @@ macro_rules! text_id {
             pub fn new(text: impl AsRef<str>) -> Self { Self(Arc::from(text.as_ref())) }
             /// The text.
             pub fn as_str(&self) -> &str { &self.0 }
+            /// The text, shared rather than copied.
+            pub fn shared(&self) -> Arc<str> { Arc::clone(&self.0) }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(&self.0) }

@@ -18,7 +18,7 @@ pub struct Pruned {
     pub findings: u64,
     /// Finished requests not seen since.
     pub observations: u64,
-    /// Decisions about requests that are no longer remembered.
+    /// Decisions about those, and about requests that could never be read.
     pub decisions: u64,
     /// Looks at requests that are no longer remembered, and sweeps of jobs that no longer make any.
     pub looks: u64,

@@ -51,7 +51,7 @@ pub trait Requests {
         reference: &str,
     ) -> Result<Vec<(Org, Observation)>, StoreError>;
 
-    /// The upstream answered 404: forget the observation.
+    /// The upstream answered 404: forget the observation, and what was decided and looked at by it.
     async fn forget_observation(&self, org: &Org, id: &ReferenceId) -> Result<(), StoreError>;
 
     /// Remembers decisions; a row is written only where verdict, rule or explanation differ from the last one.

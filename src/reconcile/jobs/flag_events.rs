@@ -4,6 +4,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::resolve_issues::not_read;
+use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
 use crate::domain::{Event, FindingKind, Observation};
 use crate::reconcile::events;
@@ -22,7 +23,7 @@ impl Survey<'_> {
     ) -> Result<(), SurveyError> {
         let sweep = self.sweep(ListFilter::default()).await?;
         feed.selected(sweep.all.len());
-        for ids in sweep.all.chunks(CHUNK) {
+        for ids in id_list::chunks(sweep.all.sorted().into_iter(), CHUNK) {
             self.check_stop()?;
             let chunk = self.apart(&sweep, &ids).await?;
             let tally = Tally {

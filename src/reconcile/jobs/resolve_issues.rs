@@ -6,6 +6,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::sweep::Sweep;
+use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
 use crate::domain::{Issue, Observation, SkipReason, Status};
 use crate::reconcile::issues;
@@ -35,7 +36,7 @@ impl Survey<'_> {
         };
         let sweep = self.sweep(filter).await?;
         feed.selected(sweep.all.len());
-        for ids in sweep.all.chunks(CHUNK) {
+        for ids in id_list::chunks(sweep.all.sorted().into_iter(), CHUNK) {
             self.tell_apart_issues(&sweep, &ids, feed).await?;
         }
         Ok(())

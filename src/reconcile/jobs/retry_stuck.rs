@@ -23,7 +23,8 @@ impl Survey<'_> {
             let filter = selection.filter(self.context.now);
             let mut listed = IdList::default();
             self.list(&filter, |batch| listed.push(batch)).await?;
-            let new = listed.iter().filter(|id| seen.insert(id));
+            let listed = listed.sorted();
+            let new = listed.iter().copied().filter(|id| seen.insert(id));
             for ids in id_list::chunks(new, CHUNK) {
                 feed.selected(ids.len());
                 self.tell_apart_stuck(&all, selection, &ids, feed).await?;

@@ -45,6 +45,13 @@ const REMEMBER_DECISIONS: &str = "
     WHERE (excluded.verdict, excluded.rule, excluded.explanation)
         IS DISTINCT FROM (decisions.verdict, decisions.rule, decisions.explanation)";
 
+// What was decided and looked at rests on the observation, and goes with it.
+const FORGET: [&str; 3] = [
+    "DELETE FROM observations WHERE org = $1 AND reference_id = $2",
+    "DELETE FROM decisions WHERE org = $1 AND reference_id = $2",
+    "DELETE FROM looks WHERE org = $1 AND reference_id = $2 AND job_name IN (SELECT job_name FROM sweeps WHERE org = $1)",
+];
+
 pub(super) const DECISIONS_ABOUT: &str = "
     SELECT * FROM decisions WHERE org = $1 AND reference_id = $2 ORDER BY job_name";
 
@@ -122,11 +129,13 @@ impl Requests for PgStore {
     async fn forget_observation(&self, org: &Org, id: &ReferenceId) -> Result<(), StoreError> {
         self.call("forget_observation", || async {
             let mut tx = self.begin().await?;
-            sqlx::query("DELETE FROM observations WHERE org = $1 AND reference_id = $2")
-                .bind(org.as_str())
-                .bind(text(id.as_str()))
-                .execute(&mut *tx)
-                .await?;
+            for statement in FORGET {
+                sqlx::query(statement)
+                    .bind(org.as_str())
+                    .bind(text(id.as_str()))
+                    .execute(&mut *tx)
+                    .await?;
+            }
             Ok(tx.commit().await?)
         })
         .await

@@ -1,14 +1,13 @@
-//! Observations and decisions as rows; also the form in which many at once are handed to a statement.
+//! Observations and decisions as rows.
 
-use serde::Serialize;
 use sqlx::FromRow;
 
 use super::{Micros, instant, instant_opt, word_opt};
-use crate::domain::{Decision, Observation, Org, RunId, Status};
+use crate::domain::{Observation, Org, RunId, Status};
 use crate::store::fault::Fault;
 use crate::store::requests::RememberedDecision;
 
-#[derive(Debug, FromRow, Serialize)]
+#[derive(Debug, FromRow)]
 pub(in crate::store) struct ObservationRow {
     reference_id: String,
     external_reference: Option<String>,
@@ -22,25 +21,6 @@ pub(in crate::store) struct ObservationRow {
     created: Option<Micros>,
     last_updated: Option<Micros>,
     observed_at: Micros,
-}
-
-impl From<&Observation> for ObservationRow {
-    fn from(seen: &Observation) -> Self {
-        Self {
-            reference_id: seen.reference_id.to_string(),
-            external_reference: seen.external_reference.as_ref().map(ToString::to_string),
-            persistence_type: seen.persistence_type.map(|kind| kind.to_string()),
-            status: seen.status.to_string(),
-            cancelling: seen.cancelling,
-            auto_installation: seen.auto_installation,
-            territory_owner: seen.territory_owner.map(|owner| owner.to_string()),
-            request_number: seen.request_number,
-            subrequest_number: seen.subrequest_number,
-            created: seen.created.map(Micros::from),
-            last_updated: seen.last_updated.map(Micros::from),
-            observed_at: seen.observed_at.into(),
-        }
-    }
 }
 
 impl TryFrom<ObservationRow> for Observation {
@@ -83,26 +63,6 @@ impl TryFrom<FoundRow> for (Org, Observation) {
 
     fn try_from(row: FoundRow) -> Result<Self, Fault> {
         Ok((row.org.into(), row.seen.try_into()?))
-    }
-}
-
-/// A decision on its way in.
-#[derive(Debug, Serialize)]
-pub(in crate::store) struct NewDecision<'a> {
-    reference_id: &'a str,
-    verdict: &'static str,
-    rule: Option<&'a str>,
-    explanation: &'a str,
-}
-
-impl<'a> From<&'a Decision> for NewDecision<'a> {
-    fn from(decision: &'a Decision) -> Self {
-        Self {
-            reference_id: decision.reference_id.as_str(),
-            verdict: decision.verdict.label(),
-            rule: decision.rule.as_ref().map(|rule| rule.as_str()),
-            explanation: &decision.explanation,
-        }
     }
 }
 

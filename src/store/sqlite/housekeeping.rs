@@ -51,18 +51,34 @@ pub(super) const FINDINGS: &str = "
     DELETE FROM findings WHERE id IN (
         SELECT id FROM findings WHERE state = 'resolved' AND resolved_at < ?1 LIMIT ?2)";
 
-pub(super) const OBSERVATIONS: &str = "
-    DELETE FROM observations WHERE (org, reference_id) IN (
-        SELECT o.org, o.reference_id FROM observations AS o
-        WHERE o.status IN ('REJECTED', 'CANCELED', 'FINISHED') AND o.observed_at < ?1
-            AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.org = o.org AND f.reference_id = o.reference_id
-                            AND f.state <> 'resolved')
-            AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.reference_id = o.reference_id AND a.org = o.org
-                            AND a.state IN ('intended', 'accepted', 'unknown', 'needs_human')) LIMIT ?2)";
+// The victims are picked twice by the same statement, in one transaction: first the decisions about them go.
+macro_rules! finished_observations {
+    () => {
+        "SELECT o.org, o.reference_id FROM observations AS o
+         WHERE o.status IN ('REJECTED', 'CANCELED', 'FINISHED') AND o.observed_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.org = o.org AND f.reference_id = o.reference_id
+                             AND f.state <> 'resolved')
+             AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.reference_id = o.reference_id AND a.org = o.org
+                             AND a.state IN ('intended', 'accepted', 'unknown', 'needs_human'))
+         ORDER BY o.observed_at, o.reference_id, o.org LIMIT ?2"
+    };
+}
+pub(super) const DECISIONS: &str = concat!(
+    "DELETE FROM decisions WHERE (org, reference_id) IN (",
+    finished_observations!(),
+    ")"
+);
+pub(super) const OBSERVATIONS: &str = concat!(
+    "DELETE FROM observations WHERE (org, reference_id) IN (",
+    finished_observations!(),
+    ")"
+);
 
-pub(super) const DECISIONS: &str = "
+// About requests that could not be read, so that there may be no observation for them to go with.
+pub(super) const DECISIONS_ON_NOTHING: &str = "
     DELETE FROM decisions WHERE (org, reference_id, job_name) IN (
         SELECT d.org, d.reference_id, d.job_name FROM decisions AS d WHERE d.since < ?1
+            AND d.verdict IN ('not_found', 'read_failed', 'contract_violation')
             AND NOT EXISTS (SELECT 1 FROM observations AS o WHERE o.org = d.org AND o.reference_id = d.reference_id)
         LIMIT ?2)";
 
@@ -92,23 +108,23 @@ const REPLICAS: &str = "
 const LONGEST_BREAK: Duration = Duration::from_millis(100);
 
 impl SqliteStore {
-    /// Runs the statements in one transaction and answers how many rows the last of them removed. Then leaves the
+    /// Runs the statements in one transaction and answers how many rows each of them removed. Then leaves the
     /// write lock alone for as long as it was held: another process that waits for it only looks now and then whether
     /// it is free, and would never find it so.
-    async fn remove(
+    async fn remove<const N: usize>(
         &self,
-        statements: &[&'static str],
+        statements: [&'static str; N],
         older_than: DateTime<Utc>,
         batch: u32,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<[u64; N], StoreError> {
         let begun = Instant::now();
         let removed = self
             .timed
             .call("prune", async {
                 let mut tx = self.begin().await?;
-                let mut removed = 0;
-                for &statement in statements {
-                    removed = sqlx::query(statement)
+                let mut removed = [0; N];
+                for (statement, removed) in statements.into_iter().zip(&mut removed) {
+                    *removed = sqlx::query(statement)
                         .bind(micros(older_than))
                         .bind(batch)
                         .execute(&mut *tx)
@@ -119,7 +135,7 @@ impl SqliteStore {
                 Ok(removed)
             })
             .await?;
-        if removed > 0 {
+        if removed.iter().any(|&rows| rows > 0) {
             tokio::time::sleep(begun.elapsed().min(LONGEST_BREAK)).await;
         }
         Ok(removed)
@@ -129,18 +145,27 @@ impl SqliteStore {
 #[async_trait]
 impl Housekeeping for SqliteStore {
     async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError> {
-        let remove = async |statements| self.remove(statements, older_than, batch).await;
+        let remove = async |statement| {
+            let [removed] = self.remove([statement], older_than, batch).await?;
+            Ok::<u64, StoreError>(removed)
+        };
+        let [_, attempts] = self.remove([STEPS, ATTEMPTS], older_than, batch).await?;
+        let runs = remove(RUNS).await?;
+        let slots = remove(SLOTS).await? + remove(UNRUN_SLOTS).await?;
+        let findings = remove(FINDINGS).await?;
+        let finished = [DECISIONS, OBSERVATIONS];
+        let [decisions, observations] = self.remove(finished, older_than, batch).await?;
         Ok(Pruned {
-            attempts: remove(&[STEPS, ATTEMPTS]).await?,
-            runs: remove(&[RUNS]).await?,
-            slots: remove(&[SLOTS]).await? + remove(&[UNRUN_SLOTS]).await?,
-            findings: remove(&[FINDINGS]).await?,
-            observations: remove(&[OBSERVATIONS]).await?,
-            decisions: remove(&[DECISIONS]).await?,
-            looks: remove(&[LOOKS]).await? + remove(&[SWEEPS]).await?,
-            triggers: remove(&[TRIGGERS]).await?,
-            audit: remove(&[AUDIT]).await?,
-            replicas: remove(&[REPLICAS]).await?,
+            attempts,
+            runs,
+            slots,
+            findings,
+            observations,
+            decisions: decisions + remove(DECISIONS_ON_NOTHING).await?,
+            looks: remove(LOOKS).await? + remove(SWEEPS).await?,
+            triggers: remove(TRIGGERS).await?,
+            audit: remove(AUDIT).await?,
+            replicas: remove(REPLICAS).await?,
         })
     }
 

@@ -11,6 +11,7 @@
 
 mod attempts;
 mod audit;
+mod bulk;
 mod controls;
 mod file;
 mod findings;

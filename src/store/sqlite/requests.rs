@@ -1,32 +1,36 @@
-//! Observations and decisions. Many at once go in and out as one JSON text a statement.
+//! Observations and decisions.
+
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use sqlx::Connection as _;
+
 use super::SqliteStore;
+use super::bulk::{Bulk, Recurring};
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
 use crate::domain::{Decision, Observation};
 use crate::store::StoreError;
 use crate::store::requests::{RememberedDecision, Requests};
-use crate::store::rows::requests::{DecisionRow, FoundRow, NewDecision, ObservationRow};
-use crate::store::rows::{all, json, micros};
+use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow};
+use crate::store::rows::{all, json, micros, micros_opt};
 
-const REMEMBER_OBSERVATIONS: &str = "
-    INSERT INTO observations (
-        org, reference_id, external_reference, persistence_type, status, cancelling, auto_installation,
-        territory_owner, request_number, subrequest_number, created, last_updated, observed_at)
-    SELECT ?1, value ->> 'reference_id', value ->> 'external_reference', value ->> 'persistence_type',
-           value ->> 'status', value ->> 'cancelling', value ->> 'auto_installation', value ->> 'territory_owner',
-           value ->> 'request_number', value ->> 'subrequest_number', value ->> 'created',
-           value ->> 'last_updated', value ->> 'observed_at'
-    FROM json_each(?2) WHERE true
-    ON CONFLICT (org, reference_id) DO UPDATE SET
-        external_reference = excluded.external_reference, persistence_type = excluded.persistence_type,
-        status = excluded.status, cancelling = excluded.cancelling, auto_installation = excluded.auto_installation,
-        territory_owner = excluded.territory_owner, request_number = excluded.request_number,
-        subrequest_number = excluded.subrequest_number, created = excluded.created,
-        last_updated = excluded.last_updated, observed_at = excluded.observed_at
-    WHERE excluded.observed_at >= observations.observed_at";
+static REMEMBER_OBSERVATIONS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "observations (
+            reference_id, org, external_reference, persistence_type, status, cancelling, auto_installation,
+            territory_owner, request_number, subrequest_number, created, last_updated, observed_at)",
+        13,
+        "ON CONFLICT (reference_id, org) DO UPDATE SET
+            external_reference = excluded.external_reference, persistence_type = excluded.persistence_type,
+            status = excluded.status, cancelling = excluded.cancelling,
+            auto_installation = excluded.auto_installation, territory_owner = excluded.territory_owner,
+            request_number = excluded.request_number, subrequest_number = excluded.subrequest_number,
+            created = excluded.created, last_updated = excluded.last_updated, observed_at = excluded.observed_at
+        WHERE excluded.observed_at >= observations.observed_at",
+    )
+});
 
 pub(super) const OBSERVATIONS: &str = "
     SELECT * FROM observations
@@ -37,15 +41,24 @@ pub(super) const FIND_OBSERVATIONS: &str = "
     WHERE (reference_id = ?2 OR external_reference = ?2) AND (?1 IS NULL OR org = ?1)
     ORDER BY org, reference_id";
 
-const REMEMBER_DECISIONS: &str = "
-    INSERT INTO decisions (org, job_name, run_id, since, reference_id, verdict, rule, explanation)
-    SELECT ?1, ?2, ?3, ?4, value ->> 'reference_id', value ->> 'verdict', value ->> 'rule', value ->> 'explanation'
-    FROM json_each(?5) WHERE true
-    ON CONFLICT (org, reference_id, job_name) DO UPDATE SET
-        run_id = excluded.run_id, since = excluded.since, verdict = excluded.verdict, rule = excluded.rule,
-        explanation = excluded.explanation
-    WHERE (excluded.verdict, excluded.rule, excluded.explanation)
-        IS NOT (decisions.verdict, decisions.rule, decisions.explanation)";
+static REMEMBER_DECISIONS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "decisions (org, reference_id, job_name, run_id, since, verdict, rule, explanation)",
+        8,
+        "ON CONFLICT (org, reference_id, job_name) DO UPDATE SET
+            run_id = excluded.run_id, since = excluded.since, verdict = excluded.verdict, rule = excluded.rule,
+            explanation = excluded.explanation
+        WHERE (excluded.verdict, excluded.rule, excluded.explanation)
+            IS NOT (decisions.verdict, decisions.rule, decisions.explanation)",
+    )
+});
+
+// What was decided and looked at rests on the observation, and goes with it.
+const FORGET: [&str; 3] = [
+    "DELETE FROM observations WHERE org = ?1 AND reference_id = ?2",
+    "DELETE FROM decisions WHERE org = ?1 AND reference_id = ?2",
+    "DELETE FROM looks WHERE org = ?1 AND reference_id = ?2 AND job_name IN (SELECT job_name FROM sweeps WHERE org = ?1)",
+];
 
 pub(super) const DECISIONS_ABOUT: &str = "
     SELECT * FROM decisions WHERE org = ?1 AND reference_id = ?2 ORDER BY job_name";
@@ -59,14 +72,30 @@ impl Requests for SqliteStore {
     ) -> Result<(), StoreError> {
         self.timed
             .call("remember_observations", async {
-                let rows: Vec<_> = observations.iter().map(ObservationRow::from).collect();
-                let rows = json(&rows)?;
+                let mut words = <[Recurring; 3]>::default();
                 let mut writer = self.unhurried().await?;
-                sqlx::query(REMEMBER_OBSERVATIONS)
-                    .bind(org.as_str())
-                    .bind(rows)
-                    .execute(&mut *writer)
+                let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                REMEMBER_OBSERVATIONS
+                    .insert(observations, &mut tx, |seen, values| {
+                        let [kind, status, owner] = &mut words;
+                        let seen_kind = seen.persistence_type.map(|seen| seen.as_str());
+                        let seen_owner = seen.territory_owner.map(|seen| seen.as_str());
+                        values.add(seen.reference_id.shared());
+                        values.add(org.shared());
+                        values.add(seen.external_reference.as_ref().map(|order| order.shared()));
+                        values.add(seen_kind.map(|word| kind.shared(word)));
+                        values.add(status.shared(seen.status.as_str()));
+                        values.add(seen.cancelling);
+                        values.add(seen.auto_installation);
+                        values.add(seen_owner.map(|word| owner.shared(word)));
+                        values.add(seen.request_number);
+                        values.add(seen.subrequest_number);
+                        values.add(micros_opt(seen.created));
+                        values.add(micros_opt(seen.last_updated));
+                        values.add(micros(seen.observed_at));
+                    })
                     .await?;
+                tx.commit().await?;
                 Ok(())
             })
             .await
@@ -110,11 +139,13 @@ impl Requests for SqliteStore {
         self.timed
             .call("forget_observation", async {
                 let mut tx = self.begin().await?;
-                sqlx::query("DELETE FROM observations WHERE org = ?1 AND reference_id = ?2")
-                    .bind(org.as_str())
-                    .bind(id.as_str())
-                    .execute(&mut *tx)
-                    .await?;
+                for statement in FORGET {
+                    sqlx::query(statement)
+                        .bind(org.as_str())
+                        .bind(id.as_str())
+                        .execute(&mut *tx)
+                        .await?;
+                }
                 Ok(tx.commit().await?)
             })
             .await
@@ -130,18 +161,24 @@ impl Requests for SqliteStore {
     ) -> Result<u64, StoreError> {
         self.timed
             .call("remember_decisions", async {
-                let rows: Vec<_> = decisions.iter().map(NewDecision::from).collect();
-                let rows = json(&rows)?;
+                let mut words = <[Recurring; 2]>::default();
                 let mut writer = self.unhurried().await?;
-                let done = sqlx::query(REMEMBER_DECISIONS)
-                    .bind(org.as_str())
-                    .bind(job.as_str())
-                    .bind(run.0)
-                    .bind(micros(at))
-                    .bind(rows)
-                    .execute(&mut *writer)
+                let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let written = REMEMBER_DECISIONS
+                    .insert(decisions, &mut tx, |decision, values| {
+                        let [verdict, explanation] = &mut words;
+                        values.add(org.shared());
+                        values.add(decision.reference_id.shared());
+                        values.add(job.shared());
+                        values.add(run.0);
+                        values.add(micros(at));
+                        values.add(verdict.shared(decision.verdict.label()));
+                        values.add(decision.rule.as_ref().map(|rule| rule.shared()));
+                        values.add(explanation.shared(&decision.explanation));
+                    })
                     .await?;
-                Ok(done.rows_affected())
+                tx.commit().await?;
+                Ok(written)
             })
             .await
     }

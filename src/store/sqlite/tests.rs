@@ -46,6 +46,10 @@ const HOT: &[(&str, &str)] = &[
     ("housekeeping::FINDINGS", housekeeping::FINDINGS),
     ("housekeeping::OBSERVATIONS", housekeeping::OBSERVATIONS),
     ("housekeeping::DECISIONS", housekeeping::DECISIONS),
+    (
+        "housekeeping::DECISIONS_ON_NOTHING",
+        housekeeping::DECISIONS_ON_NOTHING,
+    ),
     ("housekeeping::LOOKS", housekeeping::LOOKS),
     ("housekeeping::TRIGGERS", housekeeping::TRIGGERS),
     ("housekeeping::AUDIT", housekeeping::AUDIT),
