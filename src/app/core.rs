@@ -14,6 +14,7 @@ use crate::notify::{Webhook, webhook::WebhookError};
 use crate::reconcile::breaker::Breaker;
 use crate::reconcile::guard::InFlight;
 use crate::reconcile::guard::circuit::CircuitPolicy;
+use crate::reconcile::recall::Recall;
 use crate::reconcile::runner::Reconciler;
 use crate::reconcile::share::Sharing;
 use crate::reconcile::verifier::Verifier;
@@ -216,6 +217,7 @@ impl Core {
                 "{} {:?} {:?}",
                 config.tesamanager.base_url, config.tesamanager.orgs, config.tesamanager.endpoints
             ),
+            recall: Recall::default(),
         };
         let verifier = Verifier::new(
             api,

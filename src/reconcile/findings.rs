@@ -26,17 +26,20 @@ pub struct Comparison {
 impl Comparison {
     /// Begins with everything that is remembered and not resolved.
     pub fn new(live: Vec<LiveFinding>, now: DateTime<Utc>) -> Self {
-        let mut unseen: HashMap<ReferenceId, Vec<LiveFinding>> = HashMap::new();
-        for finding in live {
-            unseen
-                .entry(finding.key.reference_id.clone())
-                .or_default()
-                .push(finding);
-        }
-        Self {
-            unseen,
+        let mut comparison = Self {
+            unseen: HashMap::new(),
             aside: Vec::new(),
             now,
+        };
+        comparison.add(live);
+        comparison
+    }
+
+    /// Takes more that is remembered and not resolved, of requests that were not looked at yet.
+    pub fn add(&mut self, live: Vec<LiveFinding>) {
+        for finding in live {
+            let of_request = self.unseen.entry(finding.key.reference_id.clone());
+            of_request.or_default().push(finding);
         }
     }
 

@@ -29,11 +29,13 @@ pub fn decide(
             request: Some(request.clone()),
             sightings: unknown_status(&known),
             intent: None,
+            lasts: ruling.lasts(),
         };
     }
     let mut chosen: Option<(Option<usize>, Ruling)> = None;
     let mut explanations = Vec::new();
     let mut sightings = Vec::new();
+    let mut lasts = true;
     for issue in open {
         let subject = Subject {
             org: context.org,
@@ -57,6 +59,7 @@ pub fn decide(
             }
             None => Ruling::flag("no rule matches it"),
         };
+        lasts &= ruling.lasts();
         let acts_already = chosen
             .as_ref()
             .is_some_and(|(_, first)| first.intent.is_some());
@@ -88,6 +91,7 @@ pub fn decide(
         request: Some(request.clone()),
         sightings,
         intent: ruling.intent,
+        lasts,
     }
 }
 

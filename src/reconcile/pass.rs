@@ -1,5 +1,6 @@
 //! One pass of a run: survey, the guard's look at the plan as a whole, acting on what is left, and its record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::executor::{Done, Executor, Halt};
 use super::guard::hold::{self, HoldLimits};
 use super::guard::{Guard, GuardedRun};
+use super::notes::Notes;
 use super::plan::instant;
-use super::recorder::{Candidate, Recorder, oldest_first, remembered_findings};
+use super::recall::Start;
+use super::recorder::{Candidate, Recorder, oldest_first};
 use super::runner::{Reconciler, RunOrder};
 use super::survey::{Survey, SurveyError, Tally};
 use crate::config::{Job, JobKind};
@@ -38,11 +41,27 @@ impl Reconciler {
         let (job, org, store) = (&order.job, &order.org, &*self.store);
         let now = self.clock.now();
         let writes = self.write_policy(&job.name, org).await?;
-        let (findings, comparison) = remembered_findings(store, org, &job.name, now).await?;
-        let mut recorder = Recorder::new(store, org, &job.name, lease.run_id, now, comparison);
+        let Start {
+            findings,
+            comparison,
+            lasting,
+            ground,
+        } = self.recall(order, lease, writes, now).await?;
+        let mut recorder = Recorder {
+            store,
+            org,
+            job,
+            run: lease.run_id,
+            now,
+            notes: Notes::new(lasting.as_ref()),
+            comparison,
+            candidates: Vec::new(),
+            verdicts: BTreeMap::new(),
+        };
         let desk = self.desk(order, lease, stop);
         let survey = Survey {
             desk: desk.as_ref(),
+            lasting: lasting.as_ref(),
             ..self.survey(order, writes, now, &findings, true, stop)
         };
         let look = survey.look(&mut recorder).boxed();
@@ -92,7 +111,10 @@ impl Reconciler {
         if held > 0 && summary.trouble.is_empty() {
             summary.trouble = format!("the guard holds {held} writes until it is released");
         }
-        recorder.resolve_unseen().await?;
+        let lasting = recorder.resolve_unseen().await?;
+        if !stop.is_cancelled() {
+            self.leave(order, lease, ground, lasting);
+        }
         Ok(if held > 0 {
             RunOutcome::Held
         } else if stop.is_cancelled() {

@@ -84,6 +84,9 @@ pub struct Item {
     pub sightings: Vec<Sighting>,
     /// Set exactly when the verdict is `act`.
     pub intent: Option<Intent>,
+    /// It rests on nothing but the request and the rules: see [`Ruling::lasts`].
+    #[serde(default)]
+    pub lasts: bool,
 }
 
 /// A verdict in the making: with its reason, and whether a person must look.
@@ -100,6 +103,24 @@ pub struct Ruling {
 }
 
 impl Ruling {
+    /// As long as the request does not change, and no rule's age is reached, it would be ruled alike: it depends neither
+    /// on the ledger's attempts nor on what forbids writes for a while. (What only watches makes no attempts, so there
+    /// the ledger stands still.)
+    pub fn lasts(&self) -> bool {
+        match &self.verdict {
+            Verdict::Act { .. } => false,
+            Verdict::Flag | Verdict::Ignore => true,
+            Verdict::Skip { reason, .. } => matches!(
+                reason,
+                SkipReason::ObserveMode
+                    | SkipReason::NotStuck
+                    | SkipReason::NothingWrong
+                    | SkipReason::FinalStatus
+                    | SkipReason::UnknownStatus
+            ),
+        }
+    }
+
     /// Not now, or not by us.
     pub fn skip(
         reason: SkipReason,
@@ -274,6 +295,7 @@ pub fn unreadable(
         request: None,
         sightings,
         intent: None,
+        lasts: false,
     }
 }
 

@@ -1,18 +1,22 @@
 //! Writes a run's plan down as it is made: decisions that changed, findings that differ, and the intents to act on.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::events;
 use super::findings::Comparison;
+use super::lasting::{Lasting, Stand};
+use super::notes::Notes;
 use super::plan::{Intent, Item};
-use super::survey::{CHUNK, LARGEST_BATCH, PlanSink};
+use super::rules;
+use super::survey::{CHUNK, Kept, LARGEST_BATCH, PlanSink};
+use crate::config::{Job, JobKind};
 use crate::domain::finding::FindingState;
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
 use crate::domain::{Decision, FindingKind, Observation, SkipReason, Verdict};
-use crate::store::findings::{FindingChanges, FindingKey, LiveFinding, Sighting};
+use crate::store::findings::{FindingChanges, FindingKey, Live, LiveFinding, Sighting};
 use crate::store::{Store, StoreError};
 use crate::telemetry::record;
 
@@ -37,12 +41,20 @@ pub fn oldest_first(candidates: &mut [Candidate]) {
 
 /// Takes a run's plan.
 pub struct Recorder<'a> {
-    store: &'a dyn Store,
-    org: &'a Org,
-    job: &'a JobName,
-    run: RunId,
-    now: DateTime<Utc>,
-    comparison: Comparison,
+    /// Where it is written down.
+    pub store: &'a dyn Store,
+    /// Whose.
+    pub org: &'a Org,
+    /// Decided by.
+    pub job: &'a Job,
+    /// The run.
+    pub run: RunId,
+    /// Its instant.
+    pub now: DateTime<Utc>,
+    /// The findings that are remembered of what is looked at.
+    pub comparison: Comparison,
+    /// What the run before left, and what the next one gets.
+    pub(super) notes: Notes<'a>,
     /// Decisions to act, in the order they were made.
     pub candidates: Vec<Candidate>,
     /// Verdicts by label, without those still to be acted on.
@@ -66,7 +78,7 @@ pub async fn remembered_findings(
     job: &JobName,
     now: DateTime<Utc>,
 ) -> Result<(Remembered, Comparison), StoreError> {
-    let live = store.live_findings(org, job).await?;
+    let live = store.live_findings(org, job, Live::All).await?;
     let mut remembered = Remembered::default();
     for LiveFinding { key, state, .. } in &live {
         if *state == FindingState::Acknowledged {
@@ -85,6 +97,38 @@ pub async fn remembered_findings(
     Ok((remembered, Comparison::new(live, now)))
 }
 
+/// The same, as far as deciding needs it; what is looked at is to be compared with what is looked up for it then.
+pub async fn few_findings(
+    store: &dyn Store,
+    org: &Org,
+    job: &Job,
+) -> Result<Remembered, StoreError> {
+    let name = &job.name;
+    let acknowledged = store.live_findings(org, name, Live::Acknowledged).await?;
+    let mut remembered = Remembered {
+        acknowledged: acknowledged.into_iter().map(|live| live.key).collect(),
+        marked: HashMap::new(),
+    };
+    // The only kind of job that asks for them.
+    if job.kind == JobKind::FlagEvents {
+        let marks = Live::OfKind(FindingKind::InconsistentEvent);
+        let marks = store.live_findings(org, name, marks).await?;
+        let marked: BTreeSet<ReferenceId> = marks
+            .into_iter()
+            .filter(|mark| events::is_mark(&mark.key))
+            .map(|mark| mark.key.reference_id)
+            .collect();
+        let marked: Vec<ReferenceId> = marked.into_iter().collect();
+        for ids in marked.chunks(CHUNK) {
+            for live in store.live_findings(org, name, Live::About(ids)).await? {
+                let id = live.key.reference_id.clone();
+                remembered.marked.entry(id).or_default().push(live.key);
+            }
+        }
+    }
+    Ok(remembered)
+}
+
 /// The one finding about an order's duplicates that a request can have.
 fn duplicate_key(id: &ReferenceId) -> FindingKey {
     FindingKey {
@@ -95,40 +139,16 @@ fn duplicate_key(id: &ReferenceId) -> FindingKey {
 }
 
 impl<'a> Recorder<'a> {
-    /// Records for one run.
-    pub fn new(
-        store: &'a dyn Store,
-        org: &'a Org,
-        job: &'a JobName,
-        run: RunId,
-        now: DateTime<Utc>,
-        comparison: Comparison,
-    ) -> Self {
-        Self {
-            store,
-            org,
-            job,
-            run,
-            now,
-            comparison,
-            candidates: Vec::new(),
-            verdicts: BTreeMap::new(),
-        }
-    }
-
     /// Writes final decisions down and counts them.
     pub async fn decisions(&mut self, decisions: &[Decision]) -> Result<(), StoreError> {
         let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
         for decision in decisions {
             *counts.entry(decision.verdict.label()).or_default() += 1;
         }
-        for (label, count) in counts {
-            record::decision(self.job, label, count);
-            *self.verdicts.entry(label).or_default() += count;
-        }
+        self.count_all(counts);
         for chunk in decisions.chunks(LARGEST_BATCH) {
             self.store
-                .remember_decisions(self.org, self.job, self.run, self.now, chunk)
+                .remember_decisions(self.org, &self.job.name, self.run, self.now, chunk)
                 .await?;
         }
         Ok(())
@@ -151,20 +171,53 @@ impl<'a> Recorder<'a> {
         self.sightings(sightings).await
     }
 
-    /// Everything was looked at: what was not seen is over.
-    pub async fn resolve_unseen(self) -> Result<u64, StoreError> {
-        let resolved = self.comparison.resolved();
-        let count = resolved.len() as u64;
-        for chunk in resolved.chunks(CHUNK) {
+    /// Everything was looked at: what was not seen is over. Answers what the next run may take over.
+    pub async fn resolve_unseen(mut self) -> Result<Lasting, StoreError> {
+        for ids in self.notes.gone().chunks(CHUNK) {
+            let live = self.live_about(ids).await?;
+            self.comparison.add(live);
+        }
+        let (store, org, job) = (self.store, self.org, &self.job.name);
+        for chunk in self.comparison.resolved().chunks(CHUNK) {
             let changes = FindingChanges {
                 resolved: chunk.to_vec(),
                 ..FindingChanges::default()
             };
-            self.store
-                .apply_findings(self.org, self.job, &changes, self.now)
-                .await?;
+            store.apply_findings(org, job, &changes, self.now).await?;
         }
-        Ok(count)
+        Ok(self.notes.finish())
+    }
+
+    async fn live_about(&self, ids: &[ReferenceId]) -> Result<Vec<LiveFinding>, StoreError> {
+        let (org, job) = (self.org, &self.job.name);
+        self.store.live_findings(org, job, Live::About(ids)).await
+    }
+
+    /// What the next run is to know of an item: at least that there may be findings about it, which are over when it is
+    /// not met again.
+    fn stand(&self, item: &Item) -> Option<Stand> {
+        let Some(request) = item.request.as_ref().filter(|_| item.lasts) else {
+            return Stand::decided_anew(self.now);
+        };
+        let trusted = rules::later(request.observed_at, self.job.reobserve_every);
+        let aged = rules::next_age(&self.job.rules, request, self.now);
+        let until = aged.map_or(trusted, |aged| aged.min(trusted));
+        let verdict = &item.decision.verdict;
+        // A stream that did not change is not judged, so its verdict is not counted again.
+        Some(if self.job.kind == JobKind::FlagEvents {
+            let in_order = verdict.label() == SkipReason::NothingWrong.as_str();
+            Stand::new(request.observed_at, until, !in_order)?
+        } else {
+            let flagged = !item.sightings.is_empty();
+            Stand::new(request.observed_at, until, flagged)?.about(&request.status, verdict)
+        })
+    }
+
+    fn count_all(&mut self, counts: BTreeMap<&'static str, u64>) {
+        for (label, count) in counts {
+            record::decision(&self.job.name, label, count);
+            *self.verdicts.entry(label).or_default() += count;
+        }
     }
 
     /// Verdicts with this label.
@@ -178,7 +231,7 @@ impl<'a> Recorder<'a> {
         }
         let opened = self
             .store
-            .apply_findings(self.org, self.job, changes, self.now)
+            .apply_findings(self.org, &self.job.name, changes, self.now)
             .await?;
         for kind in opened {
             record::findings_opened(kind, 1);
@@ -190,9 +243,23 @@ impl<'a> Recorder<'a> {
 #[async_trait]
 impl PlanSink for Recorder<'_> {
     async fn accept(&mut self, items: Vec<Item>) -> Result<(), StoreError> {
+        if !self.notes.compares_all() {
+            let ids: Vec<ReferenceId> = items
+                .iter()
+                .map(|item| item.decision.reference_id.clone())
+                .collect();
+            for ids in ids.chunks(CHUNK) {
+                let live = self.live_about(ids).await?;
+                self.comparison.add(live);
+            }
+        }
         let mut decisions = Vec::with_capacity(items.len());
         let mut sightings = Vec::new();
         for item in items {
+            self.notes.met(&item.decision.reference_id);
+            if let Some(stand) = self.stand(&item) {
+                self.notes.keep(&item.decision.reference_id, stand);
+            }
             // Nothing may be concluded from what could not be looked at; and whether an order has duplicates is
             // only known again once it is looked up.
             let id = &item.decision.reference_id;
@@ -215,9 +282,29 @@ impl PlanSink for Recorder<'_> {
         self.decisions(&decisions).await
     }
 
-    fn unchanged(&mut self, ids: &[ReferenceId]) {
-        for id in ids {
+    fn unchanged(&mut self, kept: &[Kept]) {
+        for Kept {
+            id,
+            looked_at,
+            lasts,
+        } in kept
+        {
             self.comparison.leave(id);
+            self.notes.met(id);
+            let until = rules::later(*looked_at, self.job.reobserve_every);
+            // Whether there are findings about it was not looked up, so there may be.
+            let stand = match lasts {
+                true => Stand::new(*looked_at, until, true),
+                false => Stand::decided_anew(self.now),
+            };
+            if let Some(stand) = stand {
+                self.notes.keep(id, stand);
+            }
         }
+    }
+
+    fn standing(&mut self, places: &[u32]) {
+        let verdicts = self.notes.standing(places);
+        self.count_all(verdicts);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use wildmatch::WildMatch;
 
 use super::template::Template;
@@ -165,6 +165,27 @@ pub fn first_match(rules: &[Rule], subject: Subject<'_>, now: DateTime<Utc>) -> 
     rules
         .iter()
         .position(|rule| rule.matcher.matches(subject, now))
+}
+
+/// When the next of the rules' ages is reached, if the request does not change until then: what matches may be another
+/// rule from then on. None where all have been reached.
+pub fn next_age(
+    rules: &[Rule],
+    request: &Observation,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let updated = request.last_updated?;
+    let ages = rules.iter().filter_map(|rule| rule.matcher.not_updated_for);
+    ages.map(|age| later(updated, age))
+        .filter(|&at| at > now)
+        .min()
+}
+
+/// So much later; the end of time where there is no such instant.
+pub fn later(at: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    let by = TimeDelta::from_std(by).ok();
+    by.and_then(|by| at.checked_add_signed(by))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 impl Matcher {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::guard::InFlight;
 use super::history::RetryPolicy;
 use super::plan::{Context, WritePolicy};
+use super::recall::Recall;
 use super::recorder::{Remembered, remembered_findings};
 use super::share::Sharing;
 use super::survey::{PlanSink, Survey, SurveyError, Tally, batch_at};
@@ -86,6 +87,8 @@ pub struct Reconciler {
     pub reads_per_second: u32,
     /// What tells one upstream from another.
     pub upstream: String,
+    /// What runs leave to the next ones.
+    pub recall: Recall,
 }
 
 impl Reconciler {
@@ -262,6 +265,7 @@ impl Reconciler {
             },
             acknowledged: &findings.acknowledged,
             marked: &findings.marked,
+            lasting: None,
             max_in_flight: self.max_in_flight,
             batch: batch_at(self.reads_per_second),
             remember,

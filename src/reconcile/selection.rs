@@ -114,14 +114,26 @@ impl Selection {
         margin: Duration,
         now: DateTime<Utc>,
     ) -> bool {
-        let observed_after = remembered.observed_at > self.threshold(now) + margin;
         let fresh_enough = (now - remembered.observed_at)
             .to_std()
             .is_ok_and(|age| age < reobserve_every);
+        fresh_enough
+            && self.rules_out_change(remembered.observed_at, &remembered.status, margin, now)
+    }
+
+    /// A listed request that was observed then, in this status, has not changed since.
+    pub fn rules_out_change(
+        &self,
+        observed_at: DateTime<Utc>,
+        status: &Status,
+        margin: Duration,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let observed_after = observed_at > self.threshold(now) + margin;
         // The upstream just said that it is in one of these statuses. If we remember another one, a date of
         // change was not kept upstream, and only a read can tell.
-        let agrees = self.statuses.contains(&remembered.status);
-        observed_after && fresh_enough && agrees
+        let agrees = self.statuses.contains(status);
+        observed_after && agrees
     }
 }
 

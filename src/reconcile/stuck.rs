@@ -16,6 +16,7 @@ pub fn decide(context: &Context<'_>, selections: &[Selection], known: Known<'_>)
         decision: plan::decision(request, rule.map(|index| &context.rules[index]), &ruling),
         request: Some(request.clone()),
         sightings,
+        lasts: ruling.lasts(),
         intent: ruling.intent,
     };
     if !request.status.is_known() {

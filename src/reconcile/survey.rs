@@ -11,12 +11,15 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream;
 use tokio_util::sync::CancellationToken;
 
 use super::issues;
+use super::lasting::Lasting;
 use super::plan::{self, Context, Item, Known};
+use super::rules::{Action, Rule};
 use super::share::desk::Desk;
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
@@ -50,7 +53,21 @@ pub trait PlanSink: Send {
     async fn accept(&mut self, items: Vec<Item>) -> Result<(), StoreError>;
 
     /// These did not change since the last look, so nothing new is decided about them.
-    fn unchanged(&mut self, _ids: &[ReferenceId]) {}
+    fn unchanged(&mut self, _kept: &[Kept]) {}
+
+    /// The decisions of the last run at these places stand.
+    fn standing(&mut self, _places: &[u32]) {}
+}
+
+/// A request that did not change since the last look, so that what was found then still holds.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Kept {
+    /// The request.
+    pub id: ReferenceId,
+    /// When it was looked at.
+    pub looked_at: DateTime<Utc>,
+    /// Nothing is to be decided about it either until it is looked at again.
+    pub lasts: bool,
 }
 
 /// What a survey looked at, in numbers.
@@ -100,6 +117,8 @@ pub struct Survey<'a> {
     pub acknowledged: &'a HashSet<FindingKey>,
     /// The findings of requests with an inconsistent event.
     pub marked: &'a HashMap<ReferenceId, Vec<FindingKey>>,
+    /// What the run before decided, if it may be taken over.
+    pub lasting: Option<&'a Lasting>,
     /// Reads at once.
     pub max_in_flight: usize,
     /// Requests read together, see [`batch_at`].
@@ -120,7 +139,10 @@ pub(super) struct Portion {
     /// Decided.
     pub items: Vec<Item>,
     /// Did not change, and nothing new is decided about them.
-    pub kept: Vec<ReferenceId>,
+    pub kept: Vec<Kept>,
+    /// Places of the last run's decisions that stand.
+    #[serde(skip)]
+    pub standing: Vec<u32>,
     /// What jobs that follow change saw.
     pub looks: Vec<StoredLook>,
     /// What they could not see, and must read again.
@@ -307,12 +329,16 @@ impl Survey<'_> {
         })))
     }
 
+    /// The attempts that decisions about these requests ask for: none where no rule sends anything.
     pub(super) async fn attempts_by_order(
         &self,
         requests: impl IntoIterator<Item = &Observation>,
     ) -> Result<HashMap<ExternalReference, Vec<Attempt>>, StoreError> {
+        let sends = |rule: &Rule| matches!(rule.action, Action::Send(_));
+        let asked = self.context.rules.iter().any(sends);
         let orders: Vec<ExternalReference> = requests
             .into_iter()
+            .filter(|_| asked)
             .filter_map(|request| request.external_reference.clone())
             .collect();
         let mut by_order: HashMap<ExternalReference, Vec<Attempt>> = HashMap::new();

@@ -53,6 +53,19 @@ pub struct LiveFinding {
     pub last_seen: DateTime<Utc>,
 }
 
+/// Which of the findings that aren't resolved.
+#[derive(Debug, Clone, Copy)]
+pub enum Live<'a> {
+    /// All of them.
+    All,
+    /// Those that a person knows of.
+    Acknowledged,
+    /// Those of a kind.
+    OfKind(FindingKind),
+    /// Those about these requests: a few hundred a call.
+    About(&'a [ReferenceId]),
+}
+
 /// The difference between what is remembered and what was seen; made by a pure function, carried out in batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FindingChanges {
@@ -135,9 +148,13 @@ pub struct FindingCount {
 /// See the module.
 #[async_trait]
 pub trait Findings {
-    /// All findings of a job and org that aren't resolved.
-    async fn live_findings(&self, org: &Org, job: &JobName)
-    -> Result<Vec<LiveFinding>, StoreError>;
+    /// Findings of a job and org that aren't resolved.
+    async fn live_findings(
+        &self,
+        org: &Org,
+        job: &JobName,
+        which: Live<'_>,
+    ) -> Result<Vec<LiveFinding>, StoreError>;
 
     /// Carries the difference out: a few hundred rows a transaction. A `seen` one that is acknowledged stays so
     /// unless its evidence or attention differ from the remembered ones; a resolved one is reopened.

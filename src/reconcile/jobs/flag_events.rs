@@ -10,7 +10,7 @@ use crate::domain::{Event, FindingKind, Observation};
 use crate::reconcile::events;
 use crate::reconcile::plan::{self, Item, Known, Ruling, sighting};
 use crate::reconcile::rules::{Subject, first_match};
-use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
+use crate::reconcile::survey::{CHUNK, Feed, Kept, Portion, Survey, SurveyError, Tally};
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
@@ -23,7 +23,8 @@ impl Survey<'_> {
     ) -> Result<(), SurveyError> {
         let sweep = self.sweep(ListFilter::default()).await?;
         feed.selected(sweep.all.len());
-        for ids in id_list::chunks(sweep.all.sorted().into_iter(), CHUNK) {
+        let rest = self.leave_standing(&sweep, feed).await?;
+        for ids in id_list::chunks(rest.into_iter(), CHUNK) {
             self.check_stop()?;
             let chunk = self.apart(&sweep, &ids).await?;
             let tally = Tally {
@@ -31,9 +32,15 @@ impl Survey<'_> {
                 ..Tally::default()
             };
             // What did not change keeps the findings that it has; but a rule, a pause or a backoff may be another.
+            let items = self.judge_again(chunk.known.keys()).await?;
+            let kept = chunk.known.into_values().map(|look| Kept {
+                lasts: !self.marked.contains_key(&look.reference_id),
+                id: look.reference_id,
+                looked_at: look.looked_at,
+            });
             feed.decided(Portion {
-                items: self.judge_again(chunk.known.keys()).await?,
-                kept: chunk.known.into_keys().collect(),
+                items,
+                kept: kept.collect(),
                 tally,
                 ..Portion::default()
             })
@@ -164,6 +171,7 @@ impl Survey<'_> {
             decision: plan::decision(request, rule, &ruling),
             request: Some(request.clone()),
             sightings,
+            lasts: ruling.lasts(),
             intent: ruling.intent,
         }
     }

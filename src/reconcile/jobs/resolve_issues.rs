@@ -36,7 +36,8 @@ impl Survey<'_> {
         };
         let sweep = self.sweep(filter).await?;
         feed.selected(sweep.all.len());
-        for ids in id_list::chunks(sweep.all.sorted().into_iter(), CHUNK) {
+        let rest = self.leave_standing(&sweep, feed).await?;
+        for ids in id_list::chunks(rest.into_iter(), CHUNK) {
             self.tell_apart_issues(&sweep, &ids, feed).await?;
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::domain::id_list::{self, IdList, IdSet};
 use crate::domain::ids::ReferenceId;
 use crate::domain::{FindingKind, Observation};
+use crate::reconcile::lasting::Stand;
 use crate::reconcile::plan::{Item, Known, sighting};
 use crate::reconcile::selection::{Selection, selections};
 use crate::reconcile::stuck;
@@ -23,10 +24,22 @@ impl Survey<'_> {
             let filter = selection.filter(self.context.now);
             let mut listed = IdList::default();
             self.list(&filter, |batch| listed.push(batch)).await?;
-            let listed = listed.sorted();
-            let new = listed.iter().copied().filter(|id| seen.insert(id));
-            for ids in id_list::chunks(new, CHUNK) {
-                feed.selected(ids.len());
+            let mut new = listed.sorted();
+            new.retain(|id| seen.insert(id));
+            feed.selected(new.len());
+            if let Some(lasting) = self.lasting {
+                let (now, margin) = (self.context.now, self.clock_margin());
+                let unchanged = |_: &str, stand: Stand| {
+                    stand.holds(now)
+                        && stand.status().is_some_and(|status| {
+                            selection.rules_out_change(stand.observed_at(), status, margin, now)
+                        })
+                };
+                let (standing, rest) = lasting.split(new.into_iter(), unchanged);
+                feed.standing(standing).await?;
+                new = rest;
+            }
+            for ids in id_list::chunks(new.into_iter(), CHUNK) {
                 self.tell_apart_stuck(&all, selection, &ids, feed).await?;
             }
         }

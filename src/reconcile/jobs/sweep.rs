@@ -10,8 +10,9 @@ use std::collections::HashMap;
 
 use crate::domain::id_list::{self, IdList, IdSet};
 use crate::domain::ids::ReferenceId;
+use crate::reconcile::lasting::Stand;
 use crate::reconcile::selection;
-use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
+use crate::reconcile::survey::{CHUNK, Feed, Survey, SurveyError};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
 
@@ -74,6 +75,23 @@ impl Survey<'_> {
         // right: so its distance now is part of what is remembered.
         let began = self.context.now - selection::apart(self.api.clocks_apart());
         Ok(self.store.begin_sweep(org, job, began).await?)
+    }
+
+    /// Hands on at once what the last run decided and what still stands; answers the rest, in ascending order.
+    pub(super) async fn leave_standing<'s>(
+        &self,
+        sweep: &'s Sweep,
+        feed: &mut Feed,
+    ) -> Result<Vec<&'s str>, SurveyError> {
+        let all = sweep.all.sorted();
+        let Some(lasting) = self.lasting else {
+            return Ok(all);
+        };
+        let unchanged =
+            |id: &str, stand: Stand| stand.holds(self.context.now) && sweep.unchanged.contains(id);
+        let (standing, rest) = lasting.split(all.into_iter(), unchanged);
+        feed.standing(standing).await?;
+        Ok(rest)
     }
 
     /// Tells a chunk's ids apart.

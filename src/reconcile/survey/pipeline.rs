@@ -77,6 +77,23 @@ impl Feed {
         self.send(Work::Decided(portion)).await
     }
 
+    /// The last run's decisions at these places stand.
+    pub(in crate::reconcile) async fn standing(
+        &mut self,
+        standing: Vec<u32>,
+    ) -> Result<(), SurveyError> {
+        let tally = Tally {
+            unchanged: standing.len() as u64,
+            ..Tally::default()
+        };
+        self.decided(Portion {
+            standing,
+            tally,
+            ..Portion::default()
+        })
+        .await
+    }
+
     /// These must be read. Whatever the chunks they come in, they are read in full batches.
     pub(in crate::reconcile) async fn read(
         &mut self,
@@ -166,6 +183,7 @@ impl Survey<'_> {
             tally.observed += portion.tally.observed;
             tally.unchanged += portion.tally.unchanged;
             tally.failed += portion.tally.failed;
+            sink.standing(&portion.standing);
             sink.unchanged(&portion.kept);
             if !portion.items.is_empty() {
                 sink.accept(portion.items).await?;

@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use super::values::{column, last_of_each, stamp, stamp_opt, text, texts, texts_opt};
 use super::{PgStore, audit, lock};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
-use crate::domain::ids::{FindingId, JobName, Org};
+use crate::domain::ids::{FindingId, JobName, Org, ReferenceId};
 use crate::store::fault::Fault;
 use crate::store::findings::{
-    Finding, FindingChanges, FindingCount, FindingFilter, Findings, LiveFinding, Sighting,
+    Finding, FindingChanges, FindingCount, FindingFilter, Findings, Live, LiveFinding, Sighting,
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow};
 use crate::store::rows::{all, word};
@@ -22,9 +22,20 @@ use crate::store::{Actor, Page, StoreError};
 /// Rows a transaction: long enough to be worth its sync to disk, short enough that other writers get their turn.
 const CHUNK: usize = 500;
 
-pub(super) const LIVE: &str = "
-    SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen FROM findings
-    WHERE org = $1 AND job_name = $2 AND state <> 'resolved' ORDER BY id";
+macro_rules! live {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen FROM findings
+             WHERE org = $1 AND job_name = $2 AND ",
+            $which,
+            " ORDER BY id"
+        )
+    };
+}
+pub(super) const LIVE: &str = live!("state <> 'resolved'");
+pub(super) const LIVE_ACKNOWLEDGED: &str = live!("state = 'acknowledged'");
+pub(super) const LIVE_OF_KIND: &str = live!("state <> 'resolved' AND kind = $3");
+pub(super) const LIVE_ABOUT: &str = live!("state <> 'resolved' AND reference_id = ANY($3)");
 
 pub(super) const NEWLY_OPEN: &str = "
     WITH seen AS (
@@ -193,13 +204,22 @@ impl Findings for PgStore {
         &self,
         org: &Org,
         job: &JobName,
+        which: Live<'_>,
     ) -> Result<Vec<LiveFinding>, StoreError> {
         self.call("live_findings", || async {
-            let rows: Vec<LiveRow> = sqlx::query_as(LIVE)
-                .bind(org.as_str())
-                .bind(job.as_str())
-                .fetch_all(&self.pool)
-                .await?;
+            let asked = sqlx::query_as(match which {
+                Live::All => LIVE,
+                Live::Acknowledged => LIVE_ACKNOWLEDGED,
+                Live::OfKind(_) => LIVE_OF_KIND,
+                Live::About(_) => LIVE_ABOUT,
+            });
+            let asked = asked.bind(org.as_str()).bind(job.as_str());
+            let asked = match which {
+                Live::All | Live::Acknowledged => asked,
+                Live::OfKind(kind) => asked.bind(kind.as_str()),
+                Live::About(ids) => asked.bind(texts(ids.iter().map(ReferenceId::as_str))),
+            };
+            let rows: Vec<LiveRow> = asked.fetch_all(&self.pool).await?;
             all(rows)
         })
         .await

@@ -1,7 +1,6 @@
 //! Values on their way into PostgreSQL.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -32,17 +31,15 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 }
 
 /// Texts as one array, so that a statement of fixed text takes any number of them.
-pub(super) fn texts<'a>(list: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    list.into_iter().map(|one| text(one).into_owned()).collect()
+pub(super) fn texts<'a>(list: impl IntoIterator<Item = &'a str>) -> Vec<Cow<'a, str>> {
+    list.into_iter().map(text).collect()
 }
 
 /// The same where each may be absent.
 pub(super) fn texts_opt<'a>(
     list: impl IntoIterator<Item = Option<&'a str>>,
-) -> Vec<Option<String>> {
-    list.into_iter()
-        .map(|one| one.map(|one| text(one).into_owned()))
-        .collect()
+) -> Vec<Option<Cow<'a, str>>> {
+    list.into_iter().map(|one| one.map(text)).collect()
 }
 
 /// A value as `jsonb`, which knows no NUL either.
@@ -96,8 +93,17 @@ pub(super) fn last_of_each<T, K: Ord>(
     rows: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> K,
 ) -> Vec<T> {
-    let rows: BTreeMap<K, T> = rows.into_iter().map(|row| (key(&row), row)).collect();
-    rows.into_values().collect()
+    let mut rows: Vec<T> = rows.into_iter().collect();
+    // Stable, so that of one key the last stays last; and quick where they are nearly in order.
+    rows.sort_by(|a, b| key(a).cmp(&key(b)));
+    let mut last: Vec<T> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match last.last_mut() {
+            Some(before) if key(before) == key(&row) => *before = row,
+            _ => last.push(row),
+        }
+    }
+    last
 }
 
 /// One column of many rows.
@@ -108,6 +114,14 @@ pub(super) fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_of_each_key_stays_in_the_order_of_the_keys() {
+        let rows = [(2, "a"), (1, "b"), (2, "c"), (0, "d"), (1, "e")];
+        let last = last_of_each(rows, |row| row.0);
+        assert_eq!(last, [(0, "d"), (1, "e"), (2, "c")]);
+        assert!(last_of_each(Vec::<(i32, &str)>::new(), |row| row.0).is_empty());
+    }
 
     #[test]
     fn a_nul_is_replaced_and_nothing_else_is_touched() {

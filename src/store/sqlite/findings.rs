@@ -12,7 +12,7 @@ use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{FindingId, JobName, Org};
 use crate::store::fault::Fault;
 use crate::store::findings::{
-    Finding, FindingChanges, FindingCount, FindingFilter, Findings, LiveFinding, Sighting,
+    Finding, FindingChanges, FindingCount, FindingFilter, Findings, Live, LiveFinding, Sighting,
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow, NewSighting};
 use crate::store::rows::{all, json, micros, word};
@@ -21,9 +21,21 @@ use crate::store::{Actor, Page, StoreError};
 /// Rows a transaction: long enough to be worth its sync to disk, short enough that other writers get their turn.
 const CHUNK: usize = 500;
 
-pub(super) const LIVE: &str = "
-    SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen FROM findings
-    WHERE org = ?1 AND job_name = ?2 AND state <> 'resolved' ORDER BY id";
+macro_rules! live {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen FROM findings
+             WHERE org = ?1 AND job_name = ?2 AND ",
+            $which,
+            " ORDER BY id"
+        )
+    };
+}
+pub(super) const LIVE: &str = live!("state <> 'resolved'");
+pub(super) const LIVE_ACKNOWLEDGED: &str = live!("state = 'acknowledged'");
+pub(super) const LIVE_OF_KIND: &str = live!("state <> 'resolved' AND kind = ?3");
+pub(super) const LIVE_ABOUT: &str =
+    live!("state <> 'resolved' AND reference_id IN (SELECT value FROM json_each(?3))");
 
 pub(super) const NEWLY_OPEN: &str = "
     WITH seen AS (
@@ -176,14 +188,24 @@ impl Findings for SqliteStore {
         &self,
         org: &Org,
         job: &JobName,
+        which: Live<'_>,
     ) -> Result<Vec<LiveFinding>, StoreError> {
         self.timed
             .call("live_findings", async {
-                let rows: Vec<LiveRow> = sqlx::query_as(LIVE)
+                let (statement, of) = match which {
+                    Live::All => (LIVE, None),
+                    Live::Acknowledged => (LIVE_ACKNOWLEDGED, None),
+                    Live::OfKind(kind) => (LIVE_OF_KIND, Some(kind.to_string())),
+                    Live::About(ids) => (LIVE_ABOUT, Some(json(ids)?)),
+                };
+                let asked = sqlx::query_as(statement)
                     .bind(org.as_str())
-                    .bind(job.as_str())
-                    .fetch_all(&self.readers)
-                    .await?;
+                    .bind(job.as_str());
+                let asked = match of {
+                    Some(of) => asked.bind(of),
+                    None => asked,
+                };
+                let rows: Vec<LiveRow> = asked.fetch_all(&self.readers).await?;
                 all(rows)
             })
             .await

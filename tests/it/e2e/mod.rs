@@ -15,6 +15,7 @@ mod items;
 mod main_job;
 mod outage;
 mod skipping;
+mod standing;
 mod tally;
 mod together;
 mod unknown_outcome;

@@ -2,7 +2,7 @@
 
 use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
 use tesa_reconciler::store::Page;
-use tesa_reconciler::store::findings::{FindingCount, FindingFilter};
+use tesa_reconciler::store::findings::{FindingCount, FindingFilter, Live};
 
 use super::findings::{resolve, see};
 use super::harness::Fresh;
@@ -144,7 +144,10 @@ async fn findings_are_counted_by_org_kind_and_status(fresh: Fresh) {
     given[2].since = None;
     given[3].key.kind = FindingKind::UnresolvedIssue;
     see(store, &given, 0).await;
-    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let live = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
     let gone = live.iter().find(|live| live.key.detail == "gone").unwrap();
     resolve(store, gone.id, 1).await;
     let count = |kind, status: &str, count, oldest| FindingCount {

@@ -4,7 +4,7 @@ use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
 use tesa_reconciler::domain::ids::{FindingId, JobName};
 use tesa_reconciler::store::audit::AuditFilter;
 use tesa_reconciler::store::findings::{
-    Finding, FindingChanges, FindingFilter, FindingKey, LiveFinding, Sighting,
+    Finding, FindingChanges, FindingFilter, FindingKey, Live, LiveFinding, Sighting,
 };
 use tesa_reconciler::store::{Page, Store};
 
@@ -84,7 +84,10 @@ async fn a_new_sighting_opens_a_finding(fresh: Fresh) {
         acknowledged_reason: None,
     };
     assert_eq!(row, wanted);
-    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let live = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
     let wanted = LiveFinding {
         id: row.id,
         key: given.key,
@@ -112,7 +115,10 @@ async fn every_word_of_a_finding_can_be_stored(fresh: Fresh) {
                 evidence: String::new(),
             };
             assert_eq!(see(store, std::slice::from_ref(&given), 0).await, [kind]);
-            let live = store.live_findings(&org(), &job()).await.unwrap();
+            let live = store
+                .live_findings(&org(), &job(), Live::All)
+                .await
+                .unwrap();
             let row = live.iter().find(|live| live.key == given.key).unwrap();
             assert_eq!(row.attention, attention);
         }
@@ -189,7 +195,7 @@ async fn a_resolved_finding_comes_back_as_the_same_row(fresh: Fresh) {
     );
     assert!(
         store
-            .live_findings(&org(), &job())
+            .live_findings(&org(), &job(), Live::All)
             .await
             .unwrap()
             .is_empty()
@@ -261,7 +267,7 @@ async fn acknowledging_is_all_or_nothing_and_audited(fresh: Fresh) {
     let store = &*fresh.store;
     see(store, &["r", "s", "t"].map(|r| sighting(r, "NOT_SENT")), 0).await;
     let ids: Vec<_> = store
-        .live_findings(&org(), &job())
+        .live_findings(&org(), &job(), Live::All)
         .await
         .unwrap()
         .iter()
@@ -277,7 +283,10 @@ async fn acknowledging_is_all_or_nothing_and_audited(fresh: Fresh) {
     assert_eq!(error.reason(), "not_found");
     let names_both = format!("finding {}, {unknown} that isn't resolved", ids[2]);
     assert!(error.to_string().contains(&names_both), "{error}");
-    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let live = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
     assert!(live.iter().all(|live| live.state == FindingState::Open));
     let all = AuditFilter::default();
     assert!(store.audit(&all, Page::first(9)).await.unwrap().is_empty());
@@ -375,7 +384,7 @@ async fn more_findings_than_one_transaction_takes_are_all_applied(fresh: Fresh) 
         .collect();
     assert_eq!(see(store, &many, 0).await.len(), 1_201);
     let ids: Vec<_> = store
-        .live_findings(&org(), &job())
+        .live_findings(&org(), &job(), Live::All)
         .await
         .unwrap()
         .iter()
@@ -391,7 +400,10 @@ async fn more_findings_than_one_transaction_takes_are_all_applied(fresh: Fresh) 
         .apply_findings(&org(), &job(), &changes, at(1))
         .await
         .unwrap();
-    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let live = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
     assert_eq!(live.len(), 600);
     assert!(live.iter().all(|live| live.last_seen == at(1)));
 }

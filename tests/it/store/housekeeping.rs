@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tesa_reconciler::domain::run::SlotResult;
 use tesa_reconciler::domain::{AttemptState, Observation, RunId, RunOutcome, Status, Verdict};
-use tesa_reconciler::store::findings::FindingChanges;
+use tesa_reconciler::store::findings::{FindingChanges, Live};
 use tesa_reconciler::store::runs::{NewRun, RunLease, RunSummary, UnrunSlots};
 use tesa_reconciler::store::{Page, Pruned, Store};
 
@@ -75,7 +75,7 @@ async fn one_of_each(store: &dyn Store) {
         .unwrap();
     let resolved = FindingChanges {
         resolved: store
-            .live_findings(&org(), &job())
+            .live_findings(&org(), &job(), Live::All)
             .await
             .unwrap()
             .iter()
@@ -153,7 +153,10 @@ async fn prune_keeps_what_is_open(fresh: Fresh) {
         .apply_findings(&org(), &job(), &findings, at(0))
         .await
         .unwrap();
-    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let live = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
     store
         .acknowledge_findings(&[live[1].id], &person(), at(1))
         .await
@@ -209,7 +212,14 @@ async fn prune_keeps_what_is_open(fresh: Fresh) {
     );
     assert!(store.run(going_on.run_id).await.unwrap().is_some());
     store.beat(&going_on, at(2)).await.unwrap();
-    assert_eq!(store.live_findings(&org(), &job()).await.unwrap().len(), 2);
+    assert_eq!(
+        store
+            .live_findings(&org(), &job(), Live::All)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
     let asked = kept.each_ref().map(|seen| seen.reference_id.clone());
     assert_eq!(store.observations(&org(), &asked).await.unwrap().len(), 4);
     let gone = store

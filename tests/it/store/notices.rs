@@ -3,7 +3,7 @@
 use tesa_reconciler::domain::finding::Attention;
 use tesa_reconciler::domain::{Alert, AlertName, AlertState, AttemptState, FindingKind};
 use tesa_reconciler::store::Store;
-use tesa_reconciler::store::findings::FindingChanges;
+use tesa_reconciler::store::findings::{FindingChanges, Live};
 use tesa_reconciler::store::notices::Notice;
 
 use super::harness::Fresh;
@@ -129,7 +129,10 @@ async fn what_stands_is_to_be_told_and_its_end_too(fresh: Fresh) {
     let known = store.told_notices().await.unwrap();
     assert_eq!(known.len(), trouble.len());
 
-    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let live = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
     let resolved = FindingChanges {
         resolved: live.iter().map(|live| live.id).collect(),
         ..FindingChanges::default()
@@ -185,7 +188,10 @@ async fn what_is_acknowledged_is_known(fresh: Fresh) {
         .apply_findings(&org(), &job(), &seen(&[sighting]), at(0))
         .await
         .unwrap();
-    let live = store.live_findings(&org(), &job()).await.unwrap();
+    let live = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
     store
         .acknowledge_findings(&[live[0].id], &person(), at(1))
         .await
