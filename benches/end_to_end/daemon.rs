@@ -45,7 +45,7 @@ pub struct Daemon {
     pub store: Arc<dyn Store>,
     /// `http://127.0.0.1:port`
     pub pages: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// One sweep's figures.
@@ -79,17 +79,21 @@ impl Daemon {
             sandbox.account(),
         );
         std::fs::write(dir.path().join("tesa-reconciler.toml"), text)?;
-        let mut process = Process::start(program, &["run"], dir.path())?;
-        let ready: Value = serde_json::from_str(&process.line("\"message\":\"ready\"").await?)?;
-        let address = ready.get("address").and_then(Value::as_str);
-        let pages = format!("http://{}", address.context("no address")?);
+        let (process, pages) = run(program, dir.path()).await?;
         let store = store::open(&url, &StoreOptions::default()).await?;
         Ok(Self {
             process,
             store,
             pages,
-            _dir: dir,
+            dir,
         })
+    }
+
+    /// Ends it in good order and starts it again on what it left.
+    pub async fn restart(&mut self, program: &Path) -> Result<()> {
+        self.process.stop()?;
+        (self.process, self.pages) = run(program, self.dir.path()).await?;
+        Ok(())
     }
 
     /// Runs its only job now and waits for the end.
@@ -126,8 +130,17 @@ impl Daemon {
     }
 
     /// Ends it in good order.
-    pub async fn stop(self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         self.store.close().await;
         self.process.stop()
     }
+}
+
+/// The process, ready, and where its pages are.
+async fn run(program: &Path, dir: &Path) -> Result<(Process, String)> {
+    let mut process = Process::start(program, &["run"], dir)?;
+    let ready: Value = serde_json::from_str(&process.line("\"message\":\"ready\"").await?)?;
+    let address = ready.get("address").and_then(Value::as_str);
+    let pages = format!("http://{}", address.context("no address")?);
+    Ok((process, pages))
 }

@@ -5,7 +5,7 @@
 //! and the same requests, reads every body to its end, and does nothing else. So a busy machine slows both.
 //!
 //! Set by the environment: `IDS` (100000), `LARGE` (1000000; 0 leaves it out), `RUNS` (5), `STORES`
-//! (sqlite,postgres), `IDLE` (seconds, 70; 0 leaves it out), `PROGRAM` (another binary than the one just built).
+//! (sqlite,postgres), `PARTS` (first,next,steer,memory,idle), `IDLE` (seconds, 70; 0 leaves it out), `PROGRAM` (another binary than the one just built).
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -41,6 +41,8 @@ pub struct Options {
     pub runs: usize,
     /// `sqlite`, `postgres`.
     pub stores: Vec<String>,
+    /// What is measured.
+    pub parts: Vec<String>,
     /// How long the idle daemons are watched.
     pub idle: Duration,
     /// The binary.
@@ -49,12 +51,16 @@ pub struct Options {
 
 impl Options {
     fn from_environment() -> Result<Self> {
-        let stores: String = set("STORES", "sqlite,postgres".to_owned())?;
+        let list = |name, all: &str| -> Result<Vec<String>> {
+            let list: String = set(name, all.to_owned())?;
+            Ok(list.split(',').map(str::to_owned).collect())
+        };
         Ok(Self {
             ids: set("IDS", 100_000)?,
             large: set("LARGE", 1_000_000)?,
             runs: set("RUNS", 5)?,
-            stores: stores.split(',').map(str::to_owned).collect(),
+            stores: list("STORES", "sqlite,postgres")?,
+            parts: list("PARTS", "first,next,steer,memory,idle")?,
             idle: Duration::from_secs(set("IDLE", 70)?),
             program: set("PROGRAM", env!("CARGO_BIN_EXE_tesa-reconciler").into())?,
         })
@@ -89,11 +95,22 @@ async fn measure(options: &Options) -> Result<()> {
         false => None,
     };
     let mut table = Table::default();
-    sweeps::compare(options, postgres.as_ref(), &mut table).await?;
-    sweeps::follow_change(options, &mut table).await?;
-    responsive::during_a_sweep(options, postgres.as_ref(), &mut table).await?;
-    sweeps::memory(options, &mut table).await?;
-    idle::watch(options, &mut table).await?;
+    let wanted = |part: &str| options.parts.iter().any(|wanted| wanted == part);
+    if wanted("first") {
+        sweeps::compare(options, postgres.as_ref(), &mut table).await?;
+    }
+    if wanted("next") {
+        sweeps::follow_change(options, &mut table).await?;
+    }
+    if wanted("steer") {
+        responsive::during_a_sweep(options, postgres.as_ref(), &mut table).await?;
+    }
+    if wanted("memory") {
+        sweeps::memory(options, &mut table).await?;
+    }
+    if wanted("idle") {
+        idle::watch(options, &mut table).await?;
+    }
     println!(
         "{}, {} cores; {}; load {load_before} before and {} after; {} rounds\n",
         processor()?,

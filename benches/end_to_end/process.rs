@@ -82,7 +82,7 @@ impl Process {
     }
 
     /// Ends it in good order. Blocks for that long.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(&mut self) -> Result<()> {
         self.signal("TERM")?;
         let ended = self.child.wait()?;
         if !ended.success() {

@@ -16,6 +16,10 @@ use super::{Options, floor};
 /// One request in so many changes between two sweeps.
 const ONE_IN: usize = 1_000;
 
+/// Between two sweeps that follow change: a little more than the margin for the clocks (`selection::margin`, of clocks
+/// that agree), within which what changed is read once more.
+const APART: Duration = Duration::from_secs(63);
+
 /// What is held against the floor: a row's name, the store, the action of the rule, and the promised ratio.
 struct Contender {
     name: String,
@@ -118,33 +122,92 @@ fn per_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
+/// A job whose sweeps follow change, and what they came to.
+struct Follower {
+    job: &'static str,
+    reads_each: f64,
+    sandbox: Sandbox,
+    daemon: Daemon,
+    ids: Vec<String>,
+    first: Duration,
+    lists: Vec<f64>,
+    reads: Vec<f64>,
+    shares: Vec<f64>,
+}
+
+impl Follower {
+    async fn start(
+        options: &Options,
+        job: &'static str,
+        jobs: &str,
+        reads_each: f64,
+    ) -> Result<Self> {
+        let sandbox = Sandbox::start(&options.program, options.ids).await?;
+        let mut daemon = Daemon::start(&options.program, &sandbox, None, jobs).await?;
+        let first = daemon.sweep().await?.took;
+        Ok(Self {
+            job,
+            reads_each,
+            ids: sandbox.ids().await?,
+            sandbox,
+            daemon,
+            first,
+            lists: vec![],
+            reads: vec![],
+            shares: vec![],
+        })
+    }
+
+    /// Half of the change is new orders, half is orders that moved on.
+    async fn change(&self, round: usize, half: usize) -> Result<()> {
+        self.sandbox.add_stuck(half).await?;
+        let moved = round * half..(round + 1) * half;
+        self.sandbox.touch(&self.ids[moved]).await
+    }
+
+    async fn sweep(&mut self, changed: usize) -> Result<()> {
+        let before = self.sandbox.calls().await?;
+        let took = self.daemon.sweep().await?.took;
+        let after = self.sandbox.calls().await?;
+        self.lists.push((after.lists - before.lists) as f64);
+        self.reads
+            .push((after.reads - before.reads) as f64 / changed as f64);
+        self.shares.push(self.share(took));
+        Ok(())
+    }
+
+    fn share(&self, took: Duration) -> f64 {
+        100.0 * took.as_secs_f64() / self.first.as_secs_f64()
+    }
+}
+
 /// The sweeps after the first, with one request in a thousand changed before each.
 pub async fn follow_change(options: &Options, table: &mut Table) -> Result<()> {
-    let changed = (options.ids as usize / ONE_IN).max(1);
-    for (job, jobs, reads_each) in [
-        ("retry_stuck", retry_stuck("flag"), 1.0),
-        ("flag_events", flag_events(), 2.0),
-    ] {
-        let sandbox = Sandbox::start(&options.program, options.ids).await?;
-        let mut daemon = Daemon::start(&options.program, &sandbox, None, &jobs).await?;
-        let first = daemon.sweep().await?;
-        let ids = sandbox.ids().await?;
-        let (mut lists, mut reads, mut shares) = (vec![], vec![], vec![]);
-        for round in 0..options.runs {
-            // Half of the change is new orders, half is orders that moved on.
-            let half = changed.div_ceil(2);
-            sandbox.add_stuck(half).await?;
-            sandbox
-                .touch(&ids[round * half..(round + 1) * half])
-                .await?;
-            let before = sandbox.calls().await?;
-            let sweep = daemon.sweep().await?;
-            let after = sandbox.calls().await?;
-            lists.push((after.lists - before.lists) as f64);
-            reads.push((after.reads - before.reads) as f64 / (2 * half) as f64);
-            shares.push(100.0 * sweep.took.as_secs_f64() / first.took.as_secs_f64());
+    let half = (options.ids as usize / ONE_IN).max(1).div_ceil(2);
+    let mut followers = vec![
+        Follower::start(options, "retry_stuck", &retry_stuck("flag"), 1.0).await?,
+        Follower::start(options, "flag_events", &flag_events(), 2.0).await?,
+    ];
+    for round in 0..options.runs {
+        tokio::time::sleep(APART).await;
+        for follower in &mut followers {
+            follower.change(round, half).await?;
+            follower.sweep(2 * half).await?;
         }
-        daemon.stop().await?;
+    }
+    for mut follower in followers {
+        follower.daemon.restart(&options.program).await?;
+        let restarted = follower.daemon.sweep().await?.took;
+        let restarted = follower.share(restarted);
+        follower.daemon.stop().await?;
+        let Follower {
+            job,
+            reads_each,
+            lists,
+            reads,
+            shares,
+            ..
+        } = follower;
         let name = |what: &str| format!("next {job}, 0.1 % changed: {what}");
         table.add(&name("list calls"), median(&lists), "", AtMost(2.0));
         let reads = median(&reads) / reads_each;
@@ -156,6 +219,8 @@ pub async fn follow_change(options: &Options, table: &mut Table) -> Result<()> {
             " %",
             AtMost(3.0),
         );
+        let what = name("the first after a restart, of the first's time");
+        table.add(&what, restarted, " %", NoTarget);
     }
     Ok(())
 }
