@@ -5,6 +5,8 @@
 //! and every output see. There is no way from the one's personal part into the other.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -108,7 +110,7 @@ pub struct Request {
     /// Who keeps the number; needed to send an activation again.
     pub portability_indicator: Option<PortabilityIndicator>,
     /// What may only be sent back.
-    pub personal: PersonalData,
+    pub personal: Personal,
 }
 
 /// Customer, coordinators, service point and every undocumented field of a request.
@@ -139,6 +141,42 @@ impl fmt::Debug for PersonalData {
             .field("service_point", &shown(&self.service_point))
             .field("unknown_fields", &self.unknown.len())
             .finish()
+    }
+}
+
+/// [`PersonalData`] as it came from the upstream, decoded only when somebody looks at it.
+///
+/// Nearly every request is read to see where it stands, and hardly one is sent again. `Debug` shows no more than that
+/// of the data itself.
+#[derive(Clone)]
+pub struct Personal {
+    answer: Box<[u8]>,
+    decode: fn(&[u8]) -> PersonalData,
+    decoded: OnceLock<PersonalData>,
+}
+
+impl Personal {
+    /// What `decode` will find in the answer.
+    pub fn new(answer: &[u8], decode: fn(&[u8]) -> PersonalData) -> Self {
+        Self {
+            answer: answer.into(),
+            decode,
+            decoded: OnceLock::new(),
+        }
+    }
+}
+
+impl Deref for Personal {
+    type Target = PersonalData;
+
+    fn deref(&self) -> &PersonalData {
+        self.decoded.get_or_init(|| (self.decode)(&self.answer))
+    }
+}
+
+impl fmt::Debug for Personal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        PersonalData::fmt(self, f)
     }
 }
 

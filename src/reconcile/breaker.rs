@@ -29,10 +29,12 @@ impl Circuits {
     /// Changes an org's circuit; answers its states before and after.
     fn change(&self, org: &Org, change: impl FnOnce(Circuit) -> Circuit) -> (Circuit, Circuit) {
         let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        let circuit = circuits.entry(org.clone()).or_default();
-        let before = *circuit;
-        *circuit = change(before);
-        (before, *circuit)
+        let before = circuits.get(org).copied().unwrap_or_default();
+        let after = change(before);
+        if after != before {
+            circuits.insert(org.clone(), after);
+        }
+        (before, after)
     }
 }
 
@@ -96,9 +98,13 @@ impl Breaker {
     }
 
     async fn leave(&self, org: &Org, operation: ReadOperation) -> Result<(), ReadError> {
-        let (now, policy) = (self.clock.now(), self.circuits.policy);
         let mut leave = Leave::Go;
         let (before, after) = self.circuits.change(org, |circuit| {
+            // As nearly always: the time doesn't matter.
+            if circuit.open.is_none() {
+                return circuit;
+            }
+            let (now, policy) = (self.clock.now(), self.circuits.policy);
             leave = circuit.leave(now);
             if leave == Leave::Probe {
                 circuit.probing(policy, now)
@@ -120,13 +126,12 @@ impl Breaker {
     }
 
     async fn report(&self, org: &Org, read: bool, well: bool) {
-        let now = self.clock.now();
         let policy = self.circuits.policy;
         let (before, after) = self.circuits.change(org, |circuit| match (read, well) {
             (true, true) => circuit.succeeded(),
-            (true, false) => circuit.failed(policy, now),
+            (true, false) => circuit.failed(policy, self.clock.now()),
             (false, true) => circuit.wrote(),
-            (false, false) => circuit.failed_write(policy, now),
+            (false, false) => circuit.failed_write(policy, self.clock.now()),
         });
         self.remember(org, before, after).await;
     }

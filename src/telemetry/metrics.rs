@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::{
 use tokio_util::sync::CancellationToken;
 
 use super::catalogue::{self, Kind};
+use super::record;
 
 /// How often the recorder sorts its samples into buckets. Without it, they pile up while nobody scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -52,6 +53,7 @@ pub fn install() -> Result<PrometheusHandle, InstallError> {
     let recorder = recorder()?;
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(BuildError::from)?;
+    record::recorder_is_final();
     Ok(handle)
 }
 

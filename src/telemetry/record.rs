@@ -3,6 +3,8 @@
 //! Callers hand over typed values; here they become labels. Nothing in here fails, blocks or allocates more than
 //! a label. Without an installed recorder every function does nothing, so tests need no set-up.
 
+mod calls;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +17,7 @@ use super::catalogue as m;
 use crate::domain::ids::{JobName, Org};
 use crate::domain::run::{Mode, SlotResult};
 use crate::domain::{AttemptState, FindingKind, Operation, RunOutcome, Trigger};
+pub(super) use calls::is_final as recorder_is_final;
 
 /// An instant as Prometheus wants it: seconds since 1970, with a fraction.
 #[expect(
@@ -27,9 +30,18 @@ pub(super) fn seconds(at: DateTime<Utc>) -> f64 {
 
 /// One call to the upstream ended. `code` is the HTTP status, or a word such as `timeout` where none came.
 pub fn upstream_request(operation: &'static str, code: &str, took: Duration) {
-    let code = bounded_code(code);
-    counter!(m::UPSTREAM_REQUESTS.name, "operation" => operation, "code" => code).increment(1);
-    histogram!(m::UPSTREAM_DURATION.name, "operation" => operation).record(took);
+    if calls::counted(operation, code, took) {
+        return;
+    }
+    let label = bounded_code(code);
+    let bounded = label == code;
+    let requests = counter!(m::UPSTREAM_REQUESTS.name, "operation" => operation, "code" => label);
+    let duration = histogram!(m::UPSTREAM_DURATION.name, "operation" => operation);
+    requests.increment(1);
+    duration.record(took);
+    if bounded {
+        calls::keep(operation, code, requests, duration);
+    }
 }
 
 /// A code that can't grow the number of series: a status code or a short word of ours, never the upstream's text.

@@ -1,4 +1,6 @@
 //! How a URL is made of an operation's configured method and path. The assumed ones stand in the configuration's table.
+//!
+//! A sweep makes as many URLs as there are requests, so what is the same in all of them is parsed once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -47,13 +49,26 @@ pub enum AddressError {
 #[derive(Debug)]
 struct Route {
     method: Method,
-    path: String,
+    path: Vec<Part>,
+}
+
+/// A part of a route's path.
+#[derive(Debug)]
+enum Part {
+    /// As it stands.
+    Text(String),
+    /// `{org}`
+    Org,
+    /// `{referenceId}`
+    Id,
 }
 
 /// The configured addresses, checked.
 #[derive(Debug)]
 pub struct Routes {
-    base: String,
+    base: Url,
+    /// The base's own path, without a slash at its end.
+    prefix: String,
     writes: BTreeMap<Operation, Route>,
     reads: BTreeMap<ReadOperation, Route>,
 }
@@ -62,17 +77,17 @@ impl Routes {
     /// Checks base, methods and paths. An operation that the table leaves out has its default.
     pub fn new(base_url: &str, endpoints: &Endpoints) -> Result<Self, AddressError> {
         let base = base_url.trim_end_matches('/');
-        let valid = Url::parse(base).is_ok_and(|url| {
+        let valid = Url::parse(base).ok().filter(|url| {
             matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none()
         });
-        if !valid {
-            return Err(AddressError::Base {
-                url: base_url.to_owned(),
-            });
-        }
+        let base = valid.ok_or_else(|| AddressError::Base {
+            url: base_url.to_owned(),
+        })?;
+        let path = base.path();
         let defaults = default_endpoints();
         let mut routes = Self {
-            base: base.to_owned(),
+            prefix: path.strip_suffix('/').unwrap_or(path).to_owned(),
+            base,
             writes: BTreeMap::new(),
             reads: BTreeMap::new(),
         };
@@ -110,17 +125,29 @@ impl Routes {
         id: Option<&ReferenceId>,
         query: &str,
     ) -> Result<(Method, Url), AddressError> {
-        let base = || AddressError::Base {
-            url: self.base.clone(),
-        };
         // Every operation has a route: `new` begins with the whole table.
-        let route = route.ok_or_else(base)?;
-        let mut path = route.path.replace("{org}", &segment(org.as_str())?);
-        if let Some(id) = id {
-            path = path.replace("{referenceId}", &segment(id.as_str())?);
+        let route = route.ok_or_else(|| AddressError::Base {
+            url: self.base.to_string(),
+        })?;
+        let org = segment(org.as_str())?;
+        let id = id.map(|id| segment(id.as_str())).transpose()?;
+        let mut path = String::with_capacity(128);
+        path.push_str(&self.prefix);
+        for part in &route.path {
+            match part {
+                Part::Text(text) => path.push_str(text),
+                Part::Org => push_percent(&mut path, org),
+                Part::Id => match id {
+                    Some(id) => push_percent(&mut path, id),
+                    None => path.push_str(ID),
+                },
+            }
         }
-        let mark = if query.is_empty() { "" } else { "?" };
-        let url = Url::parse(&format!("{}{path}{mark}{query}", self.base)).map_err(|_| base())?;
+        let mut url = self.base.clone();
+        url.set_path(&path);
+        if !query.is_empty() {
+            url.set_query(Some(query));
+        }
         Ok((route.method.clone(), url))
     }
 }
@@ -139,24 +166,48 @@ fn route(operation: &'static str, endpoint: &Endpoint) -> Result<Route, AddressE
     }
     Ok(Route {
         method,
-        path: endpoint.path.clone(),
+        path: parts(&endpoint.path),
     })
 }
 
-/// A name as one segment of a path. An empty one would turn "this request" into "all requests", and dots are
+const ORG: &str = "{org}";
+const ID: &str = "{referenceId}";
+
+fn parts(path: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (n, between_orgs) in path.split(ORG).enumerate() {
+        if n > 0 {
+            parts.push(Part::Org);
+        }
+        for (n, text) in between_orgs.split(ID).enumerate() {
+            if n > 0 {
+                parts.push(Part::Id);
+            }
+            parts.push(Part::Text(text.to_owned()));
+        }
+    }
+    parts
+}
+
+/// A name that may be one segment of a path. An empty one would turn "this request" into "all requests", and dots are
 /// resolved by URL parsers even when they are percent-encoded.
-fn segment(name: &str) -> Result<String, AddressError> {
+fn segment(name: &str) -> Result<&str, AddressError> {
     if matches!(name, "" | "." | "..") {
         return Err(AddressError::Segment {
             name: name.to_owned(),
         });
     }
-    Ok(percent(name))
+    Ok(name)
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters, which is safe in any part of a URL.
 pub fn percent(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    push_percent(&mut out, text);
+    out
+}
+
+fn push_percent(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
@@ -165,7 +216,6 @@ pub fn percent(text: &str) -> String {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-    out
 }
 
 #[cfg(test)]

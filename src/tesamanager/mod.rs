@@ -22,7 +22,8 @@ mod skew;
 mod tests;
 mod tls;
 mod transport;
-mod wire;
+#[doc(hidden)]
+pub mod wire;
 mod write;
 
 use std::pin::Pin;

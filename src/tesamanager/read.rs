@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use backon::Retryable as _;
+use backon::BackoffBuilder as _;
 use bytes::Bytes;
 use reqwest::{Response, StatusCode};
 
@@ -84,7 +84,7 @@ impl HttpTesamanager {
     pub(super) async fn read_head(&self, question: &Question<'_>) -> Result<Response, ReadError> {
         self.retrying(|| async {
             let head = self.head(question).await?;
-            head.call.ended(head.response.status().as_u16());
+            head.call.ended(head.response.status());
             Ok(head.response)
         })
         .await
@@ -95,16 +95,19 @@ impl HttpTesamanager {
         F: Future<Output = Result<T, Failure>>,
     {
         self.budget.deposit();
-        attempt
-            .retry(retry::ceilings())
-            .when(|failure| failure.again)
-            .adjust(|failure, ceiling| {
-                let ceiling = ceiling.filter(|_| self.budget.withdraw())?;
-                let pause = retry::full_jitter(ceiling, self.clock.random());
-                Some(failure.after.map_or(pause, |after| after + pause))
-            })
-            .await
-            .map_err(|failure| failure.error)
+        let mut ceilings = retry::ceilings().build();
+        loop {
+            let failure = match attempt().await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let ceiling = ceilings.next().filter(|_| failure.again);
+            let Some(ceiling) = ceiling.filter(|_| self.budget.withdraw()) else {
+                return Err(failure.error);
+            };
+            let pause = retry::full_jitter(ceiling, self.clock.random());
+            tokio::time::sleep(failure.after.unwrap_or_default() + pause).await;
+        }
     }
 
     async fn head<'a>(&self, question: &Question<'a>) -> Result<Head<'a>, Failure> {

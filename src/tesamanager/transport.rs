@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Request, Response, Url};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, Request, Response, StatusCode, Url};
 use tokio::time::Instant;
 use tracing::Span;
 use uuid::Uuid;
@@ -21,6 +21,8 @@ pub const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Of an error's body, and of a token, this much is read.
 pub const LARGEST_ERROR: usize = 64 * 1024;
+
+const CORRELATION_ID: HeaderName = HeaderName::from_static("request-correlation-id");
 
 /// Why an exchange gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +52,9 @@ pub fn request(
     let headers = request.headers_mut();
     headers.insert(AUTHORIZATION, bearer);
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if let Ok(value) = HeaderValue::from_str(&correlation_id.to_string()) {
-        headers.insert("Request-Correlation-Id", value);
+    let mut text = Uuid::encode_buffer();
+    if let Ok(value) = HeaderValue::from_str(correlation_id.hyphenated().encode_lower(&mut text)) {
+        headers.insert(CORRELATION_ID, value);
     }
     if let Some(body) = body {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -116,7 +119,7 @@ impl<'a> Call<'a> {
         largest: usize,
         within: Duration,
     ) -> Result<Bytes, Failed> {
-        let status = response.status().as_u16();
+        let status = response.status();
         let left = within.saturating_sub(self.started.elapsed());
         match tokio::time::timeout(left, read_body(response, largest)).await {
             Ok(Ok(body)) => {
@@ -130,7 +133,7 @@ impl<'a> Call<'a> {
 
     /// Reads what an error says; a body that can't be read says nothing.
     pub async fn read_error(&self, response: Response, within: Duration) -> Bytes {
-        let status = response.status().as_u16();
+        let status = response.status();
         let left = within.saturating_sub(self.started.elapsed());
         let body = tokio::time::timeout(left, read_body(response, LARGEST_ERROR)).await;
         self.ended(status);
@@ -138,9 +141,10 @@ impl<'a> Call<'a> {
     }
 
     /// The answer came, as far as it is waited for.
-    pub fn ended(&self, status: u16) {
+    pub fn ended(&self, status: StatusCode) {
         let took = self.started.elapsed();
-        record::upstream_request(self.operation, &status.to_string(), took);
+        record::upstream_request(self.operation, status.as_str(), took);
+        let status = status.as_u16();
         traces::call_answered(&self.span, status);
         let _within = self.span.enter();
         tracing::debug!(
@@ -182,9 +186,9 @@ fn timed_out(within: Duration) -> Failed {
     }
 }
 
-/// A whole body, unless it is larger than `largest`.
+/// A whole body, unless it is larger than `largest`. One that comes in one piece, as nearly all do, is not copied.
 pub async fn read_body(mut response: Response, largest: usize) -> Result<Bytes, Failed> {
-    let mut body = BytesMut::new();
+    let mut body = Bytes::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
         if body.len() + chunk.len() > largest {
             return Err(Failed {
@@ -192,9 +196,16 @@ pub async fn read_body(mut response: Response, largest: usize) -> Result<Bytes, 
                 detail: format!("the answer is larger than {largest} bytes"),
             });
         }
-        body.extend_from_slice(&chunk);
+        body = if body.is_empty() {
+            chunk
+        } else {
+            // Copies the first piece; what is ours alone by then only grows.
+            let mut longer = BytesMut::from(body);
+            longer.extend_from_slice(&chunk);
+            longer.freeze()
+        };
     }
-    Ok(body.freeze())
+    Ok(body)
 }
 
 /// `Retry-After`, if it was given and can be read.

@@ -109,3 +109,64 @@ fn what_makes_no_address_is_refused_by_name() {
         assert!(error.contains("endpoints.get_request"), "{error}");
     }
 }
+
+/// The address as it would be if all of it were one text, parsed anew each time.
+#[test]
+fn what_is_parsed_once_makes_no_other_address() {
+    let bases = [
+        "http://h",
+        "http://h/",
+        "HTTP://H.Example:80/v1/",
+        "https://h:8443/a/b",
+        "http://u:p@h/a b/ñ/%7e",
+        "http://[::1]:9/v1/./x/../y",
+        "http://h/v1/.",
+        "http://h//v1//x",
+    ];
+    let paths = [
+        "/tesa/orgs/{org}/requests/{referenceId}",
+        "/{referenceId}/{org}/{org}{referenceId}/end",
+        "/a b/{other}/ñ%2f/{org}/./x/../y/",
+        "//{org}",
+        "/",
+    ];
+    let names = [
+        "77",
+        "A-1_2.3~",
+        "a/b?c#d",
+        "ñ \\",
+        "%2e%2e",
+        "{org}",
+        "{referenceId}",
+        "...",
+    ];
+    for (base, path) in bases.iter().flat_map(|base| paths.map(|path| (base, path))) {
+        let endpoint = Endpoint {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+        };
+        let mut table = default_endpoints();
+        table.reads.insert(ReadOperation::GetRequest, endpoint);
+        let routes = Routes::new(base, &table).unwrap();
+        for name in names {
+            for (id, query) in [(Some("5 6"), ""), (Some(name), "a=%20b&c=d"), (None, "a=b")] {
+                let mut whole = path.replace("{org}", &percent(name));
+                if let Some(id) = id {
+                    whole = whole.replace("{referenceId}", &percent(id));
+                }
+                let mark = if query.is_empty() { "" } else { "?" };
+                let whole = format!("{}{whole}{mark}{query}", base.trim_end_matches('/'));
+                let id = id.map(ReferenceId::from);
+                let (_, url) = routes
+                    .read(
+                        ReadOperation::GetRequest,
+                        &Org::from(name),
+                        id.as_ref(),
+                        query,
+                    )
+                    .unwrap();
+                assert_eq!(url, Url::parse(&whole).unwrap(), "{base} {path} {name}");
+            }
+        }
+    }
+}

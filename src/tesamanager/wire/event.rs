@@ -1,5 +1,7 @@
 //! `TesaEvent`: what `get_request_events` answers.
 
+use std::borrow::Cow;
+
 use super::fields::{Fields, Undecodable};
 use super::request::subrequest_number;
 use crate::domain::Event;
@@ -12,14 +14,14 @@ pub fn events(body: &[u8], asked: &ReferenceId) -> Result<Vec<Event>, Undecodabl
     super::objects(body)?.into_iter().map(decode).collect()
 }
 
-fn event(mut fields: Fields, asked: &ReferenceId) -> Result<Event, Undecodable> {
+fn event(mut fields: Fields<'_>, asked: &ReferenceId) -> Result<Event, Undecodable> {
     Ok(Event {
         // Optional and no part of an event's identity, so an id that is no number is no loss.
         id: fields.number("id").unwrap_or(None),
         reference_id: fields
             .id("reference_id")?
-            .map_or_else(|| asked.clone(), ReferenceId::from),
-        message_type: fields.id("message_type")?,
+            .map_or_else(|| asked.clone(), |id| ReferenceId::from(&*id)),
+        message_type: fields.id("message_type")?.map(Cow::into_owned),
         request_number: fields.number("request_number")?,
         subrequest_number: subrequest_number(&mut fields)?,
         event_date: fields.instant("event_date")?,
@@ -63,6 +65,27 @@ mod tests {
         assert_eq!((read[0].id, read[0].sequence_number), (None, None));
         assert_eq!(decode(&json!([])).unwrap(), []);
         assert_eq!(decode(&json!({"events": []})).unwrap(), []);
+    }
+
+    #[test]
+    fn of_lists_of_one_name_the_last_counts() {
+        for (body, read) in [
+            (
+                r#"{"events":[{"id":1}],"events":[{"id":2}]}"#,
+                Some(Some(2)),
+            ),
+            (
+                r#"{"events":[{"id":1}],"\u0065vents":[{"id":2}]}"#,
+                Some(Some(2)),
+            ),
+            (r#"{"events":[{"id":1,"id":3}],"total":1}"#, Some(Some(3))),
+            (r#"{"events":[{"id":1}],"events":null}"#, None),
+            (r#"{"events":[{"id":1}],"others":[]}"#, None),
+        ] {
+            let decoded = events(body.as_bytes(), &ReferenceId::from("77"));
+            let id = decoded.ok().map(|events| events[0].id);
+            assert_eq!(id, read, "{body}");
+        }
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! One object's fields, taken out one by one under either spelling of their names.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::dates;
+use super::json::{Json, Name, Object};
 
 /// Why an answer can't be understood. Names the place, never quotes the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,35 +53,48 @@ impl From<serde_json::Error> for Undecodable {
 }
 
 /// An object's fields; what is taken is gone, what is left is unknown to the contract.
-pub struct Fields(Map<String, Value>);
+pub struct Fields<'a>(Vec<(Name<'a>, Option<Json<'a>>)>);
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// All fields of an object.
-    pub fn new(fields: Map<String, Value>) -> Self {
-        Self(fields)
+    pub fn new(fields: Object<'a>) -> Self {
+        let fields = fields.into_iter();
+        Self(fields.map(|(name, value)| (name, Some(value))).collect())
     }
 
     /// What nobody took.
     pub fn rest(self) -> Map<String, Value> {
-        self.0
+        let left = self.0.into_iter().filter_map(|(Name(name), value)| {
+            let value = value?.into_value();
+            Some((name.into_owned(), value))
+        });
+        left.collect()
     }
 
-    /// The field under its `snake_case` name or the `camelCase` form of it; `null` is absent.
-    pub fn value(&mut self, field: &str) -> Option<Value> {
-        let snake = self.0.remove(field);
-        let camel = self.0.remove(&camel_case(field));
+    /// The field under its `snake_case` name or the `camelCase` form of it; `null` is absent. Of several fields of
+    /// one name the last counts.
+    pub fn value(&mut self, field: &str) -> Option<Json<'a>> {
+        let camel_length = field.len() - field.bytes().filter(|byte| *byte == b'_').count();
+        let (mut snake, mut camel) = (None, None);
+        for (Name(name), value) in &mut self.0 {
+            if name == field {
+                snake = value.take().or(snake);
+            } else if name.len() == camel_length && is_camel_case(name, field) {
+                camel = value.take().or(camel);
+            }
+        }
         [snake, camel]
             .into_iter()
             .flatten()
-            .find(|value| !value.is_null())
+            .find(|value| !matches!(value, Json::Null))
     }
 
     /// A text; numbers are texts too.
-    pub fn text(&mut self, field: &'static str) -> Result<Option<String>, Undecodable> {
+    pub fn text(&mut self, field: &'static str) -> Result<Option<Cow<'a, str>>, Undecodable> {
         match self.value(field) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(Json::Text(text)) => Ok(Some(text)),
+            Some(Json::Number(number)) => Ok(Some(Cow::Owned(number.to_string()))),
             Some(_) => Err(Undecodable::Field {
                 field,
                 expected: "a text",
@@ -87,7 +103,7 @@ impl Fields {
     }
 
     /// A text that isn't empty, as an id must be.
-    pub fn id(&mut self, field: &'static str) -> Result<Option<String>, Undecodable> {
+    pub fn id(&mut self, field: &'static str) -> Result<Option<Cow<'a, str>>, Undecodable> {
         Ok(self.text(field)?.filter(|text| !text.is_empty()))
     }
 
@@ -103,9 +119,9 @@ impl Fields {
     pub fn number(&mut self, field: &'static str) -> Result<Option<i64>, Undecodable> {
         let number = match self.value(field) {
             None => return Ok(None),
-            Some(Value::Number(number)) => number.as_i64().or_else(|| whole(number.as_f64()?)),
-            Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
-            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(Json::Number(number)) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+            Some(Json::Text(text)) if text.trim().is_empty() => return Ok(None),
+            Some(Json::Text(text)) => text.trim().parse().ok(),
             Some(_) => None,
         };
         number.map(Some).ok_or(Undecodable::Field {
@@ -118,14 +134,14 @@ impl Fields {
     pub fn flag(&mut self, field: &'static str) -> Result<Option<bool>, Undecodable> {
         let flag = match self.value(field) {
             None => return Ok(None),
-            Some(Value::Bool(flag)) => Some(flag),
-            Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
-            Some(Value::String(text)) => match text.trim().to_ascii_lowercase().as_str() {
+            Some(Json::Bool(flag)) => Some(flag),
+            Some(Json::Text(text)) if text.trim().is_empty() => return Ok(None),
+            Some(Json::Text(text)) => match text.trim().to_ascii_lowercase().as_str() {
                 "true" | "1" => Some(true),
                 "false" | "0" => Some(false),
                 _ => None,
             },
-            Some(Value::Number(number)) => match number.as_i64() {
+            Some(Json::Number(number)) => match number.as_i64() {
                 Some(0) => Some(false),
                 Some(1) => Some(true),
                 _ => None,
@@ -142,7 +158,7 @@ impl Fields {
     pub fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, Undecodable> {
         match self.value(field) {
             None => Ok(None),
-            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Json::Text(text)) if text.trim().is_empty() => Ok(None),
             Some(value) => dates::instant(&value).map(Some).ok_or(Undecodable::Field {
                 field,
                 expected: "a date",
@@ -160,18 +176,26 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
-fn camel_case(snake: &str) -> String {
-    let mut camel = String::with_capacity(snake.len());
+/// Is `name` the `camelCase` form of this `snake_case` one?
+fn is_camel_case(name: &str, snake: &str) -> bool {
+    let mut name = name.bytes();
     let mut upper = false;
-    for c in snake.chars() {
-        if c == '_' {
+    for byte in snake.bytes() {
+        if byte == b'_' {
             upper = true;
-        } else {
-            camel.push(if upper { c.to_ascii_uppercase() } else { c });
-            upper = false;
+            continue;
         }
+        let expected = if upper {
+            byte.to_ascii_uppercase()
+        } else {
+            byte
+        };
+        if name.next() != Some(expected) {
+            return false;
+        }
+        upper = false;
     }
-    camel
+    name.next().is_none()
 }
 
 #[cfg(test)]
@@ -179,8 +203,16 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn field(value: Value) -> Fields {
-        Fields::new(Map::from_iter([("the_field".to_owned(), value)]))
+    /// Of an object's JSON, for as long as the test runs.
+    fn fields(object: &str) -> Fields<'_> {
+        match serde_json::from_str(object).unwrap() {
+            Json::Object(fields) => Fields::new(fields),
+            _ => unreachable!("{object}"),
+        }
+    }
+
+    fn field(value: Value) -> Fields<'static> {
+        fields(json!({ "the_field": value }).to_string().leak())
     }
 
     #[test]
@@ -193,16 +225,73 @@ mod tests {
             (json!({"the_field": null}), None),
             (json!({}), None),
         ] {
-            let Value::Object(map) = object.clone() else {
-                unreachable!()
-            };
-            let mut fields = Fields::new(map);
+            let object = object.to_string();
+            let mut fields = fields(&object);
             assert_eq!(
                 fields.text("the_field"),
-                Ok(expected.map(str::to_owned)),
+                Ok(expected.map(Cow::Borrowed)),
                 "{object}"
             );
             assert!(fields.rest().is_empty(), "{object}");
+        }
+    }
+
+    #[test]
+    fn names_that_repeat_or_hide_are_told_apart() {
+        for (object, expected, rest) in [
+            (r#"{"the_field":"a","the_field":"b"}"#, Some("b"), json!({})),
+            (r#"{"theField":"a","theField":"b"}"#, Some("b"), json!({})),
+            (r#"{"the_field":"a","the_field":null}"#, None, json!({})),
+            (
+                r#"{"the_field":"a","the_field":null,"theField":"c"}"#,
+                Some("c"),
+                json!({}),
+            ),
+            (r#"{"theField":"c","the_field":"a"}"#, Some("a"), json!({})),
+            (r#"{"the\u005ffield":"a"}"#, Some("a"), json!({})),
+            (r#"{"the\u0046ield":"a"}"#, Some("a"), json!({})),
+            (
+                r#"{"The_field":1,"thefield":2,"theField_":3,"TheField":4,"the_Field":5,"theFields":6,"":7}"#,
+                None,
+                json!({"The_field":1,"thefield":2,"theField_":3,"TheField":4,"the_Field":5,"theFields":6,"":7}),
+            ),
+            (
+                r#"{"x":{"the_field":"a","y":[{"z":null}]},"x":{"y":1,"y":2}}"#,
+                None,
+                json!({"x":{"y":2}}),
+            ),
+        ] {
+            let mut fields = fields(object);
+            assert_eq!(
+                fields.text("the_field"),
+                Ok(expected.map(Cow::Borrowed)),
+                "{object}"
+            );
+            assert_eq!(fields.text("the_field"), Ok(None), "{object}");
+            assert_eq!(Value::Object(fields.rest()), rest, "{object}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_texts_as_they_would_be_written() {
+        for (object, expected) in [
+            (
+                r#"{"the_field":18446744073709551615}"#,
+                "18446744073709551615",
+            ),
+            (
+                r#"{"the_field":18446744073709551616}"#,
+                "1.8446744073709552e+19",
+            ),
+            (r#"{"the_field":-0}"#, "-0.0"),
+            (r#"{"the_field":1.50}"#, "1.5"),
+            (r#"{"the_field":12}"#, "12"),
+        ] {
+            assert_eq!(
+                fields(object).text("the_field"),
+                Ok(Some(Cow::Borrowed(expected))),
+                "{object}"
+            );
         }
     }
 

@@ -1,5 +1,7 @@
 //! `TesaIssue`: what `get_request_issues` answers.
 
+use std::borrow::Cow;
+
 use super::fields::{Fields, Undecodable};
 use crate::domain::Issue;
 use crate::domain::ids::ReferenceId;
@@ -14,16 +16,16 @@ pub fn issues(body: &[u8], asked: &ReferenceId) -> Result<Vec<Issue>, Undecodabl
     super::objects(body)?.into_iter().map(decode).collect()
 }
 
-fn issue(mut fields: Fields, asked: &ReferenceId) -> Result<Issue, Undecodable> {
+fn issue(mut fields: Fields<'_>, asked: &ReferenceId) -> Result<Issue, Undecodable> {
     Ok(Issue {
         id: fields.number("id").unwrap_or(None),
         reference_id: fields
             .id("reference_id")?
-            .map_or_else(|| asked.clone(), ReferenceId::from),
+            .map_or_else(|| asked.clone(), |id| ReferenceId::from(&*id)),
         issue_sequence: fields.number("issue_sequence")?,
         issue_code: fields
             .id("issue_code")?
-            .unwrap_or_else(|| NO_CODE.to_owned()),
+            .map_or_else(|| NO_CODE.to_owned(), Cow::into_owned),
         resolved: fields.flag("resolved")?.unwrap_or(false),
         repeated: fields.flag("repeated")?.unwrap_or(false),
         last_updated: fields.instant("last_updated")?,

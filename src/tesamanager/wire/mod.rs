@@ -11,6 +11,7 @@ mod event;
 mod fields;
 mod filter;
 mod issue;
+mod json;
 mod problem;
 mod request;
 mod result;
@@ -23,15 +24,19 @@ pub use problem::problem;
 pub use request::request;
 pub use result::write_result;
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use json::{Json, Object};
 
 /// The objects of an answer that holds a list: a bare array, or an object with exactly one array among its fields.
-fn objects(body: &[u8]) -> Result<Vec<Map<String, Value>>, Undecodable> {
+fn objects(body: &[u8]) -> Result<Vec<Object<'_>>, Undecodable> {
     let list = match serde_json::from_slice(body)? {
-        Value::Array(list) => list,
-        Value::Object(fields) => {
-            let mut lists = fields.into_iter().filter_map(|(_, value)| match value {
-                Value::Array(list) => Some(list),
+        Json::List(list) => list,
+        Json::Object(fields) => {
+            // Of fields that have the same name, the last one counts.
+            let fields: BTreeMap<_, _> = fields.into_iter().collect();
+            let mut lists = fields.into_values().filter_map(|value| match value {
+                Json::List(list) => Some(list),
                 _ => None,
             });
             match (lists.next(), lists.next()) {
@@ -46,7 +51,7 @@ fn objects(body: &[u8]) -> Result<Vec<Map<String, Value>>, Undecodable> {
     };
     list.into_iter()
         .map(|item| match item {
-            Value::Object(fields) => Ok(fields),
+            Json::Object(fields) => Ok(fields),
             _ => Err(Undecodable::shape("a list whose items are not objects")),
         })
         .collect()

@@ -1,11 +1,11 @@
 //! `TesaRequest`: what `get_request` answers.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::fields::{Fields, Undecodable};
+use super::json::Json;
 use crate::domain::ids::{ExternalReference, ReferenceId};
-use crate::domain::request::PersonalData;
+use crate::domain::request::{Personal, PersonalData};
 use crate::domain::{Observation, Request, Status};
 
 /// Shown where an answer has no status at all. Never acted on, like every status outside the list.
@@ -13,15 +13,15 @@ const NO_STATUS: &str = "(missing)";
 
 /// The request that was `asked` for. An answer without an id speaks of that one; an answer with another id is an
 /// error, because acting on it would repair the wrong order.
+///
+/// All of the body is checked here, but its personal part is kept as it came: of a hundred thousand requests that a
+/// sweep reads, hardly one is sent again.
 pub fn request(
     body: &[u8],
     asked: &ReferenceId,
     observed_at: DateTime<Utc>,
 ) -> Result<Request, Undecodable> {
-    let Value::Object(fields) = serde_json::from_slice(body)? else {
-        return Err(Undecodable::shape("no object"));
-    };
-    let mut fields = Fields::new(fields);
+    let mut fields = fields(body)?;
     if fields
         .id("reference_id")?
         .is_some_and(|id| id != asked.as_str())
@@ -32,7 +32,7 @@ pub fn request(
         reference_id: asked.clone(),
         external_reference: fields
             .id("external_reference")?
-            .map(ExternalReference::from),
+            .map(|id| ExternalReference::from(&*id)),
         persistence_type: fields.word("persistence_type")?,
         status: Status::parse(fields.id("status")?.as_deref().unwrap_or(NO_STATUS)),
         cancelling: fields.flag("cancelling")?.unwrap_or(false),
@@ -47,18 +47,55 @@ pub fn request(
     Ok(Request {
         seen,
         portability_indicator: fields.word("portability_indicator")?,
-        personal: PersonalData {
-            technical_coordinators: fields.value("technical_coordinators"),
-            customer: fields.value("customer"),
-            service_point: fields.value("service_point"),
-            unknown: fields.rest(),
-        },
+        personal: Personal::new(body, personal),
     })
+}
+
+fn fields(body: &[u8]) -> Result<Fields<'_>, Undecodable> {
+    match serde_json::from_slice(body)? {
+        Json::Object(fields) => Ok(Fields::new(fields)),
+        _ => Err(Undecodable::shape("no object")),
+    }
+}
+
+/// The fields that [`request`] itself reads, in the contract's names.
+const SEEN: [&str; 13] = [
+    "reference_id",
+    "external_reference",
+    "persistence_type",
+    "status",
+    "cancelling",
+    "auto_installation",
+    "territory_owner",
+    "request_number",
+    "subrequest_number",
+    "sub_request_number",
+    "created",
+    "last_updated",
+    "portability_indicator",
+];
+
+/// The rest of a body that [`request`] has read, so it can't fail any more; if it did, nothing would be there, and
+/// without a customer nothing is sent.
+fn personal(body: &[u8]) -> PersonalData {
+    let Ok(mut fields) = fields(body) else {
+        return PersonalData::default();
+    };
+    for name in SEEN {
+        fields.value(name);
+    }
+    let mut part = |name| fields.value(name).map(Json::into_value);
+    PersonalData {
+        technical_coordinators: part("technical_coordinators"),
+        customer: part("customer"),
+        service_point: part("service_point"),
+        unknown: fields.rest(),
+    }
 }
 
 /// The contract itself spells it in two ways: `subrequest_number` in what is read, `subRequestNumber` in what is
 /// written.
-pub(super) fn subrequest_number(fields: &mut Fields) -> Result<Option<i64>, Undecodable> {
+pub(super) fn subrequest_number(fields: &mut Fields<'_>) -> Result<Option<i64>, Undecodable> {
     let documented = fields.number("subrequest_number")?;
     let other = fields.number("sub_request_number")?;
     Ok(documented.or(other))
@@ -68,7 +105,7 @@ pub(super) fn subrequest_number(fields: &mut Fields) -> Result<Option<i64>, Unde
 mod tests {
     use super::*;
     use crate::domain::request::{PersistenceType, PortabilityIndicator, TerritoryOwner};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn decode(body: &Value) -> Result<Request, Undecodable> {
         request(
@@ -160,6 +197,73 @@ mod tests {
             json!("77"),
         ] {
             assert!(decode(&body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_an_error_wherever_it_stands() {
+        let read = |part: &str| {
+            let body = format!(r#"{{"status":"NOT_SENT","customer":{{"name":{part}}},"x":1}}"#);
+            request(
+                body.as_bytes(),
+                &ReferenceId::from("77"),
+                DateTime::UNIX_EPOCH,
+            )
+        };
+        assert!(read(r#""N""#).is_ok());
+        for part in [
+            r#""\ud800""#,
+            r#""\x""#,
+            "1e999",
+            "01",
+            "{]",
+            "N",
+            "",
+            "\"\n\"",
+        ] {
+            assert!(
+                matches!(
+                    read(part),
+                    Err(Undecodable::Syntax { line: 1, .. })
+                        | Err(Undecodable::Syntax { line: 2, .. })
+                ),
+                "{part}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_documented_field_is_unknown() {
+        let contract: Value =
+            serde_yaml_ng::from_str(include_str!("../../../contract/openapi.yaml")).unwrap();
+        let documented = contract["components"]["schemas"]["TesaRequest"]["properties"].as_object();
+        let names = documented.unwrap().keys();
+        let body = Value::from_iter(names.map(|name| (name.clone(), Value::from("77"))));
+        let unknown = personal(body.to_string().as_bytes()).unknown;
+        assert!(unknown.is_empty(), "{:?}", unknown.keys());
+    }
+
+    #[test]
+    fn the_personal_part_is_the_same_however_often_it_is_looked_at_and_shows_nothing() {
+        let read = decode(&json!({
+            "referenceId": "77", "customer": {"name": "CANARY", "n": [1, {"m": null}]}, "servicePoint": "CANARY",
+            "service_point": null, "note": "CANARY",
+        }))
+        .unwrap();
+        let shown = format!("{read:?}");
+        assert!(
+            shown.contains("redacted") && !shown.contains("CANARY"),
+            "{shown}"
+        );
+        let copy = read.clone();
+        for personal in [&read.personal, &copy.personal, &read.personal] {
+            assert_eq!(
+                personal.customer,
+                Some(json!({"name": "CANARY", "n": [1, {"m": null}]}))
+            );
+            assert_eq!(personal.service_point, Some(json!("CANARY")));
+            assert_eq!(personal.technical_coordinators, None);
+            assert_eq!(personal.unknown.keys().collect::<Vec<_>>(), ["note"]);
         }
     }
 }

@@ -1,8 +1,7 @@
 //! `TesaResult`: what a write's 2xx answers.
 
-use serde_json::Value;
-
 use super::fields::{Fields, Undecodable};
+use super::json::Json;
 use crate::domain::ids::ReferenceId;
 use crate::tesamanager::redact;
 
@@ -18,17 +17,16 @@ pub struct WriteResult {
 /// Reads a write's 2xx. An empty body, one that is no object, and one that carries errors beside its 2xx all say
 /// nothing about the outcome.
 pub fn write_result(body: &[u8]) -> Result<WriteResult, Undecodable> {
-    let Value::Object(fields) = serde_json::from_slice(body)? else {
+    let Json::Object(fields) = serde_json::from_slice(body)? else {
         return Err(Undecodable::shape("no object"));
     };
-    let errors = fields.get("errors").and_then(Value::as_array);
-    if errors.is_some_and(|errors| !errors.is_empty()) {
+    let mut fields = Fields::new(fields);
+    if matches!(fields.value("errors"), Some(Json::List(errors)) if !errors.is_empty()) {
         return Err(Undecodable::shape("a success that carries errors"));
     }
-    let mut fields = Fields::new(fields);
     Ok(WriteResult {
         code: fields.id("code")?.map(|code| redact::text(&code, 64)),
-        reference_id: fields.id("reference_id")?.map(ReferenceId::from),
+        reference_id: fields.id("reference_id")?.map(|id| ReferenceId::from(&*id)),
     })
 }
 
