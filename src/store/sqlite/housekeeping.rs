@@ -1,10 +1,7 @@
-//! Pruning and statistics. Each table in its own short transaction.
-
-use std::time::Duration;
+//! Pruning and statistics, in short transactions.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tokio::time::Instant;
 
 use super::SqliteStore;
 use crate::store::StoreError;
@@ -88,60 +85,53 @@ pub(super) const AUDIT: &str =
 const REPLICAS: &str = "
     DELETE FROM replicas WHERE id IN (SELECT id FROM replicas WHERE last_beat < ?1 LIMIT ?2)";
 
-/// The longest that nothing is pruned for the sake of others.
-const LONGEST_BREAK: Duration = Duration::from_millis(100);
+/// A table's statements, the last of which removes its rows, and where these are counted.
+type Table = (&'static [&'static str], fn(&mut Pruned) -> &mut u64);
 
-impl SqliteStore {
-    /// Runs the statements in one transaction and answers how many rows the last of them removed. Then leaves the
-    /// write lock alone for as long as it was held: another process that waits for it only looks now and then whether
-    /// it is free, and would never find it so.
-    async fn remove(
-        &self,
-        statements: &[&'static str],
-        older_than: DateTime<Utc>,
-        batch: u32,
-    ) -> Result<u64, StoreError> {
-        let begun = Instant::now();
-        let removed = self
-            .timed
-            .call("prune", async {
-                let mut tx = self.begin().await?;
-                let mut removed = 0;
-                for &statement in statements {
-                    removed = sqlx::query(statement)
-                        .bind(micros(older_than))
-                        .bind(batch)
-                        .execute(&mut *tx)
-                        .await?
-                        .rows_affected();
-                }
-                tx.commit().await?;
-                Ok(removed)
-            })
-            .await?;
-        if removed > 0 {
-            tokio::time::sleep(begun.elapsed().min(LONGEST_BREAK)).await;
-        }
-        Ok(removed)
-    }
-}
+const TABLES: &[Table] = &[
+    (&[STEPS, ATTEMPTS], |pruned| &mut pruned.attempts),
+    (&[RUNS], |pruned| &mut pruned.runs),
+    (&[SLOTS], |pruned| &mut pruned.slots),
+    (&[UNRUN_SLOTS], |pruned| &mut pruned.slots),
+    (&[FINDINGS], |pruned| &mut pruned.findings),
+    (&[OBSERVATIONS], |pruned| &mut pruned.observations),
+    (&[DECISIONS], |pruned| &mut pruned.decisions),
+    (&[LOOKS], |pruned| &mut pruned.looks),
+    (&[SWEEPS], |pruned| &mut pruned.looks),
+    (&[TRIGGERS], |pruned| &mut pruned.triggers),
+    (&[AUDIT], |pruned| &mut pruned.audit),
+    (&[REPLICAS], |pruned| &mut pruned.replicas),
+];
 
 #[async_trait]
 impl Housekeeping for SqliteStore {
     async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError> {
-        let remove = async |statements| self.remove(statements, older_than, batch).await;
-        Ok(Pruned {
-            attempts: remove(&[STEPS, ATTEMPTS]).await?,
-            runs: remove(&[RUNS]).await?,
-            slots: remove(&[SLOTS]).await? + remove(&[UNRUN_SLOTS]).await?,
-            findings: remove(&[FINDINGS]).await?,
-            observations: remove(&[OBSERVATIONS]).await?,
-            decisions: remove(&[DECISIONS]).await?,
-            looks: remove(&[LOOKS]).await? + remove(&[SWEEPS]).await?,
-            triggers: remove(&[TRIGGERS]).await?,
-            audit: remove(&[AUDIT]).await?,
-            replicas: remove(&[REPLICAS]).await?,
-        })
+        let (mut pruned, mut tables) = (Pruned::default(), TABLES.iter());
+        while !tables.as_slice().is_empty() {
+            let pruning = async {
+                let mut tx = self.begin().await?;
+                for (statements, count) in tables.by_ref() {
+                    let mut removed = 0;
+                    for &statement in *statements {
+                        removed = sqlx::query(statement)
+                            .bind(micros(older_than))
+                            .bind(batch)
+                            .execute(&mut *tx)
+                            .await?
+                            .rows_affected();
+                    }
+                    *count(&mut pruned) += removed;
+                    // Others may want to write. Where nothing was removed little time went by, and waiting for the
+                    // next turn takes longer than the next table.
+                    if removed > 0 {
+                        break;
+                    }
+                }
+                Ok(tx.commit().await?)
+            };
+            self.timed.call("prune", pruning).await?;
+        }
+        Ok(pruned)
     }
 
     async fn optimize(&self) -> Result<(), StoreError> {

@@ -53,5 +53,6 @@ mod runs;
 mod schema;
 mod slots;
 mod sqlite_file;
+mod sqlite_turn;
 mod values;
 mod work;
