@@ -11,6 +11,7 @@
 
 mod attempts;
 mod audit;
+mod changes;
 mod controls;
 mod file;
 mod findings;
@@ -44,7 +45,7 @@ pub use lock::DaemonLock;
 
 use self::file::DatabaseFile;
 use self::turn::{BulkWriter, Turn};
-use super::changes::{self, Changes};
+use super::changes::Changes;
 use super::fault::{Fault, Meaning};
 use super::timed::Timed;
 use super::{SchemaState, Store, StoreError, StoreOptions};
@@ -178,6 +179,13 @@ impl SqliteStore {
         self.file.still_there()?;
         Ok(self.turn.begin(&self.writer).await?)
     }
+
+    /// Commits what the daemon should look at now.
+    async fn steer(&self, tx: Transaction<'static, Sqlite>) -> Result<(), Fault> {
+        tx.commit().await?;
+        changes::tell(self.file.path());
+        Ok(())
+    }
 }
 
 async fn set(writer: &mut SqliteConnection, pragmas: SqlStr) -> Result<bool, sqlx::Error> {
@@ -221,7 +229,12 @@ impl Store for SqliteStore {
     }
 
     fn changes(&self) -> Changes {
-        changes::none()
+        // Whoever shares the file with a daemon must not take its bell away.
+        let daemon = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        match *daemon {
+            Some(_) => changes::listen(self.file.path()),
+            None => super::changes::none(),
+        }
     }
 
     async fn close(&self) {
