@@ -1,9 +1,8 @@
 //! Whether a daemon in the middle of a large sweep still listens: to a prober, and to people.
 //!
 //! People reach it through the store. A pause and a trigger are in force from their commit on, for a pause: every
-//! write asks for pauses within the transaction of its intent. A trigger's run begins when the daemon has seen it: at
-//! once where the database tells (PostgreSQL), at its next look, within a second, where it can't (SQLite). So there
-//! the time that counts is what the sweep adds to that of a daemon at rest.
+//! write asks for pauses within the transaction of its intent. A trigger's run begins when the daemon has had word of
+//! it and claimed the run; the time is compared with that of a daemon at rest.
 
 use std::time::{Duration, Instant};
 

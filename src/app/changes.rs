@@ -1,5 +1,6 @@
 //! What another process did is looked up at once: the store's word of a change wakes whom it concerns. Without a word
-//! (SQLite has none, a connection may be down) they look every second or two all the same.
+//! (a connection may be down, whoever changed something may have had no way to tell) they look every second or two all
+//! the same.
 
 use std::sync::Arc;
 

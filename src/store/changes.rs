@@ -21,7 +21,7 @@ pub enum Change {
 /// One item each time. Never ends; does nothing while nobody polls it; safe to drop at any moment.
 pub type Changes = BoxStream<'static, Change>;
 
-/// Of a back end that has no way to tell.
+/// When there is no way to tell.
 pub(super) fn none() -> Changes {
     futures::stream::pending().boxed()
 }

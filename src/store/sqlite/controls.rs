@@ -45,7 +45,7 @@ impl Controls for SqliteStore {
                 .execute(&mut *tx)
                 .await?;
                 audit::append(&mut tx, "pause", scope(job), actor, now).await?;
-                Ok(tx.commit().await?)
+                self.steer(tx).await
             })
             .await
     }
@@ -70,7 +70,7 @@ impl Controls for SqliteStore {
                     return Ok(false);
                 }
                 audit::append(&mut tx, "resume", scope(job), actor, now).await?;
-                tx.commit().await?;
+                self.steer(tx).await?;
                 Ok(true)
             })
             .await
@@ -115,7 +115,7 @@ impl Controls for SqliteStore {
                     return Ok(false);
                 }
                 audit::append(&mut tx, "latch", &subject(job, org), actor, now).await?;
-                tx.commit().await?;
+                self.steer(tx).await?;
                 Ok(true)
             })
             .await
@@ -148,7 +148,7 @@ impl Controls for SqliteStore {
                 .execute(&mut *tx)
                 .await?;
                 audit::append(&mut tx, "release", &subject(job, org), actor, now).await?;
-                tx.commit().await?;
+                self.steer(tx).await?;
                 Ok(true)
             })
             .await
@@ -208,7 +208,7 @@ impl Controls for SqliteStore {
                 .fetch_one(&mut *tx)
                 .await?;
                 audit::append(&mut tx, "trigger", &subject(job, org), actor, now).await?;
-                tx.commit().await?;
+                self.steer(tx).await?;
                 Ok(TriggerId(id))
             })
             .await

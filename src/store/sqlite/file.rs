@@ -55,6 +55,13 @@ impl DatabaseFile {
     }
 }
 
+/// The path of what lies beside the database at `database`: the same name, and more.
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }

@@ -1,10 +1,7 @@
-//! Pruning and statistics. Each table in its own short transaction.
-
-use std::time::Duration;
+//! Pruning and statistics, in short transactions.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tokio::time::Instant;
 
 use super::SqliteStore;
 use crate::store::StoreError;
@@ -104,69 +101,64 @@ pub(super) const AUDIT: &str =
 const REPLICAS: &str = "
     DELETE FROM replicas WHERE id IN (SELECT id FROM replicas WHERE last_beat < ?1 LIMIT ?2)";
 
-/// The longest that nothing is pruned for the sake of others.
-const LONGEST_BREAK: Duration = Duration::from_millis(100);
+/// Where a statement's rows are counted.
+type Counter = fn(&mut Pruned) -> &mut u64;
 
-impl SqliteStore {
-    /// Runs the statements in one transaction and answers how many rows each of them removed. Then leaves the
-    /// write lock alone for as long as it was held: another process that waits for it only looks now and then whether
-    /// it is free, and would never find it so.
-    async fn remove<const N: usize>(
-        &self,
-        statements: [&'static str; N],
-        older_than: DateTime<Utc>,
-        batch: u32,
-    ) -> Result<[u64; N], StoreError> {
-        let begun = Instant::now();
-        let removed = self
-            .timed
-            .call("prune", async {
-                let mut tx = self.begin().await?;
-                let mut removed = [0; N];
-                for (statement, removed) in statements.into_iter().zip(&mut removed) {
-                    *removed = sqlx::query(statement)
-                        .bind(micros(older_than))
-                        .bind(batch)
-                        .execute(&mut *tx)
-                        .await?
-                        .rows_affected();
-                }
-                tx.commit().await?;
-                Ok(removed)
-            })
-            .await?;
-        if removed.iter().any(|&rows| rows > 0) {
-            tokio::time::sleep(begun.elapsed().min(LONGEST_BREAK)).await;
-        }
-        Ok(removed)
-    }
-}
+/// The statements of one transaction. A history goes uncounted with its attempt.
+type Together = &'static [(&'static str, Option<Counter>)];
+
+const TABLES: &[Together] = &[
+    &[
+        (STEPS, None),
+        (ATTEMPTS, Some(|pruned| &mut pruned.attempts)),
+    ],
+    &[(RUNS, Some(|pruned| &mut pruned.runs))],
+    &[(SLOTS, Some(|pruned| &mut pruned.slots))],
+    &[(UNRUN_SLOTS, Some(|pruned| &mut pruned.slots))],
+    &[(FINDINGS, Some(|pruned| &mut pruned.findings))],
+    &[
+        (DECISIONS, Some(|pruned| &mut pruned.decisions)),
+        (OBSERVATIONS, Some(|pruned| &mut pruned.observations)),
+    ],
+    &[(DECISIONS_ON_NOTHING, Some(|pruned| &mut pruned.decisions))],
+    &[(LOOKS, Some(|pruned| &mut pruned.looks))],
+    &[(SWEEPS, Some(|pruned| &mut pruned.looks))],
+    &[(TRIGGERS, Some(|pruned| &mut pruned.triggers))],
+    &[(AUDIT, Some(|pruned| &mut pruned.audit))],
+    &[(REPLICAS, Some(|pruned| &mut pruned.replicas))],
+];
 
 #[async_trait]
 impl Housekeeping for SqliteStore {
     async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError> {
-        let remove = async |statement| {
-            let [removed] = self.remove([statement], older_than, batch).await?;
-            Ok::<u64, StoreError>(removed)
-        };
-        let [_, attempts] = self.remove([STEPS, ATTEMPTS], older_than, batch).await?;
-        let runs = remove(RUNS).await?;
-        let slots = remove(SLOTS).await? + remove(UNRUN_SLOTS).await?;
-        let findings = remove(FINDINGS).await?;
-        let finished = [DECISIONS, OBSERVATIONS];
-        let [decisions, observations] = self.remove(finished, older_than, batch).await?;
-        Ok(Pruned {
-            attempts,
-            runs,
-            slots,
-            findings,
-            observations,
-            decisions: decisions + remove(DECISIONS_ON_NOTHING).await?,
-            looks: remove(LOOKS).await? + remove(SWEEPS).await?,
-            triggers: remove(TRIGGERS).await?,
-            audit: remove(AUDIT).await?,
-            replicas: remove(REPLICAS).await?,
-        })
+        let (mut pruned, mut tables) = (Pruned::default(), TABLES.iter());
+        while !tables.as_slice().is_empty() {
+            let pruning = async {
+                let mut tx = self.begin().await?;
+                for together in tables.by_ref() {
+                    let mut removed = 0;
+                    for &(statement, counter) in *together {
+                        removed = sqlx::query(statement)
+                            .bind(micros(older_than))
+                            .bind(batch)
+                            .execute(&mut *tx)
+                            .await?
+                            .rows_affected();
+                        if let Some(counter) = counter {
+                            *counter(&mut pruned) += removed;
+                        }
+                    }
+                    // Others may want to write. Where nothing was removed little time went by, and waiting for the
+                    // next turn takes longer than the next table.
+                    if removed > 0 {
+                        break;
+                    }
+                }
+                Ok(tx.commit().await?)
+            };
+            self.timed.call("prune", pruning).await?;
+        }
+        Ok(pruned)
     }
 
     async fn optimize(&self) -> Result<(), StoreError> {

@@ -7,8 +7,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::file::beside;
 use crate::store::StoreError;
 
 const OPERATION: &str = "lock";
@@ -22,7 +23,7 @@ pub struct DaemonLock {
 impl DaemonLock {
     /// Takes the lock for the database at `database`, or says which process holds it (`Busy`).
     pub fn acquire(database: &Path) -> Result<Self, StoreError> {
-        let path = lock_path(database);
+        let path = beside(database, ".lock");
         let unavailable = |error: io::Error| StoreError::Unavailable {
             operation: OPERATION,
             detail: format!("{}: {error}", path.display()),
@@ -43,12 +44,6 @@ impl DaemonLock {
         say_who(&mut file).map_err(unavailable)?;
         Ok(Self { _file: file })
     }
-}
-
-fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
 }
 
 // Only for the message of whoever comes second.

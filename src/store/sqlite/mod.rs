@@ -1,7 +1,7 @@
 //! SQLite: one file, one daemon, any number of commands beside it.
 //!
 //! One connection writes and a few read: SQLite has one writer at a time anyway, and with a single one of ours the
-//! queue forms in our own pool, where waiting is asynchronous and fair, instead of in a busy loop inside the
+//! queue forms here, where waiting is asynchronous and fair (see [`turn`]), instead of in a busy loop inside the
 //! library. Every write transaction begins with `BEGIN IMMEDIATE`, so it holds the write lock before it reads:
 //! what it checked is still true when it commits. WAL lets readers go on meanwhile; `synchronous = FULL` makes a
 //! commit durable before it is answered, which is what "committed before it is sent" means.
@@ -12,6 +12,7 @@
 mod attempts;
 mod audit;
 mod bulk;
+mod changes;
 mod controls;
 mod file;
 mod findings;
@@ -24,6 +25,7 @@ mod replicas;
 mod requests;
 mod runs;
 mod schema;
+mod turn;
 mod work;
 
 #[cfg(test)]
@@ -35,14 +37,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::error::DatabaseError;
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, SqlSafeStr, SqlStr, Sqlite, SqliteConnection, Transaction,
+};
 
 pub use lock::DaemonLock;
 
 use self::file::DatabaseFile;
-use super::changes::{self, Changes};
+use self::turn::{BulkWriter, Turn};
+use super::changes::Changes;
 use super::fault::{Fault, Meaning};
 use super::timed::Timed;
 use super::{SchemaState, Store, StoreError, StoreOptions};
@@ -60,13 +64,13 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 /// How long to wait before the file is tried again while another process sets it up.
 const OPEN_RETRY: Duration = Duration::from_millis(25);
 
-const ON_DISK: &str = "PRAGMA synchronous = FULL";
 const SOON_ON_DISK: &str = "PRAGMA synchronous = NORMAL";
 
 /// A store in one file.
 #[derive(Debug)]
 pub struct SqliteStore {
     file: DatabaseFile,
+    turn: Turn,
     writer: Pool,
     readers: Pool,
     timed: Timed,
@@ -109,13 +113,22 @@ impl SqliteStore {
                 .test_before_acquire(false)
                 .max_lifetime(None)
         };
+        // Whatever the last one asked for: a commit is on the disk when it returns, and a single statement waits
+        // for the lock by itself.
+        let as_opened = format!(
+            "PRAGMA synchronous = FULL; PRAGMA busy_timeout = {}",
+            options.busy_timeout.as_millis()
+        );
+        let as_opened = AssertSqlSafe(as_opened).into_sql_str();
         // Turning a new file to WAL needs a lock for which SQLite's own busy time-out does not wait.
         let writer = loop {
             let tried = pool()
                 .max_connections(1)
                 .idle_timeout(None)
-                // Whatever the last one asked for: a commit is on the disk when it returns.
-                .before_acquire(|writer, _| Box::pin(synchronous(writer, ON_DISK)))
+                .before_acquire({
+                    let as_opened = as_opened.clone();
+                    move |writer, _| Box::pin(set(writer, as_opened.clone()))
+                })
                 .connect_with(writing.clone())
                 .await;
             match tried {
@@ -130,6 +143,7 @@ impl SqliteStore {
             .idle_timeout(READER_IDLE)
             .connect_lazy_with(reading);
         Ok(Self {
+            turn: Turn::new(file.path(), options.busy_timeout),
             file,
             writer,
             readers,
@@ -151,28 +165,32 @@ impl SqliteStore {
         self
     }
 
-    /// A writer of single statements, for what can be read again from the upstream. Its commits don't wait for the disk; the next one that
+    /// A writer in bulk, for what can be read again from the upstream. Its commits don't wait for the disk; the next one that
     /// does takes them along, in their order (sqlite.org/pragma.html#pragma_synchronous), so a power cut loses the
     /// last of them and never one from the middle.
-    async fn unhurried(&self) -> Result<PoolConnection<Sqlite>, Fault> {
+    async fn unhurried(&self) -> Result<BulkWriter, Fault> {
         self.file.still_there()?;
-        let mut writer = self.writer.acquire().await?;
-        synchronous(&mut writer, SOON_ON_DISK).await?;
+        let mut writer = self.turn.bulk(&self.writer).await?;
+        set(&mut writer, SOON_ON_DISK.into_sql_str()).await?;
         Ok(writer)
     }
 
     /// Begins a transaction that holds the write lock from its first statement on. Dropped, it is rolled back.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
         self.file.still_there()?;
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.turn.begin(&self.writer).await?)
+    }
+
+    /// Commits what the daemon should look at now.
+    async fn steer(&self, tx: Transaction<'static, Sqlite>) -> Result<(), Fault> {
+        tx.commit().await?;
+        changes::tell(self.file.path());
+        Ok(())
     }
 }
 
-async fn synchronous(
-    writer: &mut SqliteConnection,
-    pragma: &'static str,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query(pragma).execute(writer).await?;
+async fn set(writer: &mut SqliteConnection, pragmas: SqlStr) -> Result<bool, sqlx::Error> {
+    sqlx::query(pragmas).execute(writer).await?;
     Ok(true)
 }
 
@@ -212,7 +230,12 @@ impl Store for SqliteStore {
     }
 
     fn changes(&self) -> Changes {
-        changes::none()
+        // Whoever shares the file with a daemon must not take its bell away.
+        let daemon = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        match *daemon {
+            Some(_) => changes::listen(self.file.path()),
+            None => super::changes::none(),
+        }
     }
 
     async fn close(&self) {

@@ -32,4 +32,5 @@ mod steering;
 mod stop;
 mod throughput;
 mod traces;
+mod word;
 pub mod world;

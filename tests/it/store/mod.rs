@@ -52,6 +52,8 @@ mod requests;
 mod runs;
 mod schema;
 mod slots;
+mod sqlite_bell;
 mod sqlite_file;
+mod sqlite_turn;
 mod values;
 mod work;
