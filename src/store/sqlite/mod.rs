@@ -165,8 +165,8 @@ impl SqliteStore {
         self
     }
 
-    /// A writer in bulk, for what can be read again from the upstream. Its commits don't wait for the disk; the next one that
-    /// does takes them along, in their order (sqlite.org/pragma.html#pragma_synchronous), so a power cut loses the
+    /// A writer in bulk, for what can be read again from the upstream. Its commits don't wait for the disk; the next one
+    /// that does takes them along, in their order (sqlite.org/pragma.html#pragma_synchronous), so a power cut loses the
     /// last of them and never one from the middle.
     async fn unhurried(&self) -> Result<BulkWriter, Fault> {
         self.file.still_there()?;

@@ -13,6 +13,7 @@ use super::values::*;
 
 behaviours![
     a_new_sighting_opens_a_finding,
+    live_findings_can_be_asked_for_in_part,
     every_word_of_a_finding_can_be_stored,
     a_finding_seen_again_is_the_same_row,
     a_touched_finding_is_only_renewed,
@@ -97,6 +98,54 @@ async fn a_new_sighting_opens_a_finding(fresh: Fresh) {
         last_seen: at(0),
     };
     assert_eq!(live, [wanted]);
+}
+
+async fn live_findings_can_be_asked_for_in_part(fresh: Fresh) {
+    let store = &*fresh.store;
+    let gap = |reference: &str| Sighting {
+        key: FindingKey {
+            kind: FindingKind::EventSequenceGap,
+            ..sighting(reference, "1").key
+        },
+        ..sighting(reference, "1")
+    };
+    let given = [
+        sighting("a", "NOT_SENT"),
+        gap("a"),
+        sighting("b", "NOT_SENT"),
+        gap("c"),
+        sighting("over", "NOT_SENT"),
+    ];
+    see(store, &given, 0).await;
+    let live = async |which: Live<'_>| {
+        let live = store.live_findings(&org(), &job(), which).await.unwrap();
+        live.into_iter().map(|live| live.key).collect::<Vec<_>>()
+    };
+    let all = store
+        .live_findings(&org(), &job(), Live::All)
+        .await
+        .unwrap();
+    resolve(store, all[4].id, 1).await;
+    assert!(live(Live::Acknowledged).await.is_empty());
+    store
+        .acknowledge_findings(&[all[2].id], &person(), at(2))
+        .await
+        .unwrap();
+    let keys = |places: &[usize]| -> Vec<FindingKey> {
+        places.iter().map(|&n| given[n].key.clone()).collect()
+    };
+    assert_eq!(live(Live::All).await, keys(&[0, 1, 2, 3]));
+    assert_eq!(live(Live::Acknowledged).await, keys(&[2]));
+    let gaps = Live::OfKind(FindingKind::EventSequenceGap);
+    assert_eq!(live(gaps).await, keys(&[1, 3]));
+    let asked = ["a".into(), "over".into(), "nobody".into()];
+    assert_eq!(live(Live::About(&asked)).await, keys(&[0, 1]));
+    assert!(live(Live::About(&[])).await.is_empty());
+    let other = JobName::new("another");
+    for which in [Live::All, gaps, Live::About(&asked)] {
+        let theirs = store.live_findings(&org(), &other, which).await.unwrap();
+        assert!(theirs.is_empty(), "{which:?}");
+    }
 }
 
 async fn every_word_of_a_finding_can_be_stored(fresh: Fresh) {

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use tesa_reconciler::domain::run::SlotResult;
-use tesa_reconciler::domain::{AttemptState, Observation, RunId, RunOutcome, Status, Verdict};
+use tesa_reconciler::domain::{
+    AttemptState, Observation, RunId, RunOutcome, SkipReason, Status, Verdict,
+};
 use tesa_reconciler::store::findings::{FindingChanges, Live};
 use tesa_reconciler::store::runs::{NewRun, RunLease, RunSummary, UnrunSlots};
 use tesa_reconciler::store::{Page, Pruned, Store};
@@ -18,6 +20,7 @@ behaviours![
     prune_keeps_what_a_job_must_remember,
     prune_takes_at_most_a_batch,
     prune_keeps_looks_at_what_is_remembered,
+    prune_takes_old_decisions_about_what_could_never_be_read,
     optimize_is_harmless,
 ];
 
@@ -313,6 +316,39 @@ async fn prune_keeps_looks_at_what_is_remembered(fresh: Fresh) {
         store.last_sweep(&org(), &job()).await.unwrap(),
         Some(at(20))
     );
+}
+
+async fn prune_takes_old_decisions_about_what_could_never_be_read(fresh: Fresh) {
+    let store = &*fresh.store;
+    let unreadable = |reason| Verdict::Skip {
+        reason,
+        instead_of: None,
+    };
+    let read = [observation("read")];
+    store.remember_observations(&org(), &read).await.unwrap();
+    let cases = [
+        ("gone", SkipReason::NotFound, 0),
+        ("failed", SkipReason::ReadFailed, 0),
+        ("garbled", SkipReason::ContractViolation, 0),
+        ("young", SkipReason::ReadFailed, 20),
+        ("read", SkipReason::ReadFailed, 0),
+    ];
+    for (reference, reason, decided) in cases {
+        let decided_so = [decision(reference, unreadable(reason))];
+        store
+            .remember_decisions(&org(), &job(), RunId(1), at(decided), &decided_so)
+            .await
+            .unwrap();
+    }
+    assert_eq!(prune_all(store, at(10)).await, 3);
+    for (reference, _, _) in cases {
+        let left = store
+            .decisions_about(&org(), &reference.into())
+            .await
+            .unwrap();
+        let stays = ["young", "read"].contains(&reference);
+        assert_eq!(left.len(), usize::from(stays), "{reference}");
+    }
 }
 
 async fn prune_takes_at_most_a_batch(fresh: Fresh) {
