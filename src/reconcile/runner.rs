@@ -252,8 +252,8 @@ impl Reconciler {
         stop: &'a CancellationToken,
     ) -> Survey<'a> {
         Survey {
-            api: &*self.api,
-            store: &*self.store,
+            api: &self.api,
+            store: &self.store,
             clock: &*self.clock,
             job: &order.job,
             context: Context {

@@ -6,14 +6,15 @@
 //! printer. So the same path decides in both, and memory holds a few batches of requests plus the ids listed.
 
 mod pipeline;
+mod reading;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use futures::stream;
 use tokio_util::sync::CancellationToken;
 
 use super::issues;
@@ -104,9 +105,9 @@ pub enum SurveyError {
 /// One look at the world by one job for one org.
 pub struct Survey<'a> {
     /// The upstream.
-    pub api: &'a dyn Tesamanager,
+    pub api: &'a Arc<dyn Tesamanager>,
     /// What is remembered.
-    pub store: &'a dyn Store,
+    pub store: &'a Arc<dyn Store>,
     /// When observations are made.
     pub clock: &'a dyn Clock,
     /// Whose rules.
@@ -151,12 +152,6 @@ pub(super) struct Portion {
     pub cut_short: bool,
     /// What it adds to the survey's tally.
     pub tally: Tally,
-}
-
-/// What reading one request came to.
-enum Look {
-    Seen(Observation),
-    Unreadable(Box<Item>),
 }
 
 impl Survey<'_> {
@@ -256,33 +251,26 @@ impl Survey<'_> {
         }
     }
 
-    /// Reads requests, a bounded number at once; what could not be read becomes an item of the portion. Told to stop,
-    /// it begins no more reads.
+    /// Reads requests and remembers them; what could not be read becomes an item of the portion.
     pub(super) async fn observe(
         &self,
         ids: Vec<ReferenceId>,
         into: &mut Portion,
     ) -> Result<Vec<Observation>, SurveyError> {
-        let mut left = ids.len();
-        let looks = stream::iter(ids)
-            .take_until(self.stop.cancelled())
-            .map(|id| self.read(id))
-            .buffer_unordered(self.max_in_flight.max(1));
-        tokio::pin!(looks);
-        let mut fresh = Vec::new();
-        while let Some(look) = looks.next().await {
-            left -= 1;
-            match look? {
-                Look::Seen(request) => fresh.push(request),
-                Look::Unreadable(item) => {
-                    let gone = item.decision.verdict.label() == SkipReason::NotFound.as_str();
-                    into.tally.failed += u64::from(!gone);
-                    into.not_looked_at.push(item.decision.reference_id.clone());
-                    into.items.push(*item);
-                }
+        let asked = ids.len();
+        let read = self.read_each(ids, async |api, org, id| {
+            let read = api.get_request(&org, &id).await;
+            (id, read.map(|request| request.seen))
+        });
+        let read = read.await?;
+        into.cut_short |= read.len() < asked;
+        let mut fresh = Vec::with_capacity(read.len());
+        for (id, read) in read {
+            match read {
+                Ok(seen) => fresh.push(seen),
+                Err(error) => self.unreadable(&id, &error, into).await?,
             }
         }
-        into.cut_short |= left > 0;
         into.tally.observed += fresh.len() as u64;
         if self.remember && !fresh.is_empty() {
             self.store
@@ -292,19 +280,19 @@ impl Survey<'_> {
         Ok(fresh)
     }
 
-    async fn read(&self, id: ReferenceId) -> Result<Look, SurveyError> {
-        let error = match self.api.get_request(self.context.org, &id).await {
-            Ok(request) => return Ok(Look::Seen(request.seen)),
-            Err(error) if error.ends_the_run() => return Err(error.into()),
-            Err(error) => error,
-        };
-        Ok(Look::Unreadable(Box::new(match error {
+    async fn unreadable(
+        &self,
+        id: &ReferenceId,
+        error: &ReadError,
+        into: &mut Portion,
+    ) -> Result<(), StoreError> {
+        let (reason, why, seen) = match error {
             ReadError::NotFound { .. } => {
                 if self.remember {
-                    self.store.forget_observation(self.context.org, &id).await?;
+                    self.store.forget_observation(self.context.org, id).await?;
                 }
                 let why = "it was listed, but the upstream does not know it".to_owned();
-                plan::unreadable(&id, SkipReason::NotFound, why, vec![])
+                (SkipReason::NotFound, why, vec![])
             }
             ReadError::Contract { .. } => {
                 let seen = Sighting {
@@ -318,15 +306,14 @@ impl Survey<'_> {
                     attention: None,
                     evidence: error.to_string(),
                 };
-                plan::unreadable(
-                    &id,
-                    SkipReason::ContractViolation,
-                    error.to_string(),
-                    vec![seen],
-                )
+                (SkipReason::ContractViolation, error.to_string(), vec![seen])
             }
-            _ => plan::unreadable(&id, SkipReason::ReadFailed, error.to_string(), vec![]),
-        })))
+            _ => (SkipReason::ReadFailed, error.to_string(), vec![]),
+        };
+        into.tally.failed += u64::from(reason != SkipReason::NotFound);
+        into.not_looked_at.push(id.clone());
+        into.items.push(plan::unreadable(id, reason, why, seen));
+        Ok(())
     }
 
     /// The attempts that decisions about these requests ask for: none where no rule sends anything.

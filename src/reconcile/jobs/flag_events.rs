@@ -1,8 +1,5 @@
 //! `flag_events`: the event stream of every request that changed.
 
-use futures::StreamExt;
-use futures::stream;
-
 use super::resolve_issues::not_read;
 use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
@@ -58,18 +55,15 @@ impl Survey<'_> {
         let mut portion = Portion::default();
         let fresh = self.observe(ids, &mut portion).await?;
         let attempts = self.attempts_by_order(&fresh).await?;
-        let mut left = fresh.len();
-        let reads = stream::iter(fresh)
-            .take_until(self.stop.cancelled())
-            .map(|request| async {
-                let id = request.reference_id.clone();
-                let events = self.api.get_request_events(self.context.org, &id).await;
-                (request, events)
-            })
-            .buffer_unordered(self.max_in_flight.max(1));
-        tokio::pin!(reads);
-        while let Some((request, events)) = reads.next().await {
-            left -= 1;
+        let asked = fresh.len();
+        let read = self.read_each(fresh, async |api, org, request| {
+            let id = &request.reference_id;
+            let events = api.get_request_events(&org, id).await;
+            (request, events)
+        });
+        let read = read.await?;
+        portion.cut_short |= read.len() < asked;
+        for (request, events) in read {
             match events {
                 Ok(events) => {
                     portion.looks.push(Look {
@@ -80,7 +74,6 @@ impl Survey<'_> {
                     let known = self.known(&request, &attempts);
                     portion.items.push(self.judge_stream(known, &events));
                 }
-                Err(error) if error.ends_the_run() => return Err(error.into()),
                 Err(error) => {
                     portion.tally.failed += 1;
                     portion.not_looked_at.push(request.reference_id.clone());
@@ -88,7 +81,6 @@ impl Survey<'_> {
                 }
             }
         }
-        portion.cut_short |= left > 0;
         Ok(portion)
     }
 

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use futures::StreamExt;
-use futures::stream;
-
 use super::sweep::Sweep;
 use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
@@ -94,19 +91,16 @@ impl Survey<'_> {
     ) -> Result<Portion, SurveyError> {
         let mut portion = Portion::default();
         let fresh = self.observe(ids, &mut portion).await?;
-        let mut left = fresh.len();
-        let reads = stream::iter(fresh)
-            .take_until(self.stop.cancelled())
-            .map(|request| async {
-                let id = request.reference_id.clone();
-                let issues = self.api.get_request_issues(self.context.org, &id).await;
-                (request, issues)
-            })
-            .buffer_unordered(self.max_in_flight.max(1));
-        tokio::pin!(reads);
+        let asked = fresh.len();
+        let read = self.read_each(fresh, async |api, org, request| {
+            let id = &request.reference_id;
+            let issues = api.get_request_issues(&org, id).await;
+            (request, issues)
+        });
+        let read = read.await?;
+        portion.cut_short |= read.len() < asked;
         let mut looks = Vec::new();
-        while let Some((request, issues)) = reads.next().await {
-            left -= 1;
+        for (request, issues) in read {
             match issues {
                 Ok(issues) => {
                     self.count_unmatched(&request, &issues);
@@ -117,7 +111,6 @@ impl Survey<'_> {
                     };
                     looks.push((request, look));
                 }
-                Err(error) if error.ends_the_run() => return Err(error.into()),
                 Err(error) => {
                     portion.tally.failed += 1;
                     portion.not_looked_at.push(request.reference_id.clone());
@@ -125,7 +118,6 @@ impl Survey<'_> {
                 }
             }
         }
-        portion.cut_short |= left > 0;
         portion.items.extend(self.decide_issues(&looks).await?);
         portion.looks = looks.into_iter().map(|(_, look)| look).collect();
         Ok(portion)

@@ -76,7 +76,8 @@ impl<'a> Fields<'a> {
     pub fn value(&mut self, field: &str) -> Option<Json<'a>> {
         let camel_length = field.len() - field.bytes().filter(|byte| *byte == b'_').count();
         let (mut snake, mut camel) = (None, None);
-        for (Name(name), value) in &mut self.0 {
+        // What is taken is passed over at once: fields are mostly asked for in the order in which they stand.
+        for (Name(name), value) in self.0.iter_mut().filter(|(_, value)| value.is_some()) {
             if name == field {
                 snake = value.take().or(snake);
             } else if name.len() == camel_length && is_camel_case(name, field) {

@@ -30,7 +30,7 @@ use json::{Json, Object};
 
 /// The objects of an answer that holds a list: a bare array, or an object with exactly one array among its fields.
 fn objects(body: &[u8]) -> Result<Vec<Object<'_>>, Undecodable> {
-    let list = match serde_json::from_slice(body)? {
+    let list = match json::read(body)? {
         Json::List(list) => list,
         Json::Object(fields) => {
             // Of fields that have the same name, the last one counts.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::fields::{Fields, Undecodable};
-use super::json::Json;
+use super::json::{self, Json};
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::request::{Personal, PersonalData};
 use crate::domain::{Observation, Request, Status};
@@ -21,7 +21,7 @@ pub fn request(
     asked: &ReferenceId,
     observed_at: DateTime<Utc>,
 ) -> Result<Request, Undecodable> {
-    let mut fields = fields(body)?;
+    let mut fields = fields(json::read_fields(body)?)?;
     if fields
         .id("reference_id")?
         .is_some_and(|id| id != asked.as_str())
@@ -51,8 +51,8 @@ pub fn request(
     })
 }
 
-fn fields(body: &[u8]) -> Result<Fields<'_>, Undecodable> {
-    match serde_json::from_slice(body)? {
+fn fields(body: Json<'_>) -> Result<Fields<'_>, Undecodable> {
+    match body {
         Json::Object(fields) => Ok(Fields::new(fields)),
         _ => Err(Undecodable::shape("no object")),
     }
@@ -78,7 +78,8 @@ const SEEN: [&str; 13] = [
 /// The rest of a body that [`request`] has read, so it can't fail any more; if it did, nothing would be there, and
 /// without a customer nothing is sent.
 fn personal(body: &[u8]) -> PersonalData {
-    let Ok(mut fields) = fields(body) else {
+    let read = json::read(body).map_err(Undecodable::from);
+    let Ok(mut fields) = read.and_then(fields) else {
         return PersonalData::default();
     };
     for name in SEEN {
