@@ -132,7 +132,10 @@ pub struct Survey<'a> {
     pub(super) desk: Option<&'a Desk<'a>>,
 }
 
+use reading::Reader;
+
 pub(super) use pipeline::Feed;
+pub(super) use reading::{Reading, Rest};
 
 /// A part of the plan, on its way to the sink.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -171,13 +174,50 @@ impl Survey<'_> {
         &self,
         ids: Vec<ReferenceId>,
     ) -> Result<Portion, SurveyError> {
-        self.check_stop()?;
-        match self.job.kind {
-            JobKind::RetryStuck => self.read_stuck(ids).await,
-            JobKind::ResolveIssues => self.read_issues(ids).await,
-            JobKind::FlagEvents => self.read_events(ids).await,
-            JobKind::Housekeeping => Ok(Portion::default()),
+        let asked = ids.len();
+        let read = self.reader().batch(ids).await?;
+        self.decide(asked, read).await
+    }
+
+    fn reader(&self) -> Reader {
+        Reader {
+            api: Arc::clone(self.api),
+            org: self.context.org.clone(),
+            kind: self.job.kind,
+            at_once: self.max_in_flight.max(1),
+            stop: self.stop.clone(),
         }
+    }
+
+    /// Remembers what was read of so many requests, and decides on each.
+    async fn decide(&self, asked: usize, read: Vec<Reading>) -> Result<Portion, SurveyError> {
+        let mut portion = Portion {
+            cut_short: read.len() < asked,
+            ..Portion::default()
+        };
+        let (mut fresh, mut rests) = (Vec::with_capacity(read.len()), Vec::new());
+        for Reading { id, request, rest } in read {
+            match request {
+                Ok(request) => {
+                    fresh.push(request);
+                    rests.push(rest);
+                }
+                Err(error) => self.unreadable(&id, &error, &mut portion).await?,
+            }
+        }
+        portion.tally.observed += fresh.len() as u64;
+        if self.remember && !fresh.is_empty() {
+            self.store
+                .remember_observations(self.context.org, &fresh)
+                .await?;
+        }
+        match self.job.kind {
+            JobKind::RetryStuck => self.judge_stuck(fresh, &mut portion).await?,
+            JobKind::ResolveIssues => self.judge_issues(fresh, rests, &mut portion).await?,
+            JobKind::FlagEvents => self.judge_events(fresh, rests, &mut portion).await?,
+            JobKind::Housekeeping => {}
+        }
+        Ok(portion)
     }
 
     /// See [`margin`](super::selection::margin): by what the upstream's answers told of its clock so far.
@@ -251,35 +291,7 @@ impl Survey<'_> {
         }
     }
 
-    /// Reads requests and remembers them; what could not be read becomes an item of the portion.
-    pub(super) async fn observe(
-        &self,
-        ids: Vec<ReferenceId>,
-        into: &mut Portion,
-    ) -> Result<Vec<Observation>, SurveyError> {
-        let asked = ids.len();
-        let read = self.read_each(ids, async |api, org, id| {
-            let read = api.get_request(&org, &id).await;
-            (id, read.map(|request| request.seen))
-        });
-        let read = read.await?;
-        into.cut_short |= read.len() < asked;
-        let mut fresh = Vec::with_capacity(read.len());
-        for (id, read) in read {
-            match read {
-                Ok(seen) => fresh.push(seen),
-                Err(error) => self.unreadable(&id, &error, into).await?,
-            }
-        }
-        into.tally.observed += fresh.len() as u64;
-        if self.remember && !fresh.is_empty() {
-            self.store
-                .remember_observations(self.context.org, &fresh)
-                .await?;
-        }
-        Ok(fresh)
-    }
-
+    /// What could not be read becomes an item of the portion.
     async fn unreadable(
         &self,
         id: &ReferenceId,

@@ -7,7 +7,7 @@ use crate::domain::{Event, FindingKind, Observation};
 use crate::reconcile::events;
 use crate::reconcile::plan::{self, Item, Known, Ruling, sighting};
 use crate::reconcile::rules::{Subject, first_match};
-use crate::reconcile::survey::{CHUNK, Feed, Kept, Portion, Survey, SurveyError, Tally};
+use crate::reconcile::survey::{CHUNK, Feed, Kept, Portion, Rest, Survey, SurveyError, Tally};
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
@@ -47,23 +47,18 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// Reads requests with their event streams and judges these.
-    pub(in crate::reconcile) async fn read_events(
+    /// Judges the event streams that were just read.
+    pub(in crate::reconcile) async fn judge_events(
         &self,
-        ids: Vec<ReferenceId>,
-    ) -> Result<Portion, SurveyError> {
-        let mut portion = Portion::default();
-        let fresh = self.observe(ids, &mut portion).await?;
+        fresh: Vec<Observation>,
+        rests: Vec<Rest>,
+        portion: &mut Portion,
+    ) -> Result<(), SurveyError> {
         let attempts = self.attempts_by_order(&fresh).await?;
-        let asked = fresh.len();
-        let read = self.read_each(fresh, async |api, org, request| {
-            let id = &request.reference_id;
-            let events = api.get_request_events(&org, id).await;
-            (request, events)
-        });
-        let read = read.await?;
-        portion.cut_short |= read.len() < asked;
-        for (request, events) in read {
+        for (request, rest) in fresh.into_iter().zip(rests) {
+            let Rest::Events(events) = rest else {
+                continue;
+            };
             match events {
                 Ok(events) => {
                     portion.looks.push(Look {
@@ -81,7 +76,7 @@ impl Survey<'_> {
                 }
             }
         }
-        Ok(portion)
+        Ok(())
     }
 
     /// What is wrong with a stream is flagged; a rule may name a follow-up for an event that the upstream itself

@@ -9,7 +9,7 @@ use crate::domain::{Issue, Observation, SkipReason, Status};
 use crate::reconcile::issues;
 use crate::reconcile::plan::{self, Item};
 use crate::reconcile::rules::{Subject, first_match};
-use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
+use crate::reconcile::survey::{CHUNK, Feed, Portion, Rest, Survey, SurveyError, Tally};
 use crate::store::looks::Look;
 use crate::telemetry::record;
 use crate::tesamanager::{ListFilter, ReadError};
@@ -84,23 +84,18 @@ impl Survey<'_> {
         feed.read(chunk.to_read).await
     }
 
-    /// Reads requests with their issues and decides on them.
-    pub(in crate::reconcile) async fn read_issues(
+    /// Decides on requests that were just read with their issues.
+    pub(in crate::reconcile) async fn judge_issues(
         &self,
-        ids: Vec<ReferenceId>,
-    ) -> Result<Portion, SurveyError> {
-        let mut portion = Portion::default();
-        let fresh = self.observe(ids, &mut portion).await?;
-        let asked = fresh.len();
-        let read = self.read_each(fresh, async |api, org, request| {
-            let id = &request.reference_id;
-            let issues = api.get_request_issues(&org, id).await;
-            (request, issues)
-        });
-        let read = read.await?;
-        portion.cut_short |= read.len() < asked;
+        fresh: Vec<Observation>,
+        rests: Vec<Rest>,
+        portion: &mut Portion,
+    ) -> Result<(), SurveyError> {
         let mut looks = Vec::new();
-        for (request, issues) in read {
+        for (request, rest) in fresh.into_iter().zip(rests) {
+            let Rest::Issues(issues) = rest else {
+                continue;
+            };
             match issues {
                 Ok(issues) => {
                     self.count_unmatched(&request, &issues);
@@ -120,7 +115,7 @@ impl Survey<'_> {
         }
         portion.items.extend(self.decide_issues(&looks).await?);
         portion.looks = looks.into_iter().map(|(_, look)| look).collect();
-        Ok(portion)
+        Ok(())
     }
 
     async fn decide_issues(&self, looks: &[(Observation, Look)]) -> Result<Vec<Item>, SurveyError> {

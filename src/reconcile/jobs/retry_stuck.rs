@@ -84,16 +84,15 @@ impl Survey<'_> {
         feed.read(to_read).await
     }
 
-    /// Reads requests and decides on them.
-    pub(in crate::reconcile) async fn read_stuck(
+    /// Decides on requests that were just read.
+    pub(in crate::reconcile) async fn judge_stuck(
         &self,
-        ids: Vec<ReferenceId>,
-    ) -> Result<Portion, SurveyError> {
+        fresh: Vec<Observation>,
+        portion: &mut Portion,
+    ) -> Result<(), SurveyError> {
         let all = selections(self.context.rules, self.context.org);
-        let mut portion = Portion::default();
-        let fresh = self.observe(ids, &mut portion).await?;
         portion.items.extend(self.decide_stuck(&all, &fresh).await?);
-        Ok(portion)
+        Ok(())
     }
 
     async fn decide_stuck(

@@ -1,9 +1,8 @@
-//! The stages of a survey, running side by side in one task: a listing that feeds, batches that are read and decided
-//! several at a time, and the sink.
+//! The stages of a survey, running side by side: a listing that feeds, batches that are read, what was read decided on,
+//! and the sink.
 //!
 //! Side by side, because each waits for something else (the list for the upstream and the store, the reads for the
-//! upstream, the sink for the store), and the reads must never wait for the others. One batch's last answers come in
-//! while the next batch's first questions go out; how many reads are in flight altogether is the client's to bound.
+//! upstream, the sink for the store), and the reads must never wait for the others.
 //!
 //! A batch begins only when there is room for what it will come to, up to the sink: so a slow sink holds back the
 //! stages before it, up to the list. But what has begun is never held back: it may be in the middle of a transaction,
@@ -16,24 +15,31 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::{SinkExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::reading::Found;
 use super::{Desk, PlanSink, Portion, Survey, SurveyError, Tally};
 use crate::domain::ids::ReferenceId;
 
-/// Batches being read at a time: one that ends, one in full swing, one that begins.
-const BATCHES: usize = 3;
+/// Batches under way: one that is being read, one that was read, two that are being decided on.
+const BATCHES: usize = 4;
+
+/// Batches being decided on at a time: while one waits for the store, the other goes on.
+const DECIDED_AT_ONCE: usize = 2;
 
 /// Portions that may wait for the sink, beside those under way.
 const WAITING: usize = 2;
 
 /// What a listing hands on. Its own failure comes last: what it found before is worth taking.
-enum Work {
+pub(super) enum Work {
+    /// Needs no read.
     Decided(Portion),
+    /// To be read.
     Read(Vec<ReferenceId>),
+    /// The end.
     Failed(SurveyError),
 }
 
 /// Given back on drop.
-type Room = Option<OwnedSemaphorePermit>;
+pub(super) type Room = Option<OwnedSemaphorePermit>;
 
 /// What a batch came to, and the room that it takes until the sink has it.
 struct Ready {
@@ -138,11 +144,17 @@ impl Survey<'_> {
                 Err(error) => feed.send(Work::Failed(error)).await.map(|()| 0),
             }
         };
-        let read = work.map(|(work, room)| self.carry_out(work, room));
         let read = match self.desk {
-            None => read.buffered(begun).left_stream(),
+            None => {
+                let read = self.reader().ahead(work);
+                let decide = |(found, room)| self.decide_on(found, room);
+                read.map(decide).buffered(DECIDED_AT_ONCE).left_stream()
+            }
             // In no order: a batch that waits for somebody who died must not hold up the others.
-            Some(_) => read.buffer_unordered(begun).right_stream(),
+            Some(desk) => work
+                .map(move |(work, room)| self.have_done(desk, work, room))
+                .buffer_unordered(begun)
+                .right_stream(),
         };
         let read = read
             .map(Ok)
@@ -151,14 +163,27 @@ impl Survey<'_> {
         Ok(Tally { selected, ..tally })
     }
 
-    fn carry_out(&self, work: Work, room: Room) -> BoxFuture<'_, Ready> {
+    fn decide_on(&self, found: Found, room: Room) -> BoxFuture<'_, Ready> {
+        async move {
+            let portion = match found {
+                Found::Decided(portion) => Ok(portion),
+                Found::Read(asked, read) => self.decide(asked, read).await,
+                Found::Failed(error) => Err(error),
+            };
+            Ready {
+                portion,
+                _room: room,
+            }
+        }
+        .boxed()
+    }
+
+    /// Has it read and decided on by whoever takes it.
+    fn have_done<'s>(&'s self, desk: &'s Desk<'s>, work: Work, room: Room) -> BoxFuture<'s, Ready> {
         async move {
             let portion = match work {
                 Work::Decided(portion) => Ok(portion),
-                Work::Read(ids) => match self.desk {
-                    None => self.read_and_decide(ids).await,
-                    Some(desk) => desk.read(self, ids).await,
-                },
+                Work::Read(ids) => desk.read(self, ids).await,
                 Work::Failed(error) => Err(error),
             };
             Ready {

@@ -1,58 +1,155 @@
-//! Reading a batch, in a task of its own: so answers are taken in and decoded on any core, while the survey's own task
-//! decides on another batch or hands it to the store. (A task a batch, not one a request: that would cost more than it
-//! brings.)
+//! Reading requests, and whatever else of them the job decides on.
+//!
+//! A survey's reads go on in a task of their own, batch after batch: so answers are taken in and decoded on any core, and
+//! the next questions go out at once, whatever the survey itself is busy with. A task a request would cost more than it
+//! brings; and two batches at a time would only wait for each other's place among the reads in flight.
 
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::channel::mpsc::{self, Receiver};
+use futures::{SinkExt, Stream, StreamExt, stream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::{Survey, SurveyError};
-use crate::domain::ids::Org;
+use super::pipeline::{Room, Work};
+use super::{Portion, SurveyError};
+use crate::config::JobKind;
+use crate::domain::ids::{Org, ReferenceId};
+use crate::domain::{Event, Issue, Observation};
 use crate::tesamanager::{ReadError, Tesamanager};
 
-/// What was asked about, and what came of it.
-type Answer<K, T> = (K, Result<T, ReadError>);
+/// What reading one request brought.
+pub(in crate::reconcile) struct Reading {
+    /// Which.
+    pub id: ReferenceId,
+    /// As it stands now.
+    pub request: Result<Observation, ReadError>,
+    /// What the job decides on beside it.
+    pub rest: Rest,
+}
 
-impl Survey<'_> {
-    /// Has `read` ask about each of `items`, a bounded number at once, and answers what came of it in no order. Told to
-    /// stop, it asks no more; an answer that ends the run ends it at once. Dropped, it leaves the rest.
-    pub(in crate::reconcile) async fn read_each<K, T, F>(
-        &self,
-        items: Vec<K>,
-        read: impl Fn(Arc<dyn Tesamanager>, Org, K) -> F + Send + 'static,
-    ) -> Result<Vec<Answer<K, T>>, SurveyError>
-    where
-        K: Send + 'static,
-        T: Send + 'static,
-        F: Future<Output = Answer<K, T>> + Send + 'static,
-    {
-        let (api, org) = (Arc::clone(self.api), self.context.org.clone());
-        let (stop, at_once) = (self.stop.clone(), self.max_in_flight.max(1));
+/// See [`Reading::rest`].
+pub(in crate::reconcile) enum Rest {
+    /// Nothing, or the request itself could not be read.
+    NotAsked,
+    /// Its issues.
+    Issues(Result<Vec<Issue>, ReadError>),
+    /// Its events.
+    Events(Result<Vec<Event>, ReadError>),
+}
+
+/// What a listing found, read.
+pub(super) enum Found {
+    /// It needed no read.
+    Decided(Portion),
+    /// Of so many requests.
+    Read(usize, Vec<Reading>),
+    /// The listing's end, or the reads'.
+    Failed(SurveyError),
+}
+
+/// Reads for a survey.
+pub(super) struct Reader {
+    pub api: Arc<dyn Tesamanager>,
+    pub org: Org,
+    pub kind: JobKind,
+    /// Reads at once.
+    pub at_once: usize,
+    /// Told to stop, it asks no more.
+    pub stop: CancellationToken,
+}
+
+impl Reader {
+    /// A batch, in no order. Told to stop in the middle of it, it answers what it has. An answer that ends the run ends it
+    /// at once.
+    pub(super) async fn batch(&self, ids: Vec<ReferenceId>) -> Result<Vec<Reading>, SurveyError> {
+        if self.stop.is_cancelled() {
+            return Err(SurveyError::Stopped);
+        }
+        let mut readings = Vec::with_capacity(ids.len());
+        let asked = stream::iter(ids)
+            .take_until(self.stop.cancelled())
+            .map(|id| self.one(id))
+            .buffer_unordered(self.at_once);
+        tokio::pin!(asked);
+        while let Some(reading) = asked.next().await {
+            readings.push(reading?);
+        }
+        Ok(readings)
+    }
+
+    async fn one(&self, id: ReferenceId) -> Result<Reading, ReadError> {
+        let (api, org) = (&*self.api, &self.org);
+        let request = unless_it_ends_the_run(api.get_request(org, &id).await)?;
+        let rest = match self.kind {
+            JobKind::ResolveIssues if request.is_ok() => {
+                let issues = api.get_request_issues(org, &id).await;
+                Rest::Issues(unless_it_ends_the_run(issues)?)
+            }
+            JobKind::FlagEvents if request.is_ok() => {
+                let events = api.get_request_events(org, &id).await;
+                Rest::Events(unless_it_ends_the_run(events)?)
+            }
+            _ => Rest::NotAsked,
+        };
+        Ok(Reading {
+            id,
+            request: request.map(|request| request.seen),
+            rest,
+        })
+    }
+
+    /// Reads all that a listing feeds, in its order, up to the first failure. Dropped, it leaves the rest.
+    pub(super) fn ahead(
+        self,
+        mut work: Receiver<(Work, Room)>,
+    ) -> impl Stream<Item = (Found, Room)> {
+        let (mut found, taken) = mpsc::channel(0);
         let reading = async move {
-            let mut answers = Vec::with_capacity(items.len());
-            let asked = stream::iter(items)
-                .take_until(stop.cancelled_owned())
-                .map(move |item| read(Arc::clone(&api), org.clone(), item))
-                .buffer_unordered(at_once);
-            tokio::pin!(asked);
-            while let Some(answer) = asked.next().await {
-                match answer {
-                    (_, Err(error)) if error.ends_the_run() => return Err(error),
-                    answer => answers.push(answer),
+            while let Some((work, room)) = work.next().await {
+                let read = match work {
+                    Work::Decided(portion) => Found::Decided(portion),
+                    Work::Failed(error) => Found::Failed(error),
+                    Work::Read(ids) => {
+                        let asked = ids.len();
+                        match self.batch(ids).await {
+                            Ok(readings) => Found::Read(asked, readings),
+                            Err(error) => Found::Failed(error),
+                        }
+                    }
+                };
+                let failed = matches!(read, Found::Failed(_));
+                // Nobody takes it any more only when the survey itself has ended.
+                if found.send((read, room)).await.is_err() || failed {
+                    break;
                 }
             }
-            Ok(answers)
         };
         let task = AbortOnDropHandle::new(tokio::spawn(reading.in_current_span()));
-        match task.await {
-            Ok(answers) => Ok(answers?),
-            // A panic is the run's own, as if there were no task.
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(SurveyError::Stopped),
-            },
-        }
+        stream::unfold((taken, Some(task)), |(mut taken, task)| async move {
+            if let Some(next) = taken.next().await {
+                return Some((next, (taken, task)));
+            }
+            // The end of what it told is the end of all only if the task came to its own.
+            match task?.await {
+                Ok(()) => None,
+                Err(ended) => match ended.try_into_panic() {
+                    // The run's own, as if there were no task.
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => Some(((Found::Failed(SurveyError::Stopped), None), (taken, None))),
+                },
+            }
+        })
+    }
+}
+
+/// Most errors concern one request only.
+fn unless_it_ends_the_run<T>(
+    read: Result<T, ReadError>,
+) -> Result<Result<T, ReadError>, ReadError> {
+    match read {
+        Err(error) if error.ends_the_run() => Err(error),
+        read => Ok(read),
     }
 }
