@@ -150,7 +150,11 @@ impl<'de> Visitor<'de> for Keep {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
+        let mut fields = match self {
+            // As many as a request has, so that the list need not grow.
+            Self::Fields => Vec::with_capacity(24),
+            Self::All | Self::Outside => Vec::new(),
+        };
         while let Some(name) = object.next_key()? {
             let value = object.next_value_seed(self.within())?;
             if !matches!(self, Self::Outside) {
