@@ -36,8 +36,8 @@ fn main() {
         .unwrap();
     println!("{IDS} ids, medians of {RUNS} runs, floor and decode in turns");
     println!(
-        "{:24} {:>6} {:>9} {:>9} {:>6}",
-        "list", "MB", "floor ms", "decode ms", "ratio"
+        "{:24} {:>6} {:>9} {:>9} {:>9} {:>6}",
+        "list", "MB", "parse ms", "floor ms", "decode ms", "ratio"
     );
     for (name, body, framing) in [
         ("texts, by length", texts(), Framing::Length),

@@ -5,8 +5,10 @@
 //! a list that ends well but is broken in the middle is not to be trusted. Where it waits for an id, it takes a
 //! whole run of them if there is one: what the automaton would say of each of them is known beforehand.
 
+use std::cell::LazyCell;
+
 use super::lexer::{Lexer, Token};
-use super::run::{BLOCK, Runs, is_plain, number};
+use super::run::{BLOCK, Runs, is_plain};
 use crate::domain::id_list::{Full, IdBatch};
 
 /// Nesting beyond this is no id list.
@@ -115,12 +117,11 @@ impl Parser {
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Fault> {
         self.grammar.ids.reserve(chunk.len());
         for block in chunk.chunks(BLOCK) {
-            let plain = is_plain(block);
+            // Looked at only when someone asks: numbers need not be told.
+            let plain = LazyCell::new(|| is_plain(block));
             let mut rest = block;
             while !rest.is_empty() {
-                if plain {
-                    rest = self.run(rest)?;
-                }
+                rest = self.run(rest, || *plain)?;
                 let grammar = &mut self.grammar;
                 rest = self.lexer.step(rest, &mut |token| grammar.take(token))?;
             }
@@ -128,29 +129,17 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes the run of ids that `plain` begins with, if it does; answers what is left.
-    fn run<'a>(&mut self, plain: &'a [u8]) -> Result<&'a [u8], Fault> {
+    /// Takes the run of ids that `rest` begins with, if it does; answers what is left.
+    fn run<'a>(&mut self, rest: &'a [u8], plain: impl FnOnce() -> bool) -> Result<&'a [u8], Fault> {
         if !self.lexer.is_between() || !self.grammar.awaits_id() {
-            return Ok(plain);
+            return Ok(rest);
         }
-        let Some((text, ends)) = self.runs.find(plain) else {
-            return self.numbers(plain);
+        let Some(run) = self.runs.find(rest, plain) else {
+            return Ok(rest);
         };
-        self.grammar.ids.append(text, ends)?;
+        self.grammar.ids.append(run.text, run.ends)?;
         self.grammar.expect = Expect::CommaOrEnd;
-        // Behind the first opening quote and the last closing one.
-        Ok(&plain[text.len() + 2..])
-    }
-
-    /// The same for whole numbers, each with its comma.
-    fn numbers<'a>(&mut self, mut plain: &'a [u8]) -> Result<&'a [u8], Fault> {
-        while let Some(length) = number(plain) {
-            let digits = std::str::from_utf8(&plain[..length]).map_err(|_| Fault::Syntax)?;
-            self.grammar.ids.push(digits)?;
-            self.grammar.expect = Expect::Value;
-            plain = &plain[length + 1..];
-        }
-        Ok(plain)
+        Ok(&rest[run.size..])
     }
 
     /// The body is over: was it a complete list?

@@ -1,15 +1,24 @@
-//! The common case, cut in bulk: plain ids one after another, `"id","id",…`, as any list is for most of its length.
+//! The common case, cut in bulk: ids of one kind one after another, `"id","id",…` or `12,34,…`, as any list is for
+//! most of its length.
 //!
-//! Only finds; the parser is the judge. Ids of one list are mostly of one length, so each is first looked for where
-//! the one before would end, and all quotes are counted afterwards: were one passed over, the count tells, and the
-//! run is searched quote by quote.
+//! Only finds; the parser is the judge. A run is taken piece by piece: first the places are found where ids may
+//! end, then the whole piece is searched for anything that contradicts them. Both look at many bytes in one
+//! step, which a walk from id to id can't. A piece that is contradicted is walked through after all, because the run
+//! ends somewhere in it.
 
-use memchr::{memchr, memchr_iter};
+mod kind;
+mod places;
 
-use crate::domain::id_list::BETWEEN;
+use std::ops::Range;
+
+use kind::{Kind, Numbers, Texts};
+use places::{LEAST, Places};
 
 /// How much is looked at together: it stays in the processor's nearest cache while it is read several times.
-pub const BLOCK: usize = 8 * 1024;
+pub const BLOCK: usize = 16 * 1024;
+
+/// Until a run has so many ids, no more is looked at than these.
+const SHORT: usize = 4;
 
 /// No escape and no control character (which JSON forbids in texts, and which stand between them in lists made for
 /// people to read): every quote then begins or ends a text.
@@ -19,77 +28,126 @@ pub fn is_plain(block: &[u8]) -> bool {
     block.iter().fold(0, |any, &byte| any | odd(byte)) == 0
 }
 
-/// How long the whole number is that `rest` begins with and a comma ends. Others (signed, the last of a list or of
-/// a piece) are too rare to matter.
-pub fn number(rest: &[u8]) -> Option<usize> {
-    let length = rest.iter().position(|byte| !byte.is_ascii_digit())?;
-    let by_the_grammar = length == 1 || rest[0] != b'0';
-    (length > 0 && by_the_grammar && rest[length] == b',').then_some(length)
+/// Ids one after another.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// As they stand there, without the first one's opening quote and the last one's closing one.
+    pub text: &'a str,
+    /// Where each of them ends in it.
+    pub ends: &'a [u32],
+    /// How many bytes they take, with these quotes.
+    pub size: usize,
 }
 
 /// Finds runs. Keeps its memory from one to the next.
 #[derive(Debug, Default)]
 pub struct Runs {
-    /// Of the last id.
-    length: usize,
-    ends: Vec<u32>,
+    ends: Places,
+    /// How much to take in one piece: twice as much after it went well, and little after it didn't, so that not
+    /// much is looked at in vain.
+    reach: usize,
 }
 
 impl Runs {
-    /// The ids that `plain`, a part of a plain block, begins with: one text with [`BETWEEN`] between them, and where
-    /// each ends. After the text comes the last one's closing quote. Answers none where it doesn't begin with
-    /// ids, or where they are not UTF-8: whatever it is, someone else must look.
-    pub fn find<'a>(&mut self, plain: &'a [u8]) -> Option<(&'a str, &[u32])> {
-        let rest = plain.strip_prefix(b"\"")?;
+    /// The ids that `rest` begins with. None where it doesn't begin with ids, or where they are not UTF-8: whatever
+    /// it is, someone else must look. `plain` tells whether all of `rest` is, and is asked only where texts are.
+    pub fn find<'a>(&'a mut self, rest: &'a [u8], plain: impl FnOnce() -> bool) -> Option<Run<'a>> {
+        match rest.split_first()? {
+            (b'"', texts) if plain() => self.run::<Texts>(texts),
+            (b'0'..=b'9', _) => self.run::<Numbers>(rest),
+            _ => None,
+        }
+    }
+
+    fn run<'a, K: Kind>(&'a mut self, rest: &'a [u8]) -> Option<Run<'a>> {
         self.ends.clear();
-        self.leap(rest);
-        let end = *self.ends.last()? as usize;
-        // Two quotes between each, and none within.
-        if memchr_iter(b'"', &rest[..end]).count() != 2 * (self.ends.len() - 1) {
-            self.ends.clear();
-            self.walk(rest);
+        if let Some(start) = self.walk::<K>(rest, 0, SHORT) {
+            let start = self.pieces::<K>(rest, start);
+            self.walk::<K>(rest, start, usize::MAX);
         }
-        let end = *self.ends.last()? as usize;
-        let text = std::str::from_utf8(&rest[..end]).ok()?;
-        Some((text, &self.ends))
+        let ends = self.ends.found();
+        let end = *ends.last()? as usize;
+        Some(Run {
+            text: std::str::from_utf8(&rest[..end]).ok()?,
+            ends,
+            size: end + K::QUOTES,
+        })
     }
 
-    /// Guesses that each id is as long as the one before. May pass over quotes.
-    fn leap(&mut self, rest: &[u8]) {
-        let mut start = 0;
-        loop {
-            let mut end = start + self.length;
-            let guessed = self.length > 0 && goes_on(rest, end);
-            if !guessed {
-                match memchr(b'"', &rest[start..]) {
-                    Some(length) if length > 0 => self.length = length,
-                    _ => return,
-                }
-                end = start + self.length;
+    /// Goes from the id at `start` to the next, up to `most` times; answers where one more begins, if one does.
+    fn walk<K: Kind>(&mut self, rest: &[u8], mut start: usize, most: usize) -> Option<usize> {
+        for _ in 0..most {
+            let end = start + K::id(&rest[start..])?;
+            self.ends.push(end);
+            if !rest[end..].starts_with(K::BETWEEN) {
+                return None;
             }
-            self.ends.push(end as u32);
-            if !guessed && !goes_on(rest, end) {
-                return;
-            }
-            start = end + BETWEEN.len();
+            start = end + K::BETWEEN.len();
         }
+        Some(start)
     }
 
-    /// Goes from quote to quote.
-    fn walk(&mut self, rest: &[u8]) {
-        let mut start = 0;
-        while let Some(length) = memchr(b'"', &rest[start..]).filter(|&length| length > 0) {
-            let end = start + length;
-            self.ends.push(end as u32);
-            if !goes_on(rest, end) {
-                return;
+    /// Takes piece after piece from the id at `start` on; answers where one begins that is not taken.
+    fn pieces<K: Kind>(&mut self, rest: &[u8], mut start: usize) -> usize {
+        while rest.len() - start >= LEAST {
+            let size = self.reach.clamp(LEAST, rest.len() - start);
+            let piece = start..start + size;
+            let next = self
+                .leap::<K>(rest, piece.clone())
+                .or_else(|| self.scan::<K>(rest, piece));
+            let Some(next) = next else {
+                self.reach = 0;
+                break;
+            };
+            start = next;
+            self.reach = self.reach.max(2 * size).min(BLOCK);
+        }
+        start
+    }
+
+    /// Supposes that all ids of the piece are as long as the last one before it.
+    fn leap<K: Kind>(&mut self, rest: &[u8], piece: Range<usize>) -> Option<usize> {
+        let known = self.ends.found().len();
+        let &[.., before, last] = self.ends.found() else {
+            return None;
+        };
+        let mut ids = rest[piece.clone()].chunks_exact((last - before) as usize);
+        let count = ids.len();
+        if !ids.all(|id| id.ends_with(K::BETWEEN)) {
+            return None;
+        }
+        self.ends.repeat(last, last - before, count);
+        self.confirm::<K>(rest, piece.start, known)
+    }
+
+    /// Looks for everything in the piece that could stand between two ids.
+    fn scan<K: Kind>(&mut self, rest: &[u8], piece: Range<usize>) -> Option<usize> {
+        let known = self.ends.found().len();
+        self.ends.find::<K>(rest, piece.clone());
+        self.confirm::<K>(rest, piece.start, known)
+    }
+
+    /// Keeps what was found beyond the `known` ends if nothing contradicts that the ids from `start` on, which are
+    /// not the run's first, end there; answers where the next one begins.
+    fn confirm<K: Kind>(&mut self, rest: &[u8], start: usize, known: usize) -> Option<usize> {
+        let ends = &self.ends.found()[known..];
+        let is_sound = |last: u32| {
+            let text = &rest[start - 1..=last as usize];
+            are_apart::<K>(start, ends) && K::are_ids(text, ends.len())
+        };
+        match ends.last() {
+            Some(&last) if is_sound(last) => Some(last as usize + K::BETWEEN.len()),
+            _ => {
+                self.ends.truncate(known);
+                None
             }
-            start = end + BETWEEN.len();
         }
     }
 }
 
-/// An id ends here, and another one begins.
-fn goes_on(rest: &[u8], end: usize) -> bool {
-    rest.get(end..end + BETWEEN.len()) == Some(BETWEEN.as_bytes())
+/// None of the ids is empty, and nothing that stands between ids begins within another such thing (`","","`).
+fn are_apart<K: Kind>(start: usize, ends: &[u32]) -> bool {
+    let close = |pair: &[u32]| u32::from(pair[1] - pair[0] <= K::BETWEEN.len() as u32);
+    ends.first().is_some_and(|&end| end as usize > start)
+        && ends.windows(2).fold(0, |any, pair| any | close(pair)) == 0
 }

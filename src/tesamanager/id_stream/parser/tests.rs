@@ -169,6 +169,62 @@ fn a_fault_within_a_run_comes_after_the_ids_before_it() {
     }
 }
 
+/// Lists of one kind, long enough to be taken in pieces of several sizes.
+fn long_runs() -> [Vec<String>; 4] {
+    let some = |id: fn(usize) -> String| (0..200).map(id).collect();
+    [
+        some(|n| format!("\"R-{n:03}\"")),
+        some(|n| format!("\"{}\"", "R".repeat(1 + n % 7))),
+        some(|n| (100 + n).to_string()),
+        some(|n| (n * n * n).to_string()),
+    ]
+}
+
+#[test]
+fn what_is_odd_in_a_long_run_is_judged_as_anywhere() {
+    for (odd, outcome) in [
+        ("0", Ok(())),
+        ("-1", Ok(())),
+        (" 1\t", Ok(())),
+        ("\"ñ\"", Ok(())),
+        ("\",\"", Ok(())),
+        ("\",,\"", Ok(())),
+        ("\"\\\"\"", Ok(())),
+        ("\"01\"", Ok(())),
+        ("{\"reference_id\":\"A\"}", Ok(())),
+        ("1.5", Err(Fault::NoId)),
+        ("1e3", Err(Fault::NoId)),
+        ("null", Err(Fault::NoId)),
+        ("\"\"", Err(Fault::NoId)),
+        ("[]", Err(Fault::NoId)),
+        ("01", Err(Fault::Syntax)),
+        ("00", Err(Fault::Syntax)),
+        ("+1", Err(Fault::Syntax)),
+        ("1.", Err(Fault::Syntax)),
+        ("1x", Err(Fault::Syntax)),
+        ("1 2", Err(Fault::Syntax)),
+        ("", Err(Fault::Syntax)),
+        ("\"A\" \"B\"", Err(Fault::Syntax)),
+        ("\"A\"\"B\"", Err(Fault::Syntax)),
+        ("\"A\nB\"", Err(Fault::Syntax)),
+        ("}", Err(Fault::Syntax)),
+    ] {
+        for run in long_runs() {
+            for at in (0..12).chain((12..200).step_by(23)).chain([199]) {
+                let mut list = run.clone();
+                list[at] = odd.to_owned();
+                let body = format!("[{}]", list.join(","));
+                let (ids, told) = read(&[body.as_bytes()]);
+                assert_eq!(told, outcome, "{body}");
+                let count = if outcome.is_ok() { 200 } else { ids.len() };
+                assert!(ids.len() == count && count >= at, "{body}");
+                let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+                assert_eq!((ids, told), read(&bytes), "{body}");
+            }
+        }
+    }
+}
+
 #[test]
 fn memory_is_bounded_whatever_the_peer_sends() {
     let mut parser = Parser::default();
@@ -246,6 +302,34 @@ fn likely_runs() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => joined, 1 => numbers, 1 => list(), 2 => scraps]
 }
 
+/// Stretches of texts and of numbers, of one length or of several, up to a few blocks together: the list and its ids.
+fn stretches() -> impl Strategy<Value = (Vec<u8>, Vec<String>)> {
+    let kinds: Vec<fn(usize) -> (String, bool)> = vec![
+        |n| (format!("REF-{n:07}"), true),
+        |n| ("ABC,ñ€"[..[1, 2, 3, 4, 6, 9][n % 6]].to_owned(), true),
+        |n| ([",", "A", "]", "1"][n % 4].to_owned(), true),
+        |n| ("R".repeat(1 + n * n % 700), true),
+        |n| ((1_000_000 + n).to_string(), false),
+        |n| ((n * n * n % 1_000_003).to_string(), false),
+        |n| ((n % 10).to_string(), false),
+    ];
+    let count = prop_oneof![1..3_usize, 1..400_usize];
+    let stretch = (prop::sample::select(kinds), 0..1000_usize, count)
+        .prop_map(|(id, first, count)| (first..first + count).map(id).collect::<Vec<_>>());
+    prop::collection::vec(stretch, 1..8).prop_map(|stretches| {
+        let ids = stretches.concat();
+        let written = ids.iter().map(|(id, quoted)| match quoted {
+            true => format!("\"{id}\""),
+            false => id.clone(),
+        });
+        let body = format!("[{}]", written.collect::<Vec<_>>().join(","));
+        (
+            body.into_bytes(),
+            ids.into_iter().map(|(id, _)| id).collect(),
+        )
+    })
+}
+
 /// Cuts `body` at the places given, wherever they lie.
 fn cut<'a>(body: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<_> = places
@@ -310,6 +394,26 @@ proptest! {
         }
         let bytes: Vec<&[u8]> = body.chunks(1).collect();
         prop_assert_eq!(read(&cut(&body, &places)), read(&bytes));
+    }
+
+    #[test]
+    fn any_cutting_of_long_runs_gives_their_ids(
+        (body, ids) in stretches(),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        prop_assert_eq!(read(&cut(&body, &places)), (ids, Ok(())));
+    }
+
+    #[test]
+    fn a_damaged_long_run_is_judged_as_it_is_byte_by_byte(
+        (mut body, _) in stretches(),
+        at in any::<prop::sample::Index>(),
+        with in prop_oneof![any::<u8>(), prop::sample::select(b"[]{},:\"\\ 01-.e\x1f\xc3".to_vec())],
+    ) {
+        let at = at.index(body.len());
+        body[at] = with;
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        prop_assert_eq!(read(&[&body]), read(&bytes));
     }
 
     #[test]
