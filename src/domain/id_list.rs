@@ -161,11 +161,12 @@ impl IdList {
         self.batches.iter().flat_map(IdBatch::iter)
     }
 
-    /// The ids in ascending order. The stores keep their rows in that order, so what is asked and written in it touches
+    /// The ids in ascending order, each once. The stores keep their rows in that order, so what is asked and written in it touches
     /// each of their pages once; in the upstream's order (none) a large sweep would go back to each again and again.
     pub fn sorted(&self) -> Vec<&str> {
         let mut ids: Vec<&str> = self.iter().collect();
         ids.sort_unstable();
+        ids.dedup();
         ids
     }
 }
@@ -257,10 +258,10 @@ mod tests {
     fn a_list_comes_sorted_and_cut_in_chunks_across_its_batches() {
         let mut list = IdList::default();
         assert!(list.is_empty() && list.sorted().is_empty());
-        for ids in [&["C", "A", "E"][..], &[], &["D", "B"]] {
+        for ids in [&["C", "A", "E"][..], &[], &["D", "C", "B"]] {
             list.push(batch(ids));
         }
-        assert_eq!(list.len(), 5);
+        assert_eq!(list.len(), 6);
         let sorted = list.sorted();
         assert_eq!(sorted, ["A", "B", "C", "D", "E"]);
         let cut: Vec<Vec<String>> = chunks(sorted.iter().copied(), 2)

@@ -99,6 +99,14 @@ pub struct Lasting {
 }
 
 impl Lasting {
+    /// With room for as many as `previous` holds: mostly the next one comes to about the same.
+    pub fn with_room_like(previous: &Self) -> Self {
+        Self {
+            text: String::with_capacity(previous.text.len()),
+            stands: Vec::with_capacity(previous.len()),
+        }
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.stands.len()
@@ -182,10 +190,7 @@ impl Lasting {
             .collect();
         // Stable, so that of one id the latest comes last.
         all.sort_by_key(|(id, _)| *id);
-        let mut sorted = Self {
-            text: String::with_capacity(self.text.len()),
-            stands: Vec::with_capacity(self.stands.len()),
-        };
+        let mut sorted = Self::with_room_like(&self);
         for (place, &(id, stand)) in all.iter().enumerate() {
             if all.get(place + 1).is_none_or(|(next, _)| *next != id) {
                 sorted.push(id, stand);

@@ -19,7 +19,7 @@ impl<'a> Notes<'a> {
         Self {
             previous,
             met: vec![false; previous.map_or(0, Lasting::len)],
-            next: Lasting::default(),
+            next: previous.map(Lasting::with_room_like).unwrap_or_default(),
         }
     }
 

@@ -19,7 +19,6 @@ impl Survey<'_> {
         feed: &mut Feed,
     ) -> Result<(), SurveyError> {
         let sweep = self.sweep(ListFilter::default()).await?;
-        feed.selected(sweep.all.len());
         let rest = self.leave_standing(&sweep, feed).await?;
         for ids in id_list::chunks(rest.into_iter(), CHUNK) {
             self.check_stop()?;

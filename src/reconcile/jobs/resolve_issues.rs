@@ -32,7 +32,6 @@ impl Survey<'_> {
             ..ListFilter::default()
         };
         let sweep = self.sweep(filter).await?;
-        feed.selected(sweep.all.len());
         let rest = self.leave_standing(&sweep, feed).await?;
         for ids in id_list::chunks(rest.into_iter(), CHUNK) {
             self.tell_apart_issues(&sweep, &ids, feed).await?;

@@ -25,7 +25,10 @@ impl Survey<'_> {
             let mut listed = IdList::default();
             self.list(&filter, |batch| listed.push(batch)).await?;
             let mut new = listed.sorted();
-            new.retain(|id| seen.insert(id));
+            // A single list has each id once as it is.
+            if all.len() > 1 {
+                new.retain(|id| seen.insert(id));
+            }
             feed.selected(new.len());
             if let Some(lasting) = self.lasting {
                 let (now, margin) = (self.context.now, self.clock_margin());
