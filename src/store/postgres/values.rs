@@ -95,7 +95,7 @@ pub(super) fn last_of_each<T, K: Ord>(
 ) -> Vec<T> {
     let mut rows: Vec<T> = rows.into_iter().collect();
     // Stable, so that of one key the last stays last; and quick where they are nearly in order.
-    rows.sort_by(|a, b| key(a).cmp(&key(b)));
+    rows.sort_by_key(&key);
     let mut last: Vec<T> = Vec::with_capacity(rows.len());
     for row in rows {
         match last.last_mut() {

@@ -65,7 +65,7 @@ impl Lexer {
                     sink(Token::Mark(byte))?;
                     Ok(tail)
                 }
-                b' ' | b'\t' | b'\n' | b'\r' => Ok(tail),
+                b' ' | b'\t' | b'\n' | b'\r' => Ok(behind_spaces(tail)),
                 b'-' | b'+' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                     self.carry.clear();
                     self.state = State::Bare;
@@ -185,6 +185,13 @@ impl Lexer {
         self.carry.extend_from_slice(part);
         Ok(())
     }
+}
+
+/// `rest` from its first byte on that is no space by JSON's grammar.
+fn behind_spaces(rest: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    let spaces = rest.iter().take_while(|&byte| is_space(byte)).count();
+    &rest[spaces..]
 }
 
 /// How many bytes from the start need no thought: neither quote, backslash nor control character.

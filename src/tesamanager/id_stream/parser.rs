@@ -121,7 +121,7 @@ impl Parser {
             let plain = LazyCell::new(|| is_plain(block));
             let mut rest = block;
             while !rest.is_empty() {
-                rest = self.run(rest, || *plain)?;
+                rest = self.take_runs(rest, || *plain)?;
                 let grammar = &mut self.grammar;
                 rest = self.lexer.step(rest, &mut |token| grammar.take(token))?;
             }
@@ -129,17 +129,26 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes the run of ids that `rest` begins with, if it does; answers what is left.
-    fn run<'a>(&mut self, rest: &'a [u8], plain: impl FnOnce() -> bool) -> Result<&'a [u8], Fault> {
-        if !self.lexer.is_between() || !self.grammar.awaits_id() {
-            return Ok(rest);
+    /// Takes the runs of ids that `rest` begins with, if it does; answers what is left.
+    fn take_runs<'a>(
+        &mut self,
+        mut rest: &'a [u8],
+        plain: impl Fn() -> bool,
+    ) -> Result<&'a [u8], Fault> {
+        while self.lexer.is_between() && self.grammar.awaits_id() {
+            let Some(run) = self.runs.find(rest, &plain) else {
+                break;
+            };
+            self.grammar.ids.append(run.text, run.ends)?;
+            self.grammar.expect = Expect::CommaOrEnd;
+            rest = &rest[run.size..];
+            // Anything else that may follow is the lexer's.
+            if let Some(behind) = rest.strip_prefix(b",") {
+                self.grammar.expect = Expect::Value;
+                rest = behind;
+            }
         }
-        let Some(run) = self.runs.find(rest, plain) else {
-            return Ok(rest);
-        };
-        self.grammar.ids.append(run.text, run.ends)?;
-        self.grammar.expect = Expect::CommaOrEnd;
-        Ok(&rest[run.size..])
+        Ok(rest)
     }
 
     /// The body is over: was it a complete list?

@@ -18,7 +18,7 @@ use places::{LEAST, Places};
 pub const BLOCK: usize = 16 * 1024;
 
 /// Until a run has so many ids, no more is looked at than these.
-const SHORT: usize = 4;
+const SHORT: usize = 8;
 
 /// No escape and no control character (which JSON forbids in texts, and which stand between them in lists made for
 /// people to read): every quote then begins or ends a text.
@@ -51,6 +51,7 @@ pub struct Runs {
 impl Runs {
     /// The ids that `rest` begins with. None where it doesn't begin with ids, or where they are not UTF-8: whatever
     /// it is, someone else must look. `plain` tells whether all of `rest` is, and is asked only where texts are.
+    #[inline]
     pub fn find<'a>(&'a mut self, rest: &'a [u8], plain: impl FnOnce() -> bool) -> Option<Run<'a>> {
         match rest.split_first()? {
             (b'"', texts) if plain() => self.run::<Texts>(texts),
