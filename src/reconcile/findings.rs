@@ -69,10 +69,12 @@ impl Comparison {
     }
 
     /// Leaves out this one, unless [`Comparison::restore`] says that it was looked at after all.
-    pub fn set_aside(&mut self, key: &FindingKey) {
-        if let Some(finding) = self.take(key) {
-            self.aside.push(finding);
-        }
+    /// Answers whether there is such a finding.
+    pub fn set_aside(&mut self, key: &FindingKey) -> bool {
+        let known = self.take(key);
+        let is_known = known.is_some();
+        self.aside.extend(known);
+        is_known
     }
 
     /// What was set aside is compared after all.
@@ -160,7 +162,8 @@ mod tests {
         unreadable.leave(&"R-1".into());
         assert_eq!(unreadable.resolved(), []);
         let mut aside = start();
-        aside.set_aside(&seen("a").key);
+        assert!(aside.set_aside(&seen("a").key));
+        assert!(!aside.set_aside(&seen("b").key), "it is there no more");
         assert_eq!(aside.resolved(), []);
         let mut looked_at_after_all = start();
         looked_at_after_all.set_aside(&seen("a").key);
