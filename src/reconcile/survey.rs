@@ -200,12 +200,6 @@ impl Survey<'_> {
         for Reading { id, request, rest } in read {
             match request {
                 Ok(request) => {
-                    let rest = rest.unwrap_or_else(|error| {
-                        portion.tally.failed += 1;
-                        portion.not_looked_at.push(id);
-                        portion.items.push(not_read(&request, &error));
-                        Rest::NotAsked
-                    });
                     fresh.push(request);
                     rests.push(rest);
                 }
@@ -358,21 +352,5 @@ impl Survey<'_> {
                 .push(attempt);
         }
         Ok(by_order)
-    }
-}
-
-/// A request whose issues or events could not be read.
-fn not_read(request: &Observation, error: &ReadError) -> Item {
-    let (reason, sightings) = match error {
-        ReadError::Contract { operation, .. } => {
-            let kind = FindingKind::ContractViolation;
-            let seen = plan::sighting(request, kind, *operation, error.to_string());
-            (SkipReason::ContractViolation, vec![seen])
-        }
-        _ => (SkipReason::ReadFailed, vec![]),
-    };
-    Item {
-        request: Some(request.clone()),
-        ..plan::unreadable(&request.reference_id, reason, error.to_string(), sightings)
     }
 }

@@ -1,5 +1,6 @@
 //! `flag_events`: the event stream of every request that changed.
 
+use super::resolve_issues::not_read;
 use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
 use crate::domain::{Event, FindingKind, Observation};
@@ -57,13 +58,22 @@ impl Survey<'_> {
             let Rest::Events(events) = rest else {
                 continue;
             };
-            portion.looks.push(Look {
-                reference_id: request.reference_id.clone(),
-                looked_at: request.observed_at,
-                issues: vec![],
-            });
-            let known = self.known(&request, &attempts);
-            portion.items.push(self.judge_stream(known, &events));
+            match events {
+                Ok(events) => {
+                    portion.looks.push(Look {
+                        reference_id: request.reference_id.clone(),
+                        looked_at: request.observed_at,
+                        issues: vec![],
+                    });
+                    let known = self.known(&request, &attempts);
+                    portion.items.push(self.judge_stream(known, &events));
+                }
+                Err(error) => {
+                    portion.tally.failed += 1;
+                    portion.not_looked_at.push(request.reference_id.clone());
+                    portion.items.push(not_read(&request, &error));
+                }
+            }
         }
         Ok(())
     }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use super::sweep::Sweep;
 use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
-use crate::domain::{Issue, Observation, Status};
+use crate::domain::{Issue, Observation, SkipReason, Status};
 use crate::reconcile::issues;
-use crate::reconcile::plan::Item;
+use crate::reconcile::plan::{self, Item};
 use crate::reconcile::rules::{Subject, first_match};
 use crate::reconcile::survey::{CHUNK, Feed, Portion, Rest, Survey, SurveyError, Tally};
 use crate::store::looks::Look;
 use crate::telemetry::record;
-use crate::tesamanager::ListFilter;
+use crate::tesamanager::{ListFilter, ReadError};
 
 /// The statuses that this kind of job is about where its rules name none.
 const INCIDENCES: [Status; 3] = [
@@ -95,13 +95,22 @@ impl Survey<'_> {
             let Rest::Issues(issues) = rest else {
                 continue;
             };
-            self.count_unmatched(&request, &issues);
-            let look = Look {
-                reference_id: request.reference_id.clone(),
-                looked_at: request.observed_at,
-                issues,
-            };
-            looks.push((request, look));
+            match issues {
+                Ok(issues) => {
+                    self.count_unmatched(&request, &issues);
+                    let look = Look {
+                        reference_id: request.reference_id.clone(),
+                        looked_at: request.observed_at,
+                        issues,
+                    };
+                    looks.push((request, look));
+                }
+                Err(error) => {
+                    portion.tally.failed += 1;
+                    portion.not_looked_at.push(request.reference_id.clone());
+                    portion.items.push(not_read(&request, &error));
+                }
+            }
         }
         portion.items.extend(self.decide_issues(&looks).await?);
         portion.looks = looks.into_iter().map(|(_, look)| look).collect();
@@ -131,5 +140,21 @@ impl Survey<'_> {
                 record::issue_unmatched(&self.job.name, issues::code_class(&issue.issue_code));
             }
         }
+    }
+}
+
+/// A request whose issues or events could not be read.
+pub(super) fn not_read(request: &Observation, error: &ReadError) -> Item {
+    let (reason, sightings) = match error {
+        ReadError::Contract { operation, .. } => {
+            let kind = crate::domain::FindingKind::ContractViolation;
+            let seen = plan::sighting(request, kind, *operation, error.to_string());
+            (SkipReason::ContractViolation, vec![seen])
+        }
+        _ => (SkipReason::ReadFailed, vec![]),
+    };
+    Item {
+        request: Some(request.clone()),
+        ..plan::unreadable(&request.reference_id, reason, error.to_string(), sightings)
     }
 }

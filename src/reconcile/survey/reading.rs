@@ -26,7 +26,7 @@ pub(in crate::reconcile) struct Reading {
     /// As it stands now.
     pub request: Result<Observation, ReadError>,
     /// What the job decides on beside it.
-    pub rest: Result<Rest, ReadError>,
+    pub rest: Rest,
 }
 
 /// See [`Reading::rest`].
@@ -34,9 +34,9 @@ pub(in crate::reconcile) enum Rest {
     /// Nothing, or the request itself could not be read.
     NotAsked,
     /// Its issues.
-    Issues(Vec<Issue>),
+    Issues(Result<Vec<Issue>, ReadError>),
     /// Its events.
-    Events(Vec<Event>),
+    Events(Result<Vec<Event>, ReadError>),
 }
 
 /// What a listing found, read.
@@ -84,17 +84,19 @@ impl Reader {
         let request = unless_it_ends_the_run(api.get_request(org, &id).await)?;
         let rest = match self.kind {
             JobKind::ResolveIssues if request.is_ok() => {
-                api.get_request_issues(org, &id).await.map(Rest::Issues)
+                let issues = api.get_request_issues(org, &id).await;
+                Rest::Issues(unless_it_ends_the_run(issues)?)
             }
             JobKind::FlagEvents if request.is_ok() => {
-                api.get_request_events(org, &id).await.map(Rest::Events)
+                let events = api.get_request_events(org, &id).await;
+                Rest::Events(unless_it_ends_the_run(events)?)
             }
-            _ => Ok(Rest::NotAsked),
+            _ => Rest::NotAsked,
         };
         Ok(Reading {
             id,
             request: request.map(|request| request.seen),
-            rest: unless_it_ends_the_run(rest)?,
+            rest,
         })
     }
 
