@@ -193,9 +193,9 @@ impl<'a> Recorder<'a> {
         self.store.live_findings(org, job, Live::About(ids)).await
     }
 
-    /// What the next run is to know of an item, and whether there are findings about it, which are over when it is not
-    /// met again. Of one that is decided anew each time there may be some.
-    fn stand(&self, item: &Item, has_findings: bool) -> Option<Stand> {
+    /// What the next run is to know of an item: at least that there may be findings about it, which are over when it is
+    /// not met again.
+    fn stand(&self, item: &Item) -> Option<Stand> {
         let Some(request) = item.request.as_ref().filter(|_| item.lasts) else {
             return Stand::decided_anew(self.now);
         };
@@ -206,9 +206,10 @@ impl<'a> Recorder<'a> {
         // A stream that did not change is not judged, so its verdict is not counted again.
         Some(if self.job.kind == JobKind::FlagEvents {
             let in_order = verdict.label() == SkipReason::NothingWrong.as_str();
-            Stand::new(request.observed_at, until, has_findings || !in_order)?
+            Stand::new(request.observed_at, until, !in_order)?
         } else {
-            Stand::new(request.observed_at, until, has_findings)?.about(&request.status, verdict)
+            let flagged = !item.sightings.is_empty();
+            Stand::new(request.observed_at, until, flagged)?.about(&request.status, verdict)
         })
     }
 
@@ -255,22 +256,19 @@ impl PlanSink for Recorder<'_> {
         let mut decisions = Vec::with_capacity(items.len());
         let mut sightings = Vec::new();
         for item in items {
+            self.notes.met(&item.decision.reference_id);
+            if let Some(stand) = self.stand(&item) {
+                self.notes.keep(&item.decision.reference_id, stand);
+            }
             // Nothing may be concluded from what could not be looked at; and whether an order has duplicates is
             // only known again once it is looked up.
             let id = &item.decision.reference_id;
-            let is_unsettled = match &item.decision.verdict {
+            match &item.decision.verdict {
                 Verdict::Skip {
                     reason: SkipReason::ReadFailed | SkipReason::ContractViolation,
                     ..
-                } => {
-                    self.comparison.leave(id);
-                    true
-                }
+                } => self.comparison.leave(id),
                 _ => self.comparison.set_aside(&duplicate_key(id)),
-            };
-            self.notes.met(id);
-            if let Some(stand) = self.stand(&item, is_unsettled || !item.sightings.is_empty()) {
-                self.notes.keep(id, stand);
             }
             sightings.extend(item.sightings);
             match (item.request, item.intent) {

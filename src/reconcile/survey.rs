@@ -1,10 +1,9 @@
 //! Select and observe: from a job's question to a decision for every request it is about. Sends no write.
 //!
-//! A survey is a pipeline (`pipeline.rs`). A job's *listing* asks which requests it is about, leaves alone those whose
-//! last decision stands (`lasting.rs`), decides at once on the others that are proven unchanged, and passes on the ids
-//! that must be read; *reading* (`reading.rs`) takes these batch by batch; what was read is remembered and decided on;
-//! the *sink* takes the plan: the run's recorder, or the `plan` command's printer. So the same path decides in both, and
-//! memory holds a few batches of requests plus the ids listed.
+//! A survey is a pipeline of three stages (`pipeline.rs`). A job's *listing* asks which requests it is about, decides
+//! at once on those that are proven unchanged, and passes on the ids that must be read; *reading* takes these in
+//! batches, several at a time, and decides; the *sink* takes the plan: the run's recorder, or the `plan` command's
+//! printer. So the same path decides in both, and memory holds a few batches of requests plus the ids listed.
 
 mod pipeline;
 mod reading;

@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use tesa_reconciler::domain::ids::{FindingId, ReferenceId, RunId};
-use tesa_reconciler::domain::{Decision, FindingKind, Trigger, Verdict};
-use tesa_reconciler::store::findings::{FindingChanges, FindingKey, Sighting};
+use tesa_reconciler::domain::{Decision, Trigger, Verdict};
 
 use super::{EVENTS, ISSUES, MINUTE, RESEND, RETRY, World, empty, org, person};
 
@@ -167,41 +166,6 @@ async fn a_decision_stands_no_longer_than_its_rule() {
         assert_eq!(world.verdict(RETRY, &id).await, verdict);
         assert_eq!(summary.flagged, u64::from(verdict == "flag"));
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_finding_that_was_set_aside_is_over_with_its_request() {
-    let world = World::new(empty(), OBSERVE, AGEING).await;
-    let id = world.validating("ORDER-1", "90m");
-    let duplicate = Sighting {
-        key: FindingKey {
-            reference_id: id.clone(),
-            kind: FindingKind::DuplicateReference,
-            detail: String::new(),
-        },
-        external_reference: None,
-        since: None,
-        attention: None,
-        evidence: "two requests for one order".to_owned(),
-    };
-    let seen = FindingChanges {
-        seen: vec![duplicate],
-        ..FindingChanges::default()
-    };
-    world
-        .store()
-        .apply_findings(&org(), &RETRY.into(), &seen, world.now())
-        .await
-        .unwrap();
-    for _ in 0..2 {
-        world.run_well(RETRY).await;
-        assert_eq!(world.verdict(RETRY, &id).await, "ignore");
-        assert_eq!(world.findings().await.len(), 1, "nobody looked it up");
-        world.advance(MINUTE);
-    }
-    world.sandbox().remove(super::ORG, id.as_str());
-    world.run_well(RETRY).await;
-    assert!(world.findings().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
