@@ -3,11 +3,11 @@
 //! ```text
 //!   configuration ──► Core: store, upstream client behind its circuit breaker, guard's in-flight set
 //!                      │
-//!        ┌─────────────┼──────────────┬───────────────┬──────────────┬─────────────┬────────────┐
-//!    scheduler       keeper        verifier       HTTP server     signals      notifier      worker
-//!   (slots due,   (heartbeat,    (settles sent  (/metrics /livez (reload, run  (tells people (helps with
-//!    triggers)    lost runs,      writes by       /readyz)        all, dump,   what waits    others'
-//!        │        the sweep)      reading)                        stop)         for them)    runs)
+//!        ┌─────────────┼──────────────┬───────────────┬──────────────┬─────────────┐
+//!    scheduler       keeper        verifier       HTTP server     signals      notifier
+//!   (slots due,   (heartbeat,    (settles sent  (/metrics /livez (reload, run  (tells people
+//!    triggers)    lost runs,      writes by       /readyz)        all, dump,   what waits
+//!        │        the sweep)      reading)                        stop)         for them)
 //!        ▼
 //!    a run: select → observe → decide → guard → act → record   (reconcile/)
 //! ```
@@ -26,7 +26,6 @@ mod reader;
 mod reload;
 mod runs;
 mod state_dump;
-mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +49,6 @@ pub use crate::store::replicas::ALIVE_WITHIN;
 pub use once::{OnceReport, run_once};
 pub use reader::Reader;
 pub use reload::ReadAgain;
-pub use worker::help;
 
 /// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.
 const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);
@@ -163,16 +161,6 @@ pub async fn run(
         changes::heed(
             core.store.changes(),
             Arc::clone(&poker),
-            core.sharing.clone(),
-            lifecycle.soft().clone(),
-        ),
-    );
-    lifecycle.spawn(
-        "worker",
-        worker::help(
-            core.clone(),
-            live_seen.clone(),
-            beats.clone(),
             lifecycle.soft().clone(),
         ),
     );

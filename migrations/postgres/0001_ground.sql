@@ -83,9 +83,10 @@ CREATE TABLE job_memory (
     PRIMARY KEY (job_name, org)
 );
 
+-- The key begins with the reference, so it finds a request by its reference alone, too.
 CREATE TABLE observations (
-    org                text COLLATE "C" NOT NULL,
     reference_id       text COLLATE "C" NOT NULL,
+    org                text COLLATE "C" NOT NULL,
     external_reference text COLLATE "C",
     persistence_type   text COLLATE "C" CHECK (persistence_type IN ('ACTIVATION', 'TERMINATION')),
     status             text COLLATE "C" NOT NULL,
@@ -97,9 +98,8 @@ CREATE TABLE observations (
     created            timestamptz,
     last_updated       timestamptz,
     observed_at        timestamptz NOT NULL,
-    PRIMARY KEY (org, reference_id)
+    PRIMARY KEY (reference_id, org)
 );
-CREATE INDEX observations_by_reference ON observations (reference_id);
 CREATE INDEX observations_by_order ON observations (external_reference);
 CREATE INDEX observations_final ON observations (observed_at) WHERE status IN ('REJECTED', 'CANCELED', 'FINISHED');
 
@@ -114,7 +114,9 @@ CREATE TABLE decisions (
     explanation  text COLLATE "C" NOT NULL,
     PRIMARY KEY (org, reference_id, job_name)
 );
-CREATE INDEX decisions_by_age ON decisions (since);
+-- A decision goes with the observation that it was made on. By their age go only those for which there may be none.
+CREATE INDEX decisions_on_nothing ON decisions (since)
+    WHERE verdict IN ('not_found', 'read_failed', 'contract_violation');
 
 -- The ledger. A row is committed before its write is sent.
 CREATE TABLE attempts (
@@ -155,7 +157,6 @@ CREATE INDEX attempts_of_hour ON attempts (org, intended_at, state);
 CREATE INDEX attempts_of_run ON attempts (run_id, state);
 CREATE INDEX attempts_to_verify ON attempts (verify_at) WHERE state IN ('accepted', 'unknown');
 CREATE INDEX attempts_by_state ON attempts (state, id);
-CREATE INDEX attempts_counts ON attempts (operation, state);
 CREATE INDEX attempts_closed ON attempts (changed_at)
     WHERE state IN ('not_sent', 'rejected', 'confirmed', 'ineffective');
 
@@ -228,6 +229,53 @@ CREATE INDEX findings_live_counts ON findings (org, kind, detail, since) WHERE s
 CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
 CREATE INDEX findings_by_reference ON findings (reference_id);
 CREATE INDEX findings_by_order ON findings (external_reference);
+-- What a run asks first, of a hundred thousand findings mostly none.
+CREATE INDEX findings_acknowledged ON findings (org, job_name) WHERE state = 'acknowledged';
+
+-- How many findings there are of each sort, kept with every change of one: a scrape, a page and the notices ask for it
+-- every few seconds, and counting a million rows each time would cost more than all else the store does.
+CREATE TABLE finding_counts (
+    org       text COLLATE "C" NOT NULL,
+    kind      text COLLATE "C" NOT NULL,
+    -- For a stuck request, where it is stuck (its finding's detail).
+    status    text COLLATE "C" NOT NULL,
+    state     text COLLATE "C" NOT NULL CHECK (state IN ('open', 'acknowledged')),
+    attention text COLLATE "C" NOT NULL,
+    count     bigint NOT NULL,
+    PRIMARY KEY (org, kind, status, state, attention)
+);
+
+-- Once a statement, not once a row. The rows are taken in one order by everybody, after those of the findings
+-- themselves: so two that wait for each other here can't be.
+CREATE FUNCTION count_findings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO finding_counts AS kept (org, kind, status, state, attention, count)
+        SELECT org, kind, CASE kind WHEN 'stuck_request' THEN detail ELSE '' END, state, coalesce(attention, ''), count(*)
+        FROM after WHERE state <> 'resolved' GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+        ON CONFLICT (org, kind, status, state, attention) DO UPDATE SET count = kept.count + excluded.count;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO finding_counts AS kept (org, kind, status, state, attention, count)
+        SELECT org, kind, CASE kind WHEN 'stuck_request' THEN detail ELSE '' END, state, coalesce(attention, ''), sum(n)
+        FROM (SELECT org, kind, detail, state, attention, 1 AS n FROM after WHERE state <> 'resolved'
+              UNION ALL SELECT org, kind, detail, state, attention, -1 FROM before WHERE state <> 'resolved') AS changed
+        GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4, 5
+        ON CONFLICT (org, kind, status, state, attention) DO UPDATE SET count = kept.count + excluded.count;
+    ELSE
+        INSERT INTO finding_counts AS kept (org, kind, status, state, attention, count)
+        SELECT org, kind, CASE kind WHEN 'stuck_request' THEN detail ELSE '' END, state, coalesce(attention, ''), -count(*)
+        FROM before WHERE state <> 'resolved' GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+        ON CONFLICT (org, kind, status, state, attention) DO UPDATE SET count = kept.count + excluded.count;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER findings_are_counted_in AFTER INSERT ON findings REFERENCING NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION count_findings();
+CREATE TRIGGER findings_are_counted_anew AFTER UPDATE ON findings REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION count_findings();
+CREATE TRIGGER findings_are_counted_out AFTER DELETE ON findings REFERENCING OLD TABLE AS before
+    FOR EACH STATEMENT EXECUTE FUNCTION count_findings();
+
 
 -- The pause of all jobs has the empty name.
 CREATE TABLE pauses (
@@ -311,11 +359,11 @@ CREATE VIEW standing_alerts (alert, org, subject, since, count) AS
     UNION ALL
     SELECT 'needs_human', org, '', NULL, count(*) FROM attempts WHERE state = 'needs_human' GROUP BY org
     UNION ALL
-    SELECT 'given_up', org, '', NULL, count(*) FROM findings
-    WHERE state = 'open' AND attention = 'given_up' GROUP BY org
+    SELECT 'given_up', org, '', NULL, sum(count)::bigint FROM finding_counts
+    WHERE state = 'open' AND attention = 'given_up' GROUP BY org HAVING sum(count) > 0
     UNION ALL
-    SELECT 'new_finding_kind', org, kind, NULL, count(*) FROM findings WHERE state = 'open' GROUP BY org, kind;
-CREATE INDEX findings_open_counts ON findings (org, kind, attention) WHERE state = 'open';
+    SELECT 'new_finding_kind', org, kind, NULL, sum(count)::bigint FROM finding_counts
+    WHERE state = 'open' GROUP BY org, kind HAVING sum(count) > 0;
 
 -- What the receiver of notifications was told of them. A row is to be told unless it stands and was told; it goes
 -- when its end was told.

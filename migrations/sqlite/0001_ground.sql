@@ -86,9 +86,10 @@ CREATE TABLE job_memory (
     PRIMARY KEY (job_name, org)
 ) STRICT, WITHOUT ROWID;
 
+-- The key begins with the reference, so it finds a request by its reference alone, too.
 CREATE TABLE observations (
-    org                TEXT    NOT NULL,
     reference_id       TEXT    NOT NULL,
+    org                TEXT    NOT NULL,
     external_reference TEXT,
     persistence_type   TEXT CHECK (persistence_type IN ('ACTIVATION', 'TERMINATION')),
     status             TEXT    NOT NULL,
@@ -100,9 +101,8 @@ CREATE TABLE observations (
     created            INTEGER,
     last_updated       INTEGER,
     observed_at        INTEGER NOT NULL,
-    PRIMARY KEY (org, reference_id)
+    PRIMARY KEY (reference_id, org)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX observations_by_reference ON observations (reference_id);
 CREATE INDEX observations_by_order ON observations (external_reference);
 CREATE INDEX observations_final ON observations (observed_at) WHERE status IN ('REJECTED', 'CANCELED', 'FINISHED');
 
@@ -117,7 +117,9 @@ CREATE TABLE decisions (
     explanation  TEXT    NOT NULL,
     PRIMARY KEY (org, reference_id, job_name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX decisions_by_age ON decisions (since);
+-- A decision goes with the observation that it was made on. By their age go only those for which there may be none.
+CREATE INDEX decisions_on_nothing ON decisions (since)
+    WHERE verdict IN ('not_found', 'read_failed', 'contract_violation');
 
 -- The ledger. A row is committed before its write is sent.
 CREATE TABLE attempts (
@@ -158,7 +160,6 @@ CREATE INDEX attempts_of_hour ON attempts (org, intended_at, state);
 CREATE INDEX attempts_of_run ON attempts (run_id, state);
 CREATE INDEX attempts_to_verify ON attempts (verify_at) WHERE state IN ('accepted', 'unknown');
 CREATE INDEX attempts_by_state ON attempts (state, id);
-CREATE INDEX attempts_counts ON attempts (operation, state);
 CREATE INDEX attempts_closed ON attempts (changed_at)
     WHERE state IN ('not_sent', 'rejected', 'confirmed', 'ineffective');
 
@@ -228,6 +229,47 @@ CREATE INDEX findings_live_counts ON findings (org, kind, detail, since) WHERE s
 CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
 CREATE INDEX findings_by_reference ON findings (reference_id);
 CREATE INDEX findings_by_order ON findings (external_reference);
+-- What a run asks first, of a hundred thousand findings mostly none.
+CREATE INDEX findings_acknowledged ON findings (org, job_name) WHERE state = 'acknowledged';
+
+-- How many findings there are of each sort, kept with every change of one: a scrape, a page and the notices ask for it
+-- every few seconds, and counting a million rows each time would cost more than all else the store does.
+CREATE TABLE finding_counts (
+    org       TEXT    NOT NULL,
+    kind      TEXT    NOT NULL,
+    -- For a stuck request, where it is stuck (its finding's detail).
+    status    TEXT    NOT NULL,
+    state     TEXT    NOT NULL CHECK (state IN ('open', 'acknowledged')),
+    attention TEXT    NOT NULL,
+    count     INTEGER NOT NULL,
+    PRIMARY KEY (org, kind, status, state, attention)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER findings_are_counted_in AFTER INSERT ON findings WHEN NEW.state <> 'resolved'
+BEGIN
+    INSERT INTO finding_counts (org, kind, status, state, attention, count)
+    VALUES (NEW.org, NEW.kind, iif(NEW.kind = 'stuck_request', NEW.detail, ''), NEW.state, coalesce(NEW.attention, ''), 1)
+    ON CONFLICT (org, kind, status, state, attention) DO UPDATE SET count = count + 1;
+END;
+-- What a finding is about (org, kind, detail) never changes.
+CREATE TRIGGER findings_are_counted_anew AFTER UPDATE OF state, attention ON findings
+    WHEN OLD.state <> NEW.state OR OLD.attention IS NOT NEW.attention
+BEGIN
+    UPDATE finding_counts SET count = count - 1
+    WHERE org = OLD.org AND kind = OLD.kind AND status = iif(OLD.kind = 'stuck_request', OLD.detail, '')
+        AND state = OLD.state AND attention = coalesce(OLD.attention, '');
+    INSERT INTO finding_counts (org, kind, status, state, attention, count)
+    SELECT NEW.org, NEW.kind, iif(NEW.kind = 'stuck_request', NEW.detail, ''), NEW.state, coalesce(NEW.attention, ''), 1
+    WHERE NEW.state <> 'resolved'
+    ON CONFLICT (org, kind, status, state, attention) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER findings_are_counted_out AFTER DELETE ON findings WHEN OLD.state <> 'resolved'
+BEGIN
+    UPDATE finding_counts SET count = count - 1
+    WHERE org = OLD.org AND kind = OLD.kind AND status = iif(OLD.kind = 'stuck_request', OLD.detail, '')
+        AND state = OLD.state AND attention = coalesce(OLD.attention, '');
+END;
+
 
 -- The pause of all jobs has the empty name.
 CREATE TABLE pauses (
@@ -313,11 +355,11 @@ CREATE VIEW standing_alerts (alert, org, subject, since, count) AS
     UNION ALL
     SELECT 'needs_human', org, '', NULL, count(*) FROM attempts WHERE state = 'needs_human' GROUP BY org
     UNION ALL
-    SELECT 'given_up', org, '', NULL, count(*) FROM findings
-    WHERE state = 'open' AND attention = 'given_up' GROUP BY org
+    SELECT 'given_up', org, '', NULL, sum(count) FROM finding_counts
+    WHERE state = 'open' AND attention = 'given_up' GROUP BY org HAVING sum(count) > 0
     UNION ALL
-    SELECT 'new_finding_kind', org, kind, NULL, count(*) FROM findings WHERE state = 'open' GROUP BY org, kind;
-CREATE INDEX findings_open_counts ON findings (org, kind, attention) WHERE state = 'open';
+    SELECT 'new_finding_kind', org, kind, NULL, sum(count) FROM finding_counts
+    WHERE state = 'open' GROUP BY org, kind HAVING sum(count) > 0;
 
 -- What the receiver of notifications was told of them. A row is to be told unless it stands and was told; it goes
 -- when its end was told.

@@ -7,21 +7,14 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::reconcile::share::Sharing;
 use crate::schedule::Poker;
 use crate::store::{Change, Changes};
 
 /// Passes the word on until `stop`.
-pub async fn heed(
-    mut changes: Changes,
-    poker: Arc<Poker>,
-    sharing: Sharing,
-    stop: CancellationToken,
-) {
-    while let Some(Some(change)) = stop.run_until_cancelled(changes.next()).await {
-        if matches!(change, Change::Steered | Change::Missed) {
-            poker.listen();
-        }
-        sharing.heed(change);
+pub async fn heed(mut changes: Changes, poker: Arc<Poker>, stop: CancellationToken) {
+    while let Some(Some(Change::Steered | Change::Missed)) =
+        stop.run_until_cancelled(changes.next()).await
+    {
+        poker.listen();
     }
 }

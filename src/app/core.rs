@@ -16,7 +16,6 @@ use crate::reconcile::guard::InFlight;
 use crate::reconcile::guard::circuit::CircuitPolicy;
 use crate::reconcile::recall::Recall;
 use crate::reconcile::runner::Reconciler;
-use crate::reconcile::share::Sharing;
 use crate::reconcile::verifier::Verifier;
 use crate::schedule::ScheduledJob;
 use crate::schedule::ticker::AlarmError;
@@ -72,8 +71,6 @@ pub struct Core {
     pub in_flight: InFlight,
     /// How many replicas live, this one included: each takes its part of the rates.
     replicas: Arc<AtomicU32>,
-    /// What they tell each other of shared runs.
-    pub sharing: Sharing,
     /// The circuit breakers' memory is read once, from the store; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
 }
@@ -148,7 +145,6 @@ impl Core {
             clock,
             replica,
             in_flight: InFlight::default(),
-            sharing: Sharing::new(Arc::clone(&replicas)),
             replicas,
             breakers: Arc::new(breakers),
         })
@@ -211,12 +207,7 @@ impl Core {
             safety: config.safety.clone(),
             max_in_flight: config.tesamanager.max_in_flight,
             retention: config.state.retention,
-            sharing: self.sharing.clone(),
             reads_per_second: config.tesamanager.reads_per_second,
-            upstream: format!(
-                "{} {:?} {:?}",
-                config.tesamanager.base_url, config.tesamanager.orgs, config.tesamanager.endpoints
-            ),
             recall: Recall::default(),
         };
         let verifier = Verifier::new(

@@ -112,9 +112,7 @@ impl From<SurveyError> for Failure {
         match error {
             SurveyError::Read(error) => error.into(),
             SurveyError::Store(error) => error.into(),
-            SurveyError::Stopped | SurveyError::GivenUp(_) => {
-                Self::new(Exit::Failed, error.to_string())
-            }
+            SurveyError::Stopped => Self::new(Exit::Failed, error.to_string()),
         }
     }
 }

@@ -34,7 +34,7 @@ const RECORD_TRIES: usize = 10;
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
 /// What became of one decision to act.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Debug)]
 pub struct Done {
     /// The final verdict: `act` if a write was sent (or tried), else why not.
     pub verdict: Verdict,

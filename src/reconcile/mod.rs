@@ -20,7 +20,6 @@ pub mod recorder;
 pub mod rules;
 pub mod runner;
 pub mod selection;
-pub mod share;
 pub mod stuck;
 pub mod survey;
 pub mod template;

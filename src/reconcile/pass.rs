@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::executor::{Done, Executor, Halt};
@@ -21,7 +21,6 @@ use crate::domain::ids::{JobName, Org};
 use crate::domain::{Decision, RunOutcome, SkipReason, Status, Verdict};
 use crate::store::attempts::IntentLimits;
 use crate::store::runs::{RunLease, RunSummary};
-use crate::store::work::Claim;
 use crate::store::{Actor, StoreError};
 use crate::telemetry::record;
 use crate::tesamanager::{ListFilter, ReadError};
@@ -58,17 +57,11 @@ impl Reconciler {
             candidates: Vec::new(),
             verdicts: BTreeMap::new(),
         };
-        let desk = self.desk(order, lease, stop);
         let survey = Survey {
-            desk: desk.as_ref(),
             lasting: lasting.as_ref(),
             ..self.survey(order, writes, now, &findings, true, stop)
         };
-        let look = survey.look(&mut recorder).boxed();
-        let tally = match &desk {
-            None => look.await?,
-            Some(desk) => desk.open(look).await?,
-        };
+        let tally = survey.look(&mut recorder).await?;
         self.note(order, tally, summary);
 
         let mut candidates = std::mem::take(&mut recorder.candidates);
@@ -81,19 +74,9 @@ impl Reconciler {
             self.leave_all(job, &mut recorder, candidates, SkipReason::GuardHeld, why)
                 .await?;
         } else {
-            match &desk {
-                Some(desk) if candidates.len() > 1 => {
-                    let act = self
-                        .act_together(desk, job, candidates, &mut recorder, stop, summary)
-                        .boxed();
-                    desk.open(act).await?;
-                }
-                _ => {
-                    let run = self.guarded(&job.name, org, lease, None);
-                    self.act(job, &run, candidates, &mut recorder, stop, summary)
-                        .await?;
-                }
-            }
+            let run = self.guarded(&job.name, org, lease);
+            self.act(job, &run, candidates, &mut recorder, stop, summary)
+                .await?;
         }
         summary.flagged = recorder.count("flag");
         summary.skipped = recorder
@@ -166,7 +149,7 @@ impl Reconciler {
     }
 
     /// Records what became of a candidate; answers a reason that holds for all the others too, in words as well.
-    pub(super) async fn settled(
+    async fn settled(
         &self,
         job: &Job,
         candidate: &Candidate,
@@ -189,14 +172,8 @@ impl Reconciler {
         Ok(ends)
     }
 
-    /// What a run may write, as configured here; of a part of it, under that part's claim.
-    pub(super) fn guarded(
-        &self,
-        job: &JobName,
-        org: &Org,
-        lease: &RunLease,
-        claim: Option<Claim>,
-    ) -> GuardedRun {
+    /// What a run may write, as configured here.
+    fn guarded(&self, job: &JobName, org: &Org, lease: &RunLease) -> GuardedRun {
         GuardedRun {
             lease: lease.clone(),
             job_name: job.clone(),
@@ -206,12 +183,11 @@ impl Reconciler {
                 per_run: self.safety.max_writes_per_run,
                 per_hour: self.safety.max_writes_per_hour,
             },
-            claim,
         }
     }
 
     /// This process's guard.
-    pub(super) fn guard(&self) -> Guard {
+    fn guard(&self) -> Guard {
         Guard::new(
             Arc::clone(&self.store),
             Arc::clone(&self.clock),
@@ -221,7 +197,7 @@ impl Reconciler {
     }
 
     /// Records the same reason for every candidate that is not acted on.
-    pub(super) async fn leave_all(
+    async fn leave_all(
         &self,
         job: &Job,
         recorder: &mut Recorder<'_>,

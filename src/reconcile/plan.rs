@@ -20,7 +20,7 @@ use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
 
 /// What forbids writes just now, for this job and org as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WritePolicy {
     /// Observe or enforce.
     pub mode: Mode,
@@ -61,7 +61,7 @@ pub struct Known<'a> {
 }
 
 /// A write that was decided on and not yet allowed.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
     /// Which of the job's rules.
     pub rule: usize,
@@ -74,7 +74,7 @@ pub struct Intent {
 }
 
 /// One line of a plan: the decision, the findings that go with it, and the write it asks for.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     /// The decision.
     pub decision: Decision,
@@ -85,7 +85,6 @@ pub struct Item {
     /// Set exactly when the verdict is `act`.
     pub intent: Option<Intent>,
     /// It rests on nothing but the request and the rules: see [`Ruling::lasts`].
-    #[serde(default)]
     pub lasts: bool,
 }
 

@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::record;
 
 /// A decision to act, waiting for the guard.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Debug)]
 pub struct Candidate {
     /// The request as decided on.
     pub request: Observation,

@@ -15,7 +15,6 @@ use super::history::RetryPolicy;
 use super::plan::{Context, WritePolicy};
 use super::recall::Recall;
 use super::recorder::{Remembered, remembered_findings};
-use super::share::Sharing;
 use super::survey::{PlanSink, Survey, SurveyError, Tally, batch_at};
 use crate::clock::SharedClock;
 use crate::config::{Job, Safety};
@@ -81,12 +80,8 @@ pub struct Reconciler {
     pub max_in_flight: usize,
     /// How long closed rows are kept, for housekeeping.
     pub retention: Duration,
-    /// The other replicas.
-    pub sharing: Sharing,
     /// Reads per second and org, all replicas together.
     pub reads_per_second: u32,
-    /// What tells one upstream from another.
-    pub upstream: String,
     /// What runs leave to the next ones.
     pub recall: Recall,
 }
@@ -270,7 +265,6 @@ impl Reconciler {
             batch: batch_at(self.reads_per_second),
             remember,
             stop,
-            desk: None,
         }
     }
 

@@ -21,7 +21,6 @@ use super::issues;
 use super::lasting::Lasting;
 use super::plan::{self, Context, Item, Known};
 use super::rules::{Action, Rule};
-use super::share::desk::Desk;
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
 use crate::domain::id_list::IdBatch;
@@ -61,7 +60,7 @@ pub trait PlanSink: Send {
 }
 
 /// A request that did not change since the last look, so that what was found then still holds.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Kept {
     /// The request.
     pub id: ReferenceId,
@@ -72,7 +71,7 @@ pub struct Kept {
 }
 
 /// What a survey looked at, in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Ids answered by the list calls, each once.
     pub selected: u64,
@@ -94,9 +93,6 @@ pub enum SurveyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A part of a shared run was tried as often as may be; the last trouble.
-    #[error("a part of the run could not be done by any replica: {0}")]
-    GivenUp(String),
     /// Told to stop.
     #[error("stopped before everything was looked at")]
     Stopped,
@@ -128,8 +124,6 @@ pub struct Survey<'a> {
     pub remember: bool,
     /// Checked between batches.
     pub stop: &'a CancellationToken,
-    /// Where the batches are offered to all replicas, if they are.
-    pub(super) desk: Option<&'a Desk<'a>>,
 }
 
 use reading::Reader;
@@ -138,14 +132,13 @@ pub(super) use pipeline::Feed;
 pub(super) use reading::{Reading, Rest};
 
 /// A part of the plan, on its way to the sink.
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Portion {
     /// Decided.
     pub items: Vec<Item>,
     /// Did not change, and nothing new is decided about them.
     pub kept: Vec<Kept>,
     /// Places of the last run's decisions that stand.
-    #[serde(skip)]
     pub standing: Vec<u32>,
     /// What jobs that follow change saw.
     pub looks: Vec<StoredLook>,
@@ -167,16 +160,6 @@ impl Survey<'_> {
             // Asks the upstream nothing: a run never comes here, and a plan has nothing to say.
             JobKind::Housekeeping => Ok(()),
         }
-    }
-
-    /// Reads a batch of requests, remembers what was read, and decides on each.
-    pub(super) async fn read_and_decide(
-        &self,
-        ids: Vec<ReferenceId>,
-    ) -> Result<Portion, SurveyError> {
-        let asked = ids.len();
-        let read = self.reader().batch(ids).await?;
-        self.decide(asked, read).await
     }
 
     fn reader(&self) -> Reader {

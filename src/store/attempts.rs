@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::runs::RunLease;
-use super::work::Claim;
 use super::{Actor, Page, StoreError};
 use crate::domain::ids::{
     ExternalReference, JobName, Org, ReferenceId, ReplicaId, RuleName, RunId,
@@ -37,8 +36,6 @@ pub struct NewAttempt {
     pub correlation_id: Uuid,
     /// Who will send it.
     pub replica: ReplicaId,
-    /// Under which claim of a part of the run, where the run is shared.
-    pub claim: Option<Claim>,
 }
 
 /// What the intent's own transaction checks, over all replicas.
@@ -168,7 +165,7 @@ pub struct AttemptCount {
 #[async_trait]
 pub trait Attempts {
     /// Commits the intent to write, or says why not. Pause, hold, both caps, the lease and "no other open attempt
-    /// for this order" are checked in the same transaction, in the order lease (and claim), pause, hold, open attempt, run's
+    /// for this order" are checked in the same transaction, in the order lease, pause, hold, open attempt, run's
     /// cap, hour's cap. Attempts that ended `not_sent` count towards no cap. `Fenced` when the run was taken away.
     ///
     /// After a time-out it isn't known whether the intent was committed. The same call again (same run, same

@@ -10,11 +10,7 @@ use futures::stream::{BoxStream, StreamExt};
 pub enum Change {
     /// A trigger, pause, resume, latch or release.
     Steered,
-    /// A part of a run is there to be taken (see [`super::work`]).
-    WorkPosted,
-    /// A part of a run is done.
-    WorkAnswered,
-    /// Any of them may have been missed.
+    /// One may have been missed.
     Missed,
 }
 

@@ -30,7 +30,6 @@ mod rows;
 pub mod runs;
 pub mod sqlite;
 mod timed;
-pub mod work;
 
 use async_trait::async_trait;
 
@@ -48,7 +47,6 @@ pub use open::{StoreOptions, exists, open, open_for_daemon};
 pub use replicas::Replicas;
 pub use requests::Requests;
 pub use runs::Runs;
-pub use work::Work;
 
 #[expect(unused_imports, reason = "named in the module's text")]
 use crate::domain::AttemptState;
@@ -65,7 +63,6 @@ pub trait Store:
     + Controls
     + Audit
     + Replicas
-    + Work
     + Housekeeping
     + Send
     + Sync

@@ -18,7 +18,6 @@ use crate::domain::run::Mode;
 use crate::domain::{SkipReason, Version, Write};
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
 use crate::store::runs::RunLease;
-use crate::store::work::Claim;
 use crate::store::{Store, StoreError};
 
 pub use in_flight::{InFlight, InFlightMark};
@@ -37,8 +36,6 @@ pub struct GuardedRun {
     pub mode: Mode,
     /// Caps.
     pub limits: IntentLimits,
-    /// The claim of this one part of it, where the run is shared.
-    pub claim: Option<Claim>,
 }
 
 /// A write that somebody would like to send.
@@ -137,7 +134,6 @@ impl Guard {
             due_since: proposal.due_since,
             correlation_id,
             replica: self.replica.clone(),
-            claim: run.claim.clone(),
         };
         // Marked before the row exists, so that the sweep never sees a row that is neither settled nor in flight.
         let mark = self.in_flight.mark(correlation_id);

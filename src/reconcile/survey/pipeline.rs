@@ -16,7 +16,7 @@ use futures::{SinkExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reading::Found;
-use super::{Desk, PlanSink, Portion, Survey, SurveyError, Tally};
+use super::{PlanSink, Portion, Survey, SurveyError, Tally};
 use crate::domain::ids::ReferenceId;
 
 /// Batches under way: one that is being read, one that was read, two that are being decided on.
@@ -134,8 +134,7 @@ impl Feed {
 impl Survey<'_> {
     /// Looks at everything that the job is about.
     pub async fn look(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
-        let begun = self.desk.map_or(BATCHES, Desk::window);
-        let (feed, work) = Feed::new(self.desk.map_or(self.batch, Desk::batch), begun + WAITING);
+        let (feed, work) = Feed::new(self.batch, BATCHES + WAITING);
         let (decided, portions) = mpsc::unbounded();
         let list = async move {
             let mut feed = feed;
@@ -144,19 +143,10 @@ impl Survey<'_> {
                 Err(error) => feed.send(Work::Failed(error)).await.map(|()| 0),
             }
         };
-        let read = match self.desk {
-            None => {
-                let read = self.reader().ahead(work);
-                let decide = |(found, room)| self.decide_on(found, room);
-                read.map(decide).buffered(DECIDED_AT_ONCE).left_stream()
-            }
-            // In no order: a batch that waits for somebody who died must not hold up the others.
-            Some(desk) => work
-                .map(move |(work, room)| self.have_done(desk, work, room))
-                .buffer_unordered(begun)
-                .right_stream(),
-        };
+        let read = self.reader().ahead(work);
         let read = read
+            .map(|(found, room)| self.decide_on(found, room))
+            .buffered(DECIDED_AT_ONCE)
             .map(Ok)
             .forward(decided.sink_map_err(|_| SurveyError::Stopped));
         let (selected, (), tally) = futures::try_join!(list, read, self.take(portions, sink))?;
@@ -178,23 +168,7 @@ impl Survey<'_> {
         .boxed()
     }
 
-    /// Has it read and decided on by whoever takes it.
-    fn have_done<'s>(&'s self, desk: &'s Desk<'s>, work: Work, room: Room) -> BoxFuture<'s, Ready> {
-        async move {
-            let portion = match work {
-                Work::Decided(portion) => Ok(portion),
-                Work::Read(ids) => desk.read(self, ids).await,
-                Work::Failed(error) => Err(error),
-            };
-            Ready {
-                portion,
-                _room: room,
-            }
-        }
-        .boxed()
-    }
-
-    /// The last stage: portions in the order in which they were listed (of a shared run in any), up to the first
+    /// The last stage: portions in the order in which they were listed, up to the first
     /// failure. A look is remembered once what it told is: a request that counted as looked at, with its findings lost,
     /// would not be read again.
     async fn take(

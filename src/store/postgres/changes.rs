@@ -25,40 +25,13 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that died without a word is found out by a question at least this often.
 const ASK_EVERY: Duration = Duration::from_secs(20);
 
-/// What a notification says; whatever else it says is that somebody steered.
-const POSTED: &str = "work posted";
-const ANSWERED: &str = "work answered";
-
 /// Tells all listeners that somebody steered, once the caller's transaction commits; many in one transaction are one.
 pub(super) async fn tell(tx: &mut PgConnection) -> Result<(), Fault> {
-    notify(tx, "").await
-}
-
-/// The same of a part of a run that is there to be taken.
-pub(super) async fn tell_posted(tx: &mut PgConnection) -> Result<(), Fault> {
-    notify(tx, POSTED).await
-}
-
-/// The same of one that is done.
-pub(super) async fn tell_answered(tx: &mut PgConnection) -> Result<(), Fault> {
-    notify(tx, ANSWERED).await
-}
-
-async fn notify(tx: &mut PgConnection, what: &str) -> Result<(), Fault> {
-    sqlx::query("SELECT pg_notify($1, $2)")
+    sqlx::query("SELECT pg_notify($1, '')")
         .bind(CHANNEL)
-        .bind(what)
         .execute(tx)
         .await?;
     Ok(())
-}
-
-fn change(what: &str) -> Change {
-    match what {
-        POSTED => Change::WorkPosted,
-        ANSWERED => Change::WorkAnswered,
-        _ => Change::Steered,
-    }
 }
 
 /// See [`crate::store::Store::changes`].
@@ -76,8 +49,8 @@ pub(super) fn listen(options: PgConnectOptions) -> Changes {
                     continue;
                 };
                 match tokio::time::timeout(ASK_EVERY, listening.try_recv()).await {
-                    Ok(Ok(Some(told))) => {
-                        return Some((change(told.payload()), (options, Some(listening))));
+                    Ok(Ok(Some(_told))) => {
+                        return Some((Change::Steered, (options, Some(listening))));
                     }
                     // Lost: made anew in the next turn.
                     Ok(Ok(None) | Err(_)) => {}

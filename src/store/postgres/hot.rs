@@ -2,7 +2,7 @@
 //! database how it would go about each.
 
 use super::{
-    attempts, audit, controls, findings, housekeeping, intend, looks, notices, requests, runs, work,
+    attempts, audit, controls, findings, housekeeping, intend, looks, notices, requests, runs,
 };
 
 /// See the module.
@@ -70,11 +70,4 @@ pub const HOT: &[(&str, &str)] = &[
     ("looks::FORGET", looks::FORGET),
     ("runs::LIST", runs::LIST),
     ("runs::LIST_OF_JOB", runs::LIST_OF_JOB),
-    ("work::CLAIM", work::CLAIM),
-    ("work::HOLD", work::HOLD),
-    ("work::ANSWER", work::ANSWER),
-    ("work::RETURN", work::RETURN),
-    ("work::COLLECT", work::COLLECT),
-    ("work::WITHDRAW", work::WITHDRAW),
-    ("work::CLAIMED", work::CLAIMED),
 ];

@@ -3,8 +3,7 @@
 //! Two locks make it so. The first statement takes the lock of the org: intents of one org come one after the other, and
 //! each statement after it sees what the one before committed, so both caps are exact and the order's one open attempt
 //! is never guessed. The second locks the run's row against its end: a run can't be declared lost between the look at
-//! its lease and the commit, so nobody takes over while the permit is made out. Of a shared run, the claim's row is
-//! locked in the same way against being claimed by another.
+//! its lease and the commit, so nobody takes over while the permit is made out.
 //!
 //! A pause or latch committed while an intent is under way may come too late for that one, never for the next.
 //!
@@ -17,7 +16,7 @@ use sqlx::PgConnection;
 use super::attempts::{StepLine, append_step};
 use super::runs::fenced;
 use super::values::{stamp, stamp_opt, text};
-use super::{PgStore, lock, work};
+use super::{PgStore, lock};
 use crate::domain::{AttemptId, AttemptState};
 use crate::store::DAEMON;
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
@@ -64,9 +63,6 @@ pub(super) async fn intend(
         .await?;
     if held.is_none() {
         return Err(fenced("intend", lease));
-    }
-    if let Some(claim) = &attempt.claim {
-        work::require_claim(&mut tx, claim).await?;
     }
     if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
         return Ok(Err(refused));

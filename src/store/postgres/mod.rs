@@ -32,7 +32,6 @@ mod requests;
 mod runs;
 mod schema;
 mod values;
-mod work;
 
 use std::future::Future;
 use std::time::Duration;

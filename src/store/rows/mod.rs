@@ -13,7 +13,6 @@ mod micros;
 pub(super) mod notices;
 pub(super) mod requests;
 pub(super) mod runs;
-pub(super) mod work;
 
 use std::str::FromStr;
 

@@ -9,7 +9,6 @@ use sqlx::SqliteConnection;
 use super::SqliteStore;
 use super::attempts::{StepLine, append_step};
 use super::runs::fenced;
-use super::work;
 use crate::domain::{AttemptId, AttemptState};
 use crate::store::DAEMON;
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
@@ -59,9 +58,6 @@ pub(super) async fn intend(
         == 0
     {
         return Err(fenced("intend", lease));
-    }
-    if let Some(claim) = &attempt.claim {
-        work::require_claim(&mut tx, claim).await?;
     }
     if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
         return Ok(Err(refused));

@@ -26,7 +26,6 @@ mod requests;
 mod runs;
 mod schema;
 mod turn;
-mod work;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,6 @@ mod outage;
 mod skipping;
 mod standing;
 mod tally;
-mod together;
 mod unknown_outcome;
 mod week;
 

@@ -56,4 +56,3 @@ mod sqlite_bell;
 mod sqlite_file;
 mod sqlite_turn;
 mod values;
-mod work;

@@ -13,7 +13,6 @@ const SMALL: &[&str] = &[
     "notices",
     "job_memory",
     "finding_counts",
-    "work",
 ];
 
 /// Indexes that hold only the rows in question, so that all of it may be walked through.

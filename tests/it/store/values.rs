@@ -89,7 +89,6 @@ pub fn new_attempt(order: &str) -> NewAttempt {
         due_since: Some(at(-1_800)),
         correlation_id: Uuid::from_u64_pair(7, next),
         replica: replica(),
-        claim: None,
     }
 }
 
