@@ -9,6 +9,7 @@ CREATE TABLE replicas (
     host       TEXT    NOT NULL,
     pid        INTEGER NOT NULL,
     version    TEXT    NOT NULL,
+    mode       TEXT    NOT NULL CHECK (mode IN ('observe', 'enforce')),
     started_at INTEGER NOT NULL,
     last_beat  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use chrono::DateTime;
 
 use crate::clock::SharedClock;
-use crate::config::{Config, Job, JobKind, State};
+use crate::config::{self, Config, Job, JobKind, State};
 use crate::domain::ids::{JobName, ReplicaId};
+use crate::domain::run::Mode;
 use crate::http::BindError;
 use crate::notify::{Webhook, webhook::WebhookError};
 use crate::reconcile::breaker::Breaker;
-use crate::reconcile::guard::InFlight;
 use crate::reconcile::guard::circuit::CircuitPolicy;
+use crate::reconcile::guard::{InFlight, InForce};
 use crate::reconcile::recall::Recall;
 use crate::reconcile::runner::Reconciler;
 use crate::reconcile::verifier::Verifier;
@@ -114,20 +115,22 @@ impl Core {
             store.migrate().await?;
         }
         store::require_current(&*store, &config.state.url).await?;
-        let core = Self::over_as(replica, store, clock).await?;
+        let core = Self::over_as(replica, store, clock, config.safety.mode).await?;
         core.recover().await?;
         Ok(core)
     }
 
     /// Around a store that is open and up to date.
     pub async fn over(store: Arc<dyn Store>, clock: SharedClock) -> Result<Self, StoreError> {
-        Self::over_as(new_replica(&clock), store, clock).await
+        // What only reads tells nobody how it goes about writing.
+        Self::over_as(new_replica(&clock), store, clock, Mode::Observe).await
     }
 
     async fn over_as(
         id: ReplicaId,
         store: Arc<dyn Store>,
         clock: SharedClock,
+        mode: Mode,
     ) -> Result<Self, StoreError> {
         let now = clock.now();
         let replica = ReplicaRow {
@@ -135,6 +138,7 @@ impl Core {
             host: host_name(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode,
             started_at: now,
             last_beat: now,
         };
@@ -150,6 +154,15 @@ impl Core {
         })
     }
 
+    /// Says that this process lives, and in which mode.
+    pub async fn beat(&self, mode: Mode) -> Result<(), StoreError> {
+        let replica = ReplicaRow {
+            mode,
+            ..self.replica.clone()
+        };
+        self.store.beat_replica(&replica, self.clock.now()).await
+    }
+
     async fn recover(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         if !self.store.is_shared() {
@@ -158,7 +171,7 @@ impl Core {
                 self.store.retire_replica(&dead.id).await?;
             }
         }
-        self.store.beat_replica(&self.replica, now).await?;
+        self.beat(self.replica.mode).await?;
         let beat_before = self.store.is_shared().then(|| now - super::ALIVE_WITHIN);
         let lost = self.store.reap_lost(beat_before, now).await?;
         super::keeper::report_lost(&lost);
@@ -190,6 +203,19 @@ impl Core {
         })
     }
 
+    /// Builds what takes the place of `old`. If runs would act otherwise under it, those of `old` act no longer, from
+    /// this moment on.
+    pub fn live_after(&self, old: &Live, config: Config) -> Result<Live, StartError> {
+        let mut live = self.live(config)?;
+        let in_force = &old.reconciler.in_force;
+        if config::acts_otherwise(&old.config, &live.config) {
+            in_force.end();
+        } else {
+            live.reconciler.in_force = in_force.clone();
+        }
+        Ok(live)
+    }
+
     /// The same around any upstream, and telling nobody.
     pub fn live_over(&self, config: Config, upstream: Arc<dyn Tesamanager>) -> Live {
         let api: Arc<dyn Tesamanager> = Arc::new(Breaker::new(
@@ -204,6 +230,7 @@ impl Core {
             clock: Arc::clone(&self.clock),
             replica: self.replica.id.clone(),
             in_flight: self.in_flight.clone(),
+            in_force: InForce::default(),
             safety: config.safety.clone(),
             max_in_flight: config.tesamanager.max_in_flight,
             retention: config.state.retention,

@@ -62,7 +62,8 @@ async fn keep_once(
     hearing: &Hearing,
 ) -> Result<(), StoreError> {
     let now = core.clock.now();
-    core.store.beat_replica(&core.replica, now).await?;
+    let mode = live.borrow().config.safety.mode;
+    core.beat(mode).await?;
     if hearing.is_good() {
         let silent_since = now - super::ALIVE_WITHIN;
         let lost = core.store.reap_lost(Some(silent_since), now).await?;

@@ -46,6 +46,11 @@ impl Reload {
             Ok(changed) => {
                 record::reload(true, now);
                 tracing::info!(?changed, "the configuration is reloaded");
+                // Until it is told, people are told the mode that was.
+                let mode = self.live.borrow().config.safety.mode;
+                if let Err(error) = self.core.beat(mode).await {
+                    tracing::warn!(%error, "the store could not be told the mode");
+                }
                 let actor = Actor::daemon(format!("reloaded: {}", shown(&changed)));
                 self.core.note("reload", &actor).await;
                 self.notifier.ready("reloaded");
@@ -63,9 +68,9 @@ impl Reload {
     }
 
     fn swap(&self, config: Config) -> Result<Vec<&'static str>, String> {
-        let old = self.live.borrow().config.clone();
-        let changed = config::changed_sections(&old, &config);
-        let waits = config::restart_needed(&old, &config);
+        let old = self.live.borrow().clone();
+        let changed = config::changed_sections(&old.config, &config);
+        let waits = config::restart_needed(&old.config, &config);
         if !waits.is_empty() {
             tracing::warn!(keys = ?waits, "these changes take effect with the next start only");
         }
@@ -78,7 +83,10 @@ impl Reload {
             orgs: config.tesamanager.orgs.clone(),
         };
         let jobs = scheduled(&config);
-        let live = self.core.live(config).map_err(|error| error.to_string())?;
+        let live = self
+            .core
+            .live_after(&old, config)
+            .map_err(|error| error.to_string())?;
         record::mode(live.config.safety.mode);
         telemetry::initialise(&scope);
         tell_intervals(&self.jobs.borrow(), &jobs, self.core.clock.now());

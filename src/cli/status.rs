@@ -30,7 +30,7 @@ struct Status {
     /// A daemon has beaten lately.
     alive: bool,
     replicas: Vec<ReplicaRow>,
-    /// As configured for this command; what a daemon goes by changes with its reload.
+    /// As configured for this command; each daemon says itself what it goes by.
     mode: Mode,
     /// In which mode the last run was made.
     last_run_mode: Option<Mode>,
@@ -140,12 +140,23 @@ fn hints(status: &Status) -> Vec<String> {
         status.jobs.iter().any(|job| job.paused.is_some()),
         "jobs are paused: `tesa-reconciler resume JOB --reason …` (or --all) lets them go on",
     );
+    let other = status
+        .replicas
+        .iter()
+        .find(|replica| replica.mode != status.mode);
+    if let Some(other) = other {
+        let text = format!(
+            "the daemon goes by {}, this configuration says {}: reload the daemon (SIGHUP) if it was changed",
+            other.mode, status.mode
+        );
+        hint(true, &text);
+    }
+    let watches = status
+        .replicas
+        .iter()
+        .all(|replica| replica.mode == Mode::Observe);
     hint(
-        status.last_run_mode.is_some_and(|mode| mode != status.mode),
-        "the last run was made in another mode than this configuration's: reload the daemon (SIGHUP) if it was changed",
-    );
-    hint(
-        status.mode == Mode::Observe,
+        watches && (status.alive || status.mode == Mode::Observe),
         "nothing is written in observe: `tesa-reconciler plan` shows what would be; `[safety] mode = \"enforce\"` allows it",
     );
     hints
@@ -165,8 +176,9 @@ fn show(status: &Status) -> String {
         line(
             "daemon",
             format!(
-                "alive: {} (process {}, version {}), up {}, last beat {} ago",
+                "alive: {} in {} (process {}, version {}), up {}, last beat {} ago",
                 replica.host,
+                replica.mode,
                 replica.pid,
                 replica.version,
                 span(status.as_of - replica.started_at),

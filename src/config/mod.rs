@@ -46,7 +46,7 @@ pub use layers::Overrides;
 pub use notify::{Notify, NotifyFormat};
 pub use page::markdown;
 pub use problem::{ConfigErrors, Problem};
-pub use reload::{changed_sections, restart_needed};
+pub use reload::{acts_otherwise, changed_sections, restart_needed};
 pub use safety::{Backoff, Safety};
 pub use state::State;
 pub use tesamanager::{Credentials, Tesamanager};

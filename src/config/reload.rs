@@ -19,6 +19,11 @@ pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
     .collect()
 }
 
+/// Whether a run that began under `old` would act otherwise under `new`.
+pub fn acts_otherwise(old: &Config, new: &Config) -> bool {
+    old.safety != new.safety || old.tesamanager != new.tesamanager || old.jobs != new.jobs
+}
+
 /// The keys that differ and can't be swapped while the process runs: the store that holds its ledger, the socket
 /// that it listens on, the form of the log, where spans go. Everything else takes effect at once.
 pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {

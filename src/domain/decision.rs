@@ -48,6 +48,8 @@ closed_set! {
         ContractViolation = "contract_violation",
         /// The process is stopping, or the run's time is over.
         Draining = "draining",
+        /// The configuration was reloaded: what the run had not got to is left to the next one.
+        ConfigurationChanged = "configuration_changed",
         /// The store could not commit the intent: no ledger, no write.
         StoreUnavailable = "store_unavailable",
     }

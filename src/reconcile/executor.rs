@@ -12,7 +12,7 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::compose;
-use super::guard::{Authorised, Guard, GuardedRun, Proposal, Refused};
+use super::guard::{Authorised, Guard, GuardedRun, InForce, Proposal, RELOADED, Refused};
 use super::plan::{Intent, sighting};
 use super::rules::{Action, Subject};
 use crate::clock::SharedClock;
@@ -79,6 +79,8 @@ pub struct Executor<'a> {
     pub verify_after: &'a [Duration],
     /// Checked before each item.
     pub stop: &'a CancellationToken,
+    /// The run acts as long as its configuration is in force.
+    pub in_force: &'a InForce,
 }
 
 impl Executor<'_> {
@@ -97,8 +99,8 @@ impl Executor<'_> {
     }
 
     async fn carry_out(&self, seen: &Observation, intent: &Intent) -> Result<Done, Halt> {
-        if !self.quota().await {
-            return Ok(skip(intent, SkipReason::Draining, "the run is stopping"));
+        if let Err(stopped) = self.quota(intent).await {
+            return Ok(stopped);
         }
         let request = match self.read_again(seen, intent).await? {
             Ok(request) => request,
@@ -151,12 +153,17 @@ impl Executor<'_> {
         Ok(Done { looked_up, ..done })
     }
 
-    /// Waits for the write rate; false when told to stop meanwhile.
-    async fn quota(&self) -> bool {
+    /// Waits for the write rate, unless the run is to act no longer.
+    async fn quota(&self, intent: &Intent) -> Result<(), Done> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => false,
-            () = self.api.await_write_quota(&self.run.org) => !self.stop.is_cancelled(),
+            () = self.stop.cancelled() => {
+                Err(skip(intent, SkipReason::Draining, "the run is stopping"))
+            }
+            () = self.in_force.ended() => {
+                Err(skip(intent, SkipReason::ConfigurationChanged, RELOADED))
+            }
+            () = self.api.await_write_quota(&self.run.org) => Ok(()),
         }
     }
 

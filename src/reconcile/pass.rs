@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::executor::{Done, Executor, Halt};
 use super::guard::hold::{self, HoldLimits};
-use super::guard::{Guard, GuardedRun};
+use super::guard::{Guard, GuardedRun, RELOADED};
 use super::notes::Notes;
 use super::plan::instant;
 use super::recall::Start;
@@ -67,7 +67,8 @@ impl Reconciler {
         let mut candidates = std::mem::take(&mut recorder.candidates);
         summary.to_act = candidates.len() as u64;
         oldest_first(&mut candidates);
-        if self.judge_as_a_whole(job, org, &candidates).await? {
+        // What is over latches nothing.
+        if !self.in_force.has_ended() && self.judge_as_a_whole(job, org, &candidates).await? {
             let why =
                 "too many requests want a write at once: the guard holds until it is released";
             why.clone_into(&mut summary.trouble);
@@ -94,13 +95,17 @@ impl Reconciler {
         if held > 0 && summary.trouble.is_empty() {
             summary.trouble = format!("the guard holds {held} writes until it is released");
         }
+        let reloaded = recorder.count(SkipReason::ConfigurationChanged.as_str());
+        if reloaded > 0 && summary.trouble.is_empty() {
+            RELOADED.clone_into(&mut summary.trouble);
+        }
         let lasting = recorder.resolve_unseen().await?;
         if !stop.is_cancelled() {
             self.leave(order, lease, ground, lasting);
         }
         Ok(if held > 0 {
             RunOutcome::Held
-        } else if stop.is_cancelled() {
+        } else if stop.is_cancelled() || reloaded > 0 {
             RunOutcome::Aborted
         } else if summary.failed > 0 {
             RunOutcome::Partial
@@ -129,6 +134,7 @@ impl Reconciler {
             run,
             verify_after: &self.safety.verify_after,
             stop,
+            in_force: &self.in_force,
         };
         let mut left = candidates.into_iter();
         while let Some(candidate) = left.next() {
@@ -193,6 +199,7 @@ impl Reconciler {
             Arc::clone(&self.clock),
             self.replica.clone(),
             self.in_flight.clone(),
+            self.in_force.clone(),
         )
     }
 
@@ -317,7 +324,8 @@ fn ends_the_rest(verdict: &Verdict) -> Option<SkipReason> {
             | SkipReason::GuardHeld
             | SkipReason::CircuitOpen
             | SkipReason::ObserveMode
-            | SkipReason::Draining => Some(*reason),
+            | SkipReason::Draining
+            | SkipReason::ConfigurationChanged => Some(*reason),
             _ => None,
         },
         _ => None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::guard::InFlight;
+use super::guard::{InFlight, InForce};
 use super::history::RetryPolicy;
 use super::plan::{Context, WritePolicy};
 use super::recall::Recall;
@@ -74,6 +74,8 @@ pub struct Reconciler {
     pub replica: ReplicaId,
     /// Attempts being sent, shared with the verifier's sweep.
     pub in_flight: InFlight,
+    /// Runs act as long as this configuration is in force.
+    pub in_force: InForce,
     /// Restraint.
     pub safety: Safety,
     /// Reads at once.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::StoreError;
 use crate::domain::ids::ReplicaId;
+use crate::domain::run::Mode;
 
 /// How long a process that says nothing counts as alive, and a run with it: four beats missed. Beats come every five
 /// seconds, and one more may be lost to a store call that hangs until its time-out. Longer only means that a dead
@@ -25,6 +26,8 @@ pub struct ReplicaRow {
     pub pid: u32,
     /// Its version.
     pub version: String,
+    /// Whether it writes, by the configuration that it goes by now.
+    pub mode: Mode,
     /// When it started.
     pub started_at: DateTime<Utc>,
     /// Its last heartbeat.

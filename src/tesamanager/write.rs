@@ -28,6 +28,11 @@ impl HttpTesamanager {
             .map_err(|error| not_sent(error.to_string()))?;
         let correlation_id = permit.correlation_id();
         let request = transport::request(method, url, bearer.header(), correlation_id, Some(body));
+        if permit.is_withdrawn() {
+            return Err(not_sent(
+                "the configuration was reloaded after its row was written".to_owned(),
+            ));
+        }
         if permit.has_expired() {
             return Err(not_sent(
                 "too much time went by since its row was written: others may take it for lost"

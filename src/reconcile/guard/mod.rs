@@ -1,13 +1,14 @@
 //! The guard: the only way to a write.
 //!
 //! [`Guard::authorise`] commits the attempt to the ledger and only then mints the [`WritePermit`] that the
-//! upstream's one write method takes. Mode is checked here; pause, latch, caps, lease and "no other open attempt"
-//! are checked by the store in the very transaction that commits the attempt, because only there they hold over
+//! upstream's one write method takes. Mode, and that the run's configuration is still in force, are checked here; pause,
+//! latch, caps, lease and "no other open attempt" are checked by the store in the very transaction that commits the attempt, because only there they hold over
 //! all replicas. What can't be committed is not sent.
 
 pub mod circuit;
 pub mod hold;
 mod in_flight;
+mod in_force;
 mod permit;
 
 use std::sync::Arc;
@@ -21,7 +22,12 @@ use crate::store::runs::RunLease;
 use crate::store::{Store, StoreError};
 
 pub use in_flight::{InFlight, InFlightMark};
+pub use in_force::InForce;
 pub use permit::WritePermit;
+
+/// Why nothing is sent by a configuration that another one has replaced.
+pub const RELOADED: &str =
+    "the configuration was reloaded after the run began: the next one acts by what it says now";
 
 /// What may be written in a run at all.
 #[derive(Debug, Clone)]
@@ -87,21 +93,25 @@ pub struct Guard {
     clock: SharedClock,
     replica: ReplicaId,
     in_flight: InFlight,
+    in_force: InForce,
 }
 
 impl Guard {
-    /// The guard of this process. `in_flight` is shared with the sweep that settles forgotten attempts.
+    /// The guard of this process, for as long as a configuration is `in_force`. `in_flight` is shared with the sweep
+    /// that settles forgotten attempts.
     pub fn new(
         store: Arc<dyn Store>,
         clock: SharedClock,
         replica: ReplicaId,
         in_flight: InFlight,
+        in_force: InForce,
     ) -> Self {
         Self {
             store,
             clock,
             replica,
             in_flight,
+            in_force,
         }
     }
 
@@ -115,6 +125,12 @@ impl Guard {
         run: &GuardedRun,
         proposal: Proposal,
     ) -> Result<Authorised, Refused> {
+        if self.in_force.has_ended() {
+            return Err(Refused::Check {
+                reason: SkipReason::ConfigurationChanged,
+                explanation: RELOADED.to_owned(),
+            });
+        }
         if run.mode != Mode::Enforce {
             return Err(Refused::Check {
                 reason: SkipReason::ObserveMode,
@@ -150,6 +166,7 @@ impl Guard {
                     correlation_id,
                     proposal.write,
                     asked,
+                    self.in_force.clone(),
                 ),
                 mark,
             }),

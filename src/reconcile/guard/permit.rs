@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::InForce;
 use crate::domain::ids::{AttemptId, Org};
 use crate::domain::{Operation, Write};
 
@@ -14,12 +15,12 @@ use crate::domain::{Operation, Write};
 ///
 /// ```compile_fail
 /// use tesa_reconciler::reconcile::guard::WritePermit;
-/// let forged = WritePermit { org: todo!(), attempt: todo!(), correlation_id: todo!(), write: todo!(), asked: todo!() };
+/// let forged = WritePermit { org: todo!(), attempt: todo!(), correlation_id: todo!(), write: todo!(), asked: todo!(), in_force: todo!() };
 /// ```
 ///
 /// ```compile_fail
 /// use tesa_reconciler::reconcile::guard::WritePermit;
-/// let forged = WritePermit::mint(todo!(), todo!(), todo!(), todo!(), todo!());
+/// let forged = WritePermit::mint(todo!(), todo!(), todo!(), todo!(), todo!(), todo!());
 /// ```
 ///
 /// It is not `Clone`, and sending consumes it:
@@ -36,6 +37,7 @@ pub struct WritePermit {
     correlation_id: Uuid,
     write: Write,
     asked: Instant,
+    in_force: InForce,
 }
 
 /// A write that did not leave by so long after its row was asked for does not leave at all. A process that stood still
@@ -51,6 +53,7 @@ impl WritePermit {
         correlation_id: Uuid,
         write: Write,
         asked: Instant,
+        in_force: InForce,
     ) -> Self {
         Self {
             org,
@@ -58,13 +61,22 @@ impl WritePermit {
             correlation_id,
             write,
             asked,
+            in_force,
         }
     }
 
     /// A permit without a ledger, for this crate's own tests of the HTTP client.
     #[cfg(test)]
     pub(crate) fn for_test(org: Org, write: Write) -> Self {
-        Self::mint(org, AttemptId(0), Uuid::nil(), write, Instant::now())
+        let (nobody, now) = (Uuid::nil(), Instant::now());
+        Self::mint(org, AttemptId(0), nobody, write, now, InForce::default())
+    }
+
+    /// The same permit, by a configuration that is over.
+    #[cfg(test)]
+    pub(crate) fn withdrawn(self) -> Self {
+        self.in_force.end();
+        self
     }
 
     /// The same permit, asked for so much earlier.
@@ -77,6 +89,11 @@ impl WritePermit {
     /// It is too late to send it; asked right before it is.
     pub fn has_expired(&self) -> bool {
         self.asked.elapsed() > GOOD_FOR
+    }
+
+    /// The configuration that allowed it is over; asked right before it is sent.
+    pub fn is_withdrawn(&self) -> bool {
+        self.in_force.has_ended()
     }
 
     /// Whose order it is.

@@ -21,14 +21,15 @@ impl Replicas for PgStore {
         self.call("beat_replica", || async {
             let mut tx = self.begin().await?;
             sqlx::query(
-                "INSERT INTO replicas (id, host, pid, version, started_at, last_beat)
-                     VALUES ($1, $2, $3, $4, $5, clock_timestamp())
-                     ON CONFLICT (id) DO UPDATE SET last_beat = clock_timestamp()",
+                "INSERT INTO replicas (id, host, pid, version, mode, started_at, last_beat)
+                     VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
+                     ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, last_beat = clock_timestamp()",
             )
             .bind(replica.id.as_str())
             .bind(&replica.host)
             .bind(i64::from(replica.pid))
             .bind(&replica.version)
+            .bind(replica.mode.as_str())
             .bind(stamp(replica.started_at))
             .execute(&mut *tx)
             .await?;
@@ -56,7 +57,7 @@ impl Replicas for PgStore {
     ) -> Result<Vec<ReplicaRow>, StoreError> {
         self.call("live_replicas", || async {
             let rows: Vec<RawReplica> = sqlx::query_as(
-                "SELECT id, host, pid, version, started_at, last_beat FROM replicas
+                "SELECT id, host, pid, version, mode, started_at, last_beat FROM replicas
                      WHERE last_beat >= clock_timestamp() - $1::interval ORDER BY started_at, id",
             )
             .bind(age(now - since))

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Micros, instant, instant_opt, number};
+use super::{Micros, instant, instant_opt, number, word};
 use crate::domain::RunId;
 use crate::domain::ids::TriggerId;
 use crate::store::audit::AuditRow;
@@ -113,6 +113,7 @@ pub(in crate::store) struct RawReplica {
     host: String,
     pid: i64,
     version: String,
+    mode: String,
     started_at: Micros,
     last_beat: Micros,
 }
@@ -126,6 +127,7 @@ impl TryFrom<RawReplica> for ReplicaRow {
             host: row.host,
             pid: number("replicas.pid", row.pid)?,
             version: row.version,
+            mode: word("replicas.mode", &row.mode)?,
             started_at: instant("replicas.started_at", row.started_at)?,
             last_beat: instant("replicas.last_beat", row.last_beat)?,
         })

@@ -21,14 +21,15 @@ impl Replicas for SqliteStore {
             .call("beat_replica", async {
                 let mut tx = self.begin().await?;
                 sqlx::query(
-                    "INSERT INTO replicas (id, host, pid, version, started_at, last_beat)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                     ON CONFLICT (id) DO UPDATE SET last_beat = excluded.last_beat",
+                    "INSERT INTO replicas (id, host, pid, version, mode, started_at, last_beat)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                     ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, last_beat = excluded.last_beat",
                 )
                 .bind(replica.id.as_str())
                 .bind(&replica.host)
                 .bind(replica.pid)
                 .bind(&replica.version)
+                .bind(replica.mode.as_str())
                 .bind(micros(replica.started_at))
                 .bind(micros(now))
                 .execute(&mut *tx)
@@ -59,7 +60,7 @@ impl Replicas for SqliteStore {
         self.timed
             .call("live_replicas", async {
                 let rows: Vec<RawReplica> = sqlx::query_as(
-                    "SELECT id, host, pid, version, started_at, last_beat FROM replicas
+                    "SELECT id, host, pid, version, mode, started_at, last_beat FROM replicas
                      WHERE last_beat >= ?1 ORDER BY started_at, id",
                 )
                 .bind(micros(since))

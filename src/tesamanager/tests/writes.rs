@@ -39,6 +39,19 @@ async fn a_process_that_stood_still_after_the_ledger_s_row_does_not_send_when_it
 }
 
 #[tokio::test]
+async fn a_write_whose_configuration_was_replaced_does_not_leave() {
+    let server = Server::start(|_, _| answer(200, r#"{"code":"OK"}"#)).await;
+    let fixture = client(&server.url);
+    let error = fixture
+        .client
+        .write(permit().withdrawn())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, WriteError::NotSent { .. }), "{error}");
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_definite_refusal_is_rejected_with_its_status_and_reason() {
     for status in [400, 401, 403, 404, 406, 409, 422, 429] {
         let body = r#"{"errors":[{"code":"E1","title":"Not now"}]}"#;

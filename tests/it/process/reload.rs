@@ -1,10 +1,13 @@
 //! SIGHUP: a good configuration is swapped in as a whole, a bad one changes nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tesa_reconciler::sandbox::{Effect, Fault};
 
+use super::daemon::Daemon;
 use super::world::{NEVER, Settings, World, resend_job, wait_for};
+use crate::support::postgres::Database;
 
 const OK: &str = "config_last_reload_successful";
 
@@ -124,4 +127,92 @@ async fn a_job_that_is_removed_while_it_runs_leaves_nothing_that_an_alert_waits_
     assert!(daemon.metric(told[0], &kept).await > 0.0);
     assert!(daemon.metric(told[1], &kept).await > 0.0);
     daemon.stop_now().await;
+}
+
+/// A world in which a run takes seconds to write all that it wants.
+async fn with_a_long_run(orders: usize, state_url: Option<String>) -> (World, Daemon) {
+    let world = World::new(Settings {
+        tesamanager: "reads_per_second = 5000\nwrites_per_second = 10".to_owned(),
+        state_url,
+        ..Settings::default()
+    })
+    .await;
+    for order in 0..orders {
+        world.stuck(&format!("ORD-{order:02}"));
+    }
+    let daemon = world.daemon().await;
+    world.run(&["trigger", "retry-stuck"]).await;
+    wait_for("some writes", || world.writes().len() > 2).await;
+    (world, daemon)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_to_observe_ends_the_writes_of_a_run_that_began_in_enforce() {
+    let database = Database::migrated().await;
+    for state_url in [None, Some(database.url())] {
+        let (mut world, mut daemon) = with_a_long_run(20, state_url).await;
+        world.settings.mode = "observe";
+        world.write_configuration();
+        daemon.signal("HUP");
+        daemon.logged("the configuration is reloaded").await;
+        let (reloaded, before) = (Instant::now(), world.writes().len());
+        daemon.logged("a run ended").await;
+        assert!(reloaded.elapsed() < Duration::from_secs(2));
+        // The one whose row was committed right before may still leave.
+        assert!(before < 20 && world.writes().len() <= before + 1);
+        let status = world.run(&["status", "--output", "json"]).await.stdout;
+        let status: Value = serde_json::from_str(&status).unwrap();
+        assert_eq!(status["replicas"][0]["mode"], "observe", "{status}");
+
+        let runs = world.rows(&["runs"]).await;
+        assert_eq!(runs[0]["outcome"], "aborted", "{runs:?}");
+        let trouble = runs[0]["summary"]["trouble"].as_str().unwrap();
+        assert!(trouble.contains("reloaded"), "{trouble}");
+        let left = [r#"decision="configuration_changed""#];
+        assert!(daemon.metric("decisions_total", &left).await >= 1.0);
+        let sent = world.writes().len();
+        let ended = world.run(&["trigger", "retry-stuck", "--wait"]).await;
+        assert_eq!((ended.code, world.writes().len()), (Some(0), sent));
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_changes_nothing_by_which_a_run_acts_lets_it_go_on() {
+    let (mut world, mut daemon) = with_a_long_run(12, None).await;
+    world.settings.daemon = "log_level = \"debug\"".to_owned();
+    world.write_configuration();
+    daemon.signal("HUP");
+    daemon.logged("the configuration is reloaded").await;
+    assert!(world.writes().len() < 12);
+    let ended = daemon.logged("a run ended").await;
+    assert_eq!(
+        (world.effects(), &ended["outcome"]),
+        (12, &"succeeded".into())
+    );
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_says_what_the_daemon_goes_by_and_not_what_the_file_says() {
+    let mut world = World::new(Settings::default()).await;
+    let daemon = world.daemon().await;
+    world.settings.mode = "observe";
+    world.write_configuration();
+    let screen = world.run(&["status"]).await.stdout;
+    assert!(
+        !screen.contains("nothing is written") && screen.contains("the daemon goes by enforce"),
+        "{screen}"
+    );
+    daemon.signal("HUP");
+    let begun = Instant::now();
+    while !world
+        .run(&["status"])
+        .await
+        .stdout
+        .contains("nothing is written in observe")
+    {
+        assert!(begun.elapsed() < super::world::PATIENCE);
+    }
+    daemon.stop().await;
 }

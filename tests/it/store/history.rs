@@ -1,6 +1,7 @@
 //! History can't be rewritten, not even past the store; and the audit shows who did what.
 
 use tesa_reconciler::domain::AttemptState;
+use tesa_reconciler::domain::run::Mode;
 use tesa_reconciler::store::Page;
 use tesa_reconciler::store::audit::AuditFilter;
 use tesa_reconciler::store::replicas::ReplicaRow;
@@ -155,10 +156,11 @@ async fn replicas_live_while_they_beat(fresh: Fresh) {
         .unwrap();
     fresh.time_passes(30).await;
     assert_eq!(live(0).await, ["elder", "younger"]);
-    store
-        .beat_replica(&replica_row("elder", 0), at(50))
-        .await
-        .unwrap();
+    let elder = ReplicaRow {
+        mode: Mode::Observe,
+        ..replica_row("elder", 0)
+    };
+    store.beat_replica(&elder, at(50)).await.unwrap();
     assert_eq!(live(21).await, ["elder"]);
     let rows = store.live_replicas(at(21), at(50)).await.unwrap();
     let wanted = ReplicaRow {
@@ -168,7 +170,7 @@ async fn replicas_live_while_they_beat(fresh: Fresh) {
         } else {
             at(50)
         },
-        ..replica_row("elder", 0)
+        ..elder
     };
     assert_eq!(rows, [wanted]);
     store.retire_replica(&"elder".into()).await.unwrap();
