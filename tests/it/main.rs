@@ -15,3 +15,4 @@ mod sandbox;
 mod schedule;
 mod store;
 mod support;
+mod tree;

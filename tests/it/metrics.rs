@@ -167,7 +167,7 @@ pub fn promtool(page: &str) -> Result<(), String> {
         .stderr(Stdio::piped())
         .spawn()
         .expect(
-            "promtool is needed: `apt-get install prometheus`, or run tests/run, which does it",
+            "promtool is needed: `apt-get install prometheus`, or run tests/run --install, which does it",
         );
     // Taken, so that it is closed after the page, which is what promtool waits for.
     let mut stdin = promtool.stdin.take().unwrap();

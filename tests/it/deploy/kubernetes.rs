@@ -8,7 +8,7 @@ use serde_yaml_ng::Value;
 
 const OVERLAYS: [&str; 3] = ["sqlite", "postgres", "cronjob"];
 
-/// What `tests/run` installs: the same version everywhere, whatever else is on the machine.
+/// What `tests/run --install` gets: the same version everywhere, whatever else is on the machine.
 fn kubectl() -> PathBuf {
     super::path("target/tools/kubectl")
 }

@@ -1,6 +1,6 @@
 //! What stands in `deploy/` and `docs/`, held by the tools that will read it: systemd, Prometheus, Kubernetes.
 //!
-//! A tool that is missing fails its test with a word on how to get it: `tests/run` installs them all.
+//! A tool that is missing fails its test with a word on how to get it: `tests/run --install` gets them all.
 
 mod daemon;
 mod dashboards;
@@ -42,7 +42,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| {
         let program = command.get_program().to_string_lossy();
-        panic!("{program}: {error}: run tests/run, which installs it")
+        panic!("{program}: {error}: run tests/run --install, which gets it")
     })
 }
 

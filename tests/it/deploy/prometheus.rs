@@ -59,7 +59,7 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("prometheus: {error}: run tests/run, which installs it")
+                panic!("prometheus: {error}: run tests/run --install, which gets it")
             });
         Self {
             child,

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 use tesa_reconciler::store::{self, StoreOptions};
 
-const HOW_TO: &str = "these tests need PostgreSQL: install it (Debian: `apt-get install postgresql`; `tests/run` does), \
+const HOW_TO: &str = "these tests need PostgreSQL: install it (Debian: `apt-get install postgresql`; `tests/run --install` does), \
                       or name a server where databases may be made in TEST_DATABASE_URL";
 
 /// A test's own database, removed with this value.

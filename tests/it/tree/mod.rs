@@ -1,0 +1,18 @@
+//! What a stranger expects of the tree: the files with the usual names, examples that work, and a test command that
+//! says what it lacks instead of changing the machine.
+
+mod examples;
+mod pages;
+mod runner;
+
+use std::path::{Path, PathBuf};
+
+/// A file of the repository.
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The text of a file of the repository.
+fn text(name: &str) -> String {
+    std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
