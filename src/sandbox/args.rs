@@ -56,6 +56,10 @@ pub struct Args {
     /// Carry out this share of writes and close the connection without an answer.
     #[arg(long, value_name = "0..1")]
     pub lost_answer_rate: Option<f64>,
+    /// One more fault, as POST /_sandbox/faults takes it (may be repeated):
+    /// '{"do": {"late_effect": {"ms": 9000}}, "operations": ["writes"], "rate": 0.1}'.
+    #[arg(long = "fault", value_name = "JSON", value_parser = fault)]
+    pub faults: Vec<Fault>,
     /// How long an issued token is good.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
     pub token_ttl: Duration,
@@ -67,9 +71,13 @@ pub struct Args {
     pub write_service_account: Option<PathBuf>,
 }
 
+fn fault(text: &str) -> Result<Fault, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
 impl From<&Args> for SandboxConfig {
     fn from(args: &Args) -> Self {
-        let mut faults = Vec::new();
+        let mut faults = args.faults.clone();
         if let Some(latency) = args.latency {
             let ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
             faults.push(Fault::new(Effect::Latency { ms, jitter_ms: 0 }));
@@ -198,9 +206,15 @@ mod tests {
             "0.2",
             "--repeated-create",
             "second-beside",
+            "--fault",
+            r#"{"do": "no_effect", "operations": ["writes"]}"#,
         ]);
         let config = SandboxConfig::from(&args);
-        assert_eq!(config.faults.len(), 3);
+        assert_eq!(config.faults.len(), 4);
+        assert_eq!(
+            config.faults[0],
+            Fault::new(Effect::NoEffect).on(&["writes"])
+        );
         assert_eq!(config.repeated_create, RepeatedCreate::SecondBeside);
         assert!(
             config.faults.contains(

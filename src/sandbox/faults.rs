@@ -2,7 +2,10 @@
 //!
 //! A rule says what happens to which calls. Whether a call is hit follows from the seed and from how many calls the
 //! rule has met, so that a sequence of calls always meets the same faults. Where several rules hit one call, all
-//! their delays add up and the first other fault counts.
+//! their delays add up, and of those that concern its work and of those that concern its answer the first counts: so a
+//! write may have its effect late *and* lose its answer.
+
+mod effect;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::dice::Dice;
+use effect::Part;
+pub use effect::{Effect, ErrorShape};
 
 /// One rule: a fault and the calls it is aimed at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,88 +46,15 @@ const fn always() -> f64 {
     1.0
 }
 
-/// What a fault does. "Applied" means that a write has its effect although the client can't know.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Effect {
-    /// The answer comes late; the effect does not, so that a client which gives up has had it.
-    Latency {
-        /// By so much.
-        ms: u64,
-        /// And up to so much more.
-        #[serde(default)]
-        jitter_ms: u64,
-    },
-    /// An error status.
-    Error {
-        /// Which.
-        status: u16,
-        /// After the effect rather than instead of it.
-        #[serde(default)]
-        applied: bool,
-        /// The form of its body.
-        #[serde(default)]
-        shape: ErrorShape,
-    },
-    /// 429, without an effect.
-    Throttle {
-        /// `Retry-After`, in seconds.
-        #[serde(default)]
-        retry_after: Option<u64>,
-    },
-    /// The connection is closed without a byte of an answer.
-    Drop {
-        /// After the effect: *applied but answer lost*.
-        #[serde(default)]
-        applied: bool,
-    },
-    /// No answer ever, until the client or the sandbox goes.
-    Hang {
-        /// After the effect.
-        #[serde(default)]
-        applied: bool,
-    },
-    /// The answer's head and half of its body (of a list: of its first chunk), then the connection is closed.
-    Cut,
-    /// A success whose body is no JSON.
-    Undecodable,
-    /// 401 and the token is worth nothing from now on, as if it had been revoked.
-    RevokeToken,
-    /// A list trickles.
-    SlowList {
-        /// So many places of the world at a time.
-        places: u32,
-        /// With a pause between.
-        pause_ms: u64,
-    },
-}
-
-/// The forms in which the gateway's errors are known to come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorShape {
-    /// `{code,title,ref,details}`
-    #[default]
-    Object,
-    /// `[{code,title,ref,details}]`
-    Array,
-    /// `{"errors":[{…}]}`
-    Errors,
-    /// `{code,title}`
-    Short,
-    /// `{code,status,message,detailMsg}`
-    Gateway,
-    /// No JSON at all.
-    Text,
-}
-
 /// What happens to one call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Hit {
     /// The answer waits.
     pub delay: Duration,
-    /// And this happens.
-    pub what: Option<Effect>,
+    /// What is wrong with the work.
+    pub work: Option<Effect>,
+    /// What is wrong with the answer.
+    pub answer: Option<Effect>,
 }
 
 /// A rule that can't be.
@@ -139,6 +71,9 @@ pub enum BadFault {
     /// Not an HTTP error.
     #[error("status must be from 400 to 599")]
     Status,
+    /// Not a part of a list.
+    #[error("share must be from 0 to 1")]
+    Share,
 }
 
 impl Fault {
@@ -194,6 +129,7 @@ impl Fault {
         }
         match self.what {
             Effect::Error { status, .. } if !(400..=599).contains(&status) => Err(BadFault::Status),
+            Effect::ShortList { share } if !(0.0..=1.0).contains(&share) => Err(BadFault::Share),
             _ => Ok(()),
         }
     }
@@ -275,9 +211,12 @@ impl Faults {
         }
         for (place, rule) in (0u64..).zip(self.rules().iter_mut()) {
             let spent = rule.fault.count == Some(0);
-            let delays = matches!(rule.fault.what, Effect::Latency { .. });
-            // A second fault could not happen to this call: it waits for the next.
-            let taken = hit.what.is_some() && !delays;
+            // A second fault of one part could not happen to this call: it waits for the next.
+            let taken = match rule.fault.what.part() {
+                Part::Delay => false,
+                Part::Work => hit.work.is_some(),
+                Part::Answer => hit.answer.is_some(),
+            };
             if spent || taken || !rule.fault.aims_at(call, org, reference) {
                 continue;
             }
@@ -292,7 +231,8 @@ impl Faults {
                     let jitter = dice.between(0, jitter_ms.saturating_add(1));
                     hit.delay += Duration::from_millis(ms.saturating_add(jitter));
                 }
-                ref what => hit.what = Some(what.clone()),
+                ref what if what.part() == Part::Work => hit.work = Some(what.clone()),
+                ref what => hit.answer = Some(what.clone()),
             }
         }
         hit

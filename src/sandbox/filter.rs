@@ -16,6 +16,8 @@ pub(super) struct Filter {
     pub cancelling: Option<bool>,
     pub persistence_type: Option<PersistenceType>,
     pub not_updated_since: Option<DateTime<Utc>>,
+    /// No query: leaves out what was made by then beside another request of its order.
+    pub no_second_from: Option<DateTime<Utc>>,
 }
 
 impl Filter {
@@ -76,5 +78,8 @@ impl Filter {
             && self
                 .not_updated_since
                 .is_none_or(|since| head.last_updated < since)
+            && self
+                .no_second_from
+                .is_none_or(|from| !head.second || head.created > from)
     }
 }

@@ -29,6 +29,10 @@ pub struct Entry {
     pub answered: Answered,
     /// Whether a request changed.
     pub effect: bool,
+    /// When it changed: with the write, or later where a fault said so.
+    pub effect_at: Option<DateTime<Utc>>,
+    /// When the effect is to come, while it has not.
+    pub effect_due: Option<DateTime<Utc>>,
     /// The request meant, where there was one.
     pub reference_id: Option<String>,
 }
@@ -47,6 +51,8 @@ pub enum Answered {
     Cut,
     /// A success with a body that can't be read.
     Undecodable,
+    /// A success whose body comes a byte at a time, or never ends.
+    Slow,
 }
 
 /// Calls by operation, and writes one by one.
@@ -76,19 +82,33 @@ impl Ledger {
     }
 
     /// Appends a write and gives it its sequence.
-    pub fn enter(&self, mut entry: Entry) {
+    pub fn enter(&self, mut entry: Entry) -> u64 {
         let mut entries = self.entries();
-        entry.sequence = entries.len() as u64 + 1;
+        let sequence = entries.len() as u64 + 1;
+        entry.sequence = sequence;
         entries.push(entry);
+        sequence
     }
 
-    /// The writes that `wanted` names, in order.
-    pub fn select(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        self.entries()
-            .iter()
-            .filter(|entry| wanted(entry))
-            .cloned()
-            .collect()
+    /// What became of an effect that was to come later: when it came, and to which request; `None` if it could not any
+    /// more.
+    pub fn came_later(&self, sequence: u64, effect: Option<(DateTime<Utc>, String)>) {
+        let mut entries = self.entries();
+        let mut entries = entries.iter_mut().rev();
+        let Some(entry) = entries.find(|entry| entry.sequence == sequence) else {
+            return;
+        };
+        entry.effect_due = None;
+        if let Some((at, reference_id)) = effect {
+            entry.effect = true;
+            entry.effect_at = Some(at);
+            entry.reference_id = Some(reference_id);
+        }
+    }
+
+    /// Every write, in order.
+    pub fn all(&self) -> Vec<Entry> {
+        self.entries().clone()
     }
 
     /// How many writes had an effect.

@@ -8,7 +8,7 @@
 //!
 //! How it is built, from the inside out: `dice` makes chance repeatable; `world` makes any of a million requests
 //! from the seed and stores only what changed; `permits`, `effects` and `bodies` are the rules of the
-//! writes; `api` puts them behind HTTP; `faults` and `wire` break that on demand; `ledger` keeps account.
+//! writes; `api` puts them behind HTTP; `faults`, `late` and `wire` break that on demand; `ledger` keeps account.
 //! Time comes only from the [`clock`](crate::clock) handed in; real time passes only in delays that faults ask for.
 
 mod account;
@@ -21,6 +21,7 @@ mod dice;
 mod effects;
 mod faults;
 mod filter;
+mod late;
 mod ledger;
 mod permits;
 mod running;
@@ -37,9 +38,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 
 use faults::Faults;
+use late::Late;
 use ledger::Ledger;
 use tokens::Tokens;
-use world::{Movement, Plan, World};
+use world::{AsOf, Movement, Plan, World};
 
 pub use account::{BadKey, CLIENT_EMAIL, KEY_ID, service_account, write_service_account};
 pub use args::{Args, run};
@@ -69,6 +71,7 @@ struct Inner {
     worlds: HashMap<String, World>,
     tokens: Tokens,
     faults: Faults,
+    late: Late,
     ledger: Ledger,
     /// Ends waits that faults asked for, so that the server can stop.
     closing: CancellationToken,
@@ -147,6 +150,7 @@ impl Sandbox {
             worlds: config.orgs.iter().map(world).collect(),
             tokens,
             faults,
+            late: Late::default(),
             ledger: Ledger::default(),
             closing: CancellationToken::new(),
             clock,
@@ -154,7 +158,9 @@ impl Sandbox {
         })))
     }
 
+    /// An org's world, with every effect that is due by now.
     fn world(&self, org: &str) -> Option<&World> {
+        self.settle_late();
         self.0.worlds.get(org)
     }
 
@@ -173,7 +179,8 @@ impl Sandbox {
 
     /// Every write that came in, in order.
     pub fn ledger(&self) -> Vec<Entry> {
-        self.0.ledger.select(|_| true)
+        self.settle_late();
+        self.0.ledger.all()
     }
 
     /// Adds or changes a request.
@@ -181,6 +188,7 @@ impl Sandbox {
     /// # Errors
     /// If the org or the reference id is not there.
     pub fn patch(&self, patch: &Patch) -> Result<Patched, PatchError> {
+        self.settle_late();
         let mut worlds = self.0.worlds.values();
         let world = match (&patch.org, worlds.next(), worlds.next()) {
             (Some(org), ..) => self.world(org),
@@ -201,8 +209,11 @@ impl Sandbox {
 
     /// A request as it stands now.
     pub fn request(&self, org: &str, reference_id: &str) -> Option<RequestView> {
-        self.world(org)?
-            .with_request(reference_id, self.0.clock.now(), RequestView::clone)
+        self.world(org)?.with_request(
+            reference_id,
+            AsOf::Now(self.0.clock.now()),
+            RequestView::clone,
+        )
     }
 
     /// The reference ids of an external reference, oldest first.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Sandbox;
 use super::call::Call;
+use super::world::AsOf;
 
 /// What went on and how things stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -28,6 +29,7 @@ const CHUNK: u32 = 4_096;
 impl Sandbox {
     /// Counts everything; takes a fraction of a microsecond per request, so it is not for a hot path.
     pub fn stats(&self) -> Stats {
+        self.settle_late();
         let mut stats = Stats {
             effects: self.0.ledger.effects(),
             ..Stats::default()
@@ -47,7 +49,7 @@ impl Sandbox {
             let places = world.places();
             for from in (0..places).step_by(CHUNK as usize) {
                 let until = from.saturating_add(CHUNK).min(places);
-                world.walk(from..until, now, |head| {
+                world.walk(from..until, AsOf::Now(now), |head| {
                     let status = head.status.as_str();
                     match statuses.get_mut(status) {
                         Some(count) => *count += 1,

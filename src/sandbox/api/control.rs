@@ -53,7 +53,8 @@ struct LedgerFilter {
 async fn ledger(State(sandbox): State<Sandbox>, Query(filter): Query<LedgerFilter>) -> Response {
     let fits =
         |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-    let entries = sandbox.0.ledger.select(|entry| {
+    let mut entries = sandbox.ledger();
+    entries.retain(|entry| {
         fits(&filter.org, &entry.org) && fits(&filter.operation, entry.operation.as_str())
     });
     Json(json!({ "entries": entries })).into_response()

@@ -9,7 +9,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use futures::stream;
 use serde_json::json;
 
@@ -18,8 +17,9 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::call::Call;
 use crate::sandbox::faults::{Effect, Hit};
 use crate::sandbox::filter::Filter;
+use crate::sandbox::world::AsOf;
 
-use super::{Caller, answers};
+use super::{Caller, answers, slow};
 
 /// Places of the world per chunk: some 50 kB of ids where all match, and about a millisecond of work.
 const CHUNK: u32 = 4_096;
@@ -40,8 +40,21 @@ pub(super) async fn list(
         .as_ref()
         .ok()
         .and_then(|filter| filter.external_reference.as_deref());
-    let hit = sandbox.0.faults.draw(call, Some(&org), external);
+    let mut hit = sandbox.0.faults.draw(call, Some(&org), external);
     let answer = sandbox.select(&caller, &hit, org, filter);
+    let answer = match hit.answer {
+        Some(Effect::Endless { pause_ms }) if answer.status().is_success() => {
+            // An endless list is not the end of a list with spaces behind it.
+            hit.answer = None;
+            slow::endless(
+                b"{\"reference_ids\":[\"TS00000000\"",
+                b",\"TS00000000\"",
+                pause_ms,
+                &sandbox.0.closing,
+            )
+        }
+        _ => answer,
+    };
     sandbox.finish(hit, caller.wire, answer).await
 }
 
@@ -67,22 +80,40 @@ impl Sandbox {
             Err(why) => return answers::error(StatusCode::BAD_REQUEST, &why),
         };
         let now = self.0.clock.now();
+        let as_of = hit.as_of(now);
+        let filter = Filter {
+            no_second_from: match hit.work {
+                Some(Effect::OmitSecond { after_ms }) => {
+                    Some(AsOf::lagging(now, Duration::from_millis(after_ms)).instant())
+                }
+                _ => None,
+            },
+            ..filter
+        };
+        let share = match hit.answer {
+            Some(Effect::ShortList { share }) => share,
+            _ => 1.0,
+        };
+        // Exact, for no list has 2^53 places.
+        let part = |whole: usize| (whole as f64 * share) as usize;
         if let Some(external) = &filter.external_reference {
-            let ids = world.matching_external(&filter, external, now);
+            let mut ids = world.matching_external(&filter, external, as_of);
+            ids.truncate(part(ids.len()));
             return Json(json!({ "reference_ids": ids })).into_response();
         }
-        let (step, pause) = match hit.what {
+        let (step, pause) = match hit.answer {
             Some(Effect::SlowList { places, pause_ms }) => {
                 (places.max(1), Duration::from_millis(pause_ms))
             }
             _ => (CHUNK, Duration::ZERO),
         };
         let listing = Listing {
-            until: world.places(),
+            // No more than there are, which is a u32.
+            until: part(world.places() as usize) as u32,
             sandbox: self.clone(),
             org,
             filter,
-            now,
+            as_of,
             next: 0,
             step,
             pause,
@@ -105,7 +136,7 @@ struct Listing {
     sandbox: Sandbox,
     org: String,
     filter: Filter,
-    now: DateTime<Utc>,
+    as_of: AsOf,
     next: u32,
     until: u32,
     step: u32,
@@ -153,7 +184,7 @@ impl Listing {
         };
         let until = self.next.saturating_add(self.step).min(self.until);
         let (filter, some) = (&self.filter, &mut self.some);
-        world.walk(self.next..until, self.now, |head| {
+        world.walk(self.next..until, self.as_of, |head| {
             if filter.matches(head) {
                 text.push_str(if *some { ",\"" } else { "\"" });
                 // Letters and digits alone: nothing to escape.

@@ -4,6 +4,7 @@ mod answers;
 mod control;
 mod list;
 mod reads;
+mod slow;
 mod token;
 mod trouble;
 mod writes;

@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 
 use crate::domain::ReadOperation;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::Call;
-use crate::sandbox::faults::Hit;
+use crate::sandbox::faults::{Effect, Hit};
+use crate::sandbox::world::RequestView;
 
 use super::{Caller, answers};
 
@@ -43,21 +45,33 @@ impl Sandbox {
         let Some(world) = self.world(org) else {
             return answers::no_such_org();
         };
-        let now = self.0.clock.now();
+        let as_of = hit.as_of(self.0.clock.now());
         let found = match operation {
             ReadOperation::GetRequestEvents => world
-                .events(reference_id, now)
+                .events(reference_id, as_of)
                 .map(|events| Json(events).into_response()),
             ReadOperation::GetRequestIssues => world
-                .issues(reference_id, now)
+                .issues(reference_id, as_of)
                 .map(|issues| Json(issues).into_response()),
             // The list has a handler of its own.
             ReadOperation::GetRequest | ReadOperation::ListReferenceIds => {
-                world.with_request(reference_id, now, |request| Json(request).into_response())
+                world.with_request(reference_id, as_of, |request| match hit.work {
+                    Some(Effect::NoDate) => Json(undated(request)).into_response(),
+                    _ => Json(request).into_response(),
+                })
             }
         };
         found.unwrap_or_else(|| {
             answers::error(StatusCode::NOT_FOUND, "No request has this reference id")
         })
     }
+}
+
+/// The request without the date of its last change.
+fn undated(request: &RequestView) -> Value {
+    let mut body = json!(request);
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("last_updated");
+    }
+    body
 }

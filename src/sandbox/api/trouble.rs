@@ -1,25 +1,28 @@
 //! Carrying out the faults that a call has drawn: before the work, and on the finished answer.
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::faults::{Effect, Hit};
 use crate::sandbox::ledger::Answered;
 use crate::sandbox::wire::Wire;
+use crate::sandbox::world::AsOf;
 
-use super::answers;
+use super::{answers, slow};
 
 impl Hit {
     /// The answer that takes the place of any work, if that is what the fault does. Answers that are never sent are
     /// made too: [`Sandbox::finish`] sees to it.
     pub(super) fn instead(&self) -> Option<Response> {
-        match self.what {
+        match self.answer {
             Some(Effect::Error {
                 status,
                 applied: false,
@@ -41,13 +44,24 @@ impl Hit {
         }
     }
 
+    /// Of when what is read or listed is.
+    pub(super) fn as_of(&self, now: DateTime<Utc>) -> AsOf {
+        match self.work {
+            Some(Effect::Stale { ms }) => AsOf::lagging(now, Duration::from_millis(ms)),
+            _ => AsOf::Now(now),
+        }
+    }
+
     /// What the client will know of an answer with this status.
     pub(super) fn answered(&self, status: StatusCode) -> Answered {
-        match self.what {
+        match self.answer {
             Some(Effect::Drop { .. }) => Answered::Lost,
             Some(Effect::Hang { .. }) => Answered::Hung,
             Some(Effect::Cut) => Answered::Cut,
             Some(Effect::Undecodable) if status.is_success() => Answered::Undecodable,
+            Some(Effect::Drip { .. } | Effect::Endless { .. }) if status.is_success() => {
+                Answered::Slow
+            }
             Some(Effect::Error {
                 status,
                 applied: true,
@@ -68,7 +82,7 @@ impl Sandbox {
                 () = closing.cancelled() => {}
             }
         }
-        match hit.what {
+        match hit.answer {
             Some(Effect::Drop { .. }) => broken(wire),
             Some(Effect::Hang { .. }) => {
                 closing.cancelled().await;
@@ -80,6 +94,17 @@ impl Sandbox {
                     answers::json_body(Body::from("<html>not what was promised</html>"));
                 *response.status_mut() = answer.status();
                 response
+            }
+            Some(Effect::EmptyObject) if answer.status().is_success() => {
+                let mut response = answers::json_body(Body::from("{}"));
+                *response.status_mut() = answer.status();
+                response
+            }
+            Some(Effect::Drip { pause_ms }) if answer.status().is_success() => {
+                slow::drip(answer, pause_ms, closing).await
+            }
+            Some(Effect::Endless { pause_ms }) if answer.status().is_success() => {
+                slow::endless(b"{", b" ", pause_ms, closing)
             }
             Some(Effect::Error {
                 status,

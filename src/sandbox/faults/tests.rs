@@ -14,7 +14,7 @@ fn with(rules: Vec<Fault>) -> Faults {
 
 fn hits(faults: &Faults, call: Call, calls: usize) -> usize {
     (0..calls)
-        .filter(|_| faults.draw(call, Some("masmovil"), None).what.is_some())
+        .filter(|_| faults.draw(call, Some("masmovil"), None).answer.is_some())
         .count()
 }
 
@@ -48,7 +48,7 @@ fn a_rate_is_kept_and_repeats_with_the_seed() {
     let pattern = || {
         let faults = with(vec![Fault::new(Effect::Cut).rate(0.25)]);
         (0..1_000)
-            .map(|_| faults.draw(GET, None, None).what.is_some())
+            .map(|_| faults.draw(GET, None, None).answer.is_some())
             .collect::<Vec<_>>()
     };
     let hits = pattern().iter().filter(|hit| **hit).count();
@@ -57,7 +57,7 @@ fn a_rate_is_kept_and_repeats_with_the_seed() {
 }
 
 #[test]
-fn delays_add_up_and_one_other_fault_counts() {
+fn delays_add_up_and_one_fault_of_the_answer_counts() {
     let late = Fault::new(Effect::Latency {
         ms: 40,
         jitter_ms: 0,
@@ -74,15 +74,29 @@ fn delays_add_up_and_one_other_fault_counts() {
         hit,
         Hit {
             delay: Duration::from_millis(80),
-            what: Some(Effect::Cut)
+            work: None,
+            answer: Some(Effect::Cut)
         }
     );
     // The second fault was not used up by a call that it could not hit.
     assert_eq!(
-        faults.draw(GET, None, None).what,
+        faults.draw(GET, None, None).answer,
         Some(Effect::Drop { applied: true })
     );
-    assert_eq!(faults.draw(GET, None, None).what, None);
+    assert_eq!(faults.draw(GET, None, None).answer, None);
+}
+
+#[test]
+fn the_work_and_the_answer_have_a_fault_each() {
+    let faults = with(vec![
+        Fault::new(Effect::LateEffect { ms: 5 }),
+        Fault::new(Effect::NoEffect).times(1),
+        Fault::new(Effect::Drop { applied: true }),
+    ]);
+    let hit = faults.draw(CANCEL, None, None);
+    assert_eq!(hit.work, Some(Effect::LateEffect { ms: 5 }));
+    assert_eq!(hit.answer, Some(Effect::Drop { applied: true }));
+    assert_eq!(faults.list()[1].count, Some(1), "it was not used up");
 }
 
 #[test]
@@ -93,22 +107,22 @@ fn a_rule_may_name_a_request_and_an_org() {
     assert!(
         faults
             .draw(GET, Some("yoigo"), Some("TS00000001"))
-            .what
+            .answer
             .is_some()
     );
     assert!(
         faults
             .draw(GET, Some("yoigo"), Some("TS00000002"))
-            .what
+            .answer
             .is_none()
     );
     assert!(
         faults
             .draw(GET, Some("masmovil"), Some("TS00000001"))
-            .what
+            .answer
             .is_none()
     );
-    assert!(faults.draw(GET, Some("yoigo"), None).what.is_none());
+    assert!(faults.draw(GET, Some("yoigo"), None).answer.is_none());
 }
 
 #[test]
@@ -127,6 +141,10 @@ fn an_impossible_rule_changes_nothing() {
         (Fault::new(Effect::Cut).rate(1.5), BadFault::Rate),
         (Fault::new(Effect::Cut).rate(f64::NAN), BadFault::Rate),
         (Fault::new(error(200)), BadFault::Status),
+        (
+            Fault::new(Effect::ShortList { share: 1.1 }),
+            BadFault::Share,
+        ),
     ] {
         assert_eq!(faults.replace(vec![bad]), Err(why));
     }
@@ -138,7 +156,10 @@ fn rules_read_as_json() {
     let text = r#"[
         {"do": {"drop": {"applied": true}}, "operations": ["writes"], "rate": 0.1},
         {"do": "cut", "count": 3},
-        {"do": {"error": {"status": 503, "shape": "text"}}}
+        {"do": {"error": {"status": 503, "shape": "text"}}},
+        {"do": {"late_effect": {"ms": 1500}}},
+        {"do": {"omit_second": {}}},
+        {"do": {"drip": {}}}
     ]"#;
     let read: Vec<Fault> = serde_json::from_str(text).unwrap();
     assert_eq!(
@@ -148,4 +169,7 @@ fn rules_read_as_json() {
             .rate(0.1)
     );
     assert_eq!(read[1], Fault::new(Effect::Cut).times(3));
+    assert_eq!(read[3], Fault::new(Effect::LateEffect { ms: 1_500 }));
+    assert_eq!(read[4], Fault::new(Effect::OmitSecond { after_ms: 0 }));
+    assert_eq!(read[5], Fault::new(Effect::Drip { pause_ms: 1_000 }));
 }

@@ -1,16 +1,50 @@
-//! What differs from the seeded plan: requests that were written, added or removed.
+//! What differs from the seeded plan: requests that were written, added or removed, and how they stood before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
+use super::as_of::AsOf;
 use super::head::{Head, seeded_index};
 use super::item::Item;
 use super::seed::Plan;
 
+/// So many earlier states of a request are remembered.
+const REMEMBERED: usize = 8;
+
+/// A request, and how it stood before its last changes.
+#[derive(Debug)]
+struct Kept {
+    item: Item,
+    since: DateTime<Utc>,
+    /// Oldest first, each with the instant from which it stood so.
+    earlier: VecDeque<(DateTime<Utc>, Item)>,
+}
+
+impl Kept {
+    /// `None` before the first change that is remembered.
+    fn item(&self, as_of: AsOf) -> Option<&Item> {
+        match as_of {
+            AsOf::Past(at) if at < self.since => {
+                let mut earlier = self.earlier.iter().rev();
+                earlier
+                    .find(|(since, _)| *since <= at)
+                    .map(|(_, item)| item)
+            }
+            _ => Some(&self.item),
+        }
+    }
+
+    fn first(&self) -> &Item {
+        self.earlier.front().map_or(&self.item, |(_, item)| item)
+    }
+}
+
 /// What differs from the plan.
 #[derive(Debug)]
 pub(super) struct Changed {
-    items: HashMap<u32, Item>,
+    items: HashMap<u32, Kept>,
     removed: HashSet<u32>,
     /// Requests beyond the seeded ones, by external reference, oldest first.
     beside: HashMap<Arc<str>, Vec<u32>>,
@@ -38,18 +72,38 @@ impl Changed {
         self.items.contains_key(&index)
     }
 
-    pub fn head(&self, plan: &Plan, index: u32) -> Option<Head> {
-        if let Some(item) = self.items.get(&index) {
-            return Some(item.head.clone());
-        }
-        (index < plan.requests && !self.removed.contains(&index)).then(|| plan.head(index))
+    /// Whether there is such a request.
+    pub fn there(&self, plan: &Plan, index: u32) -> bool {
+        self.holds(index) || index < plan.requests && !self.removed.contains(&index)
     }
 
-    pub fn item(&self, plan: &Plan, index: u32) -> Option<Item> {
-        if let Some(item) = self.items.get(&index) {
-            return Some(item.clone());
+    pub fn head(&self, plan: &Plan, index: u32, as_of: AsOf) -> Option<Head> {
+        let planned = || plan.head(index);
+        self.known(plan, index, as_of, |item| item.head.clone(), planned)
+    }
+
+    pub fn item(&self, plan: &Plan, index: u32, as_of: AsOf) -> Option<Item> {
+        self.known(plan, index, as_of, Item::clone, || plan.item(index))
+    }
+
+    /// What is kept here of it; what is planned, where nothing is or where the past lies before it.
+    fn known<T>(
+        &self,
+        plan: &Plan,
+        index: u32,
+        as_of: AsOf,
+        of: impl Fn(&Item) -> T,
+        planned: impl Fn() -> T,
+    ) -> Option<T> {
+        let kept = self.items.get(&index);
+        if let Some(item) = kept.and_then(|kept| kept.item(as_of)) {
+            return Some(of(item));
         }
-        (index < plan.requests && !self.removed.contains(&index)).then(|| plan.item(index))
+        if index < plan.requests {
+            return (!self.removed.contains(&index)).then(planned);
+        }
+        // It was not there yet.
+        kept.map(|kept| of(kept.first()))
     }
 
     /// Every request with this external reference, oldest first.
@@ -60,23 +114,43 @@ impl Changed {
         seeded.into_iter().chain(beside).collect()
     }
 
-    pub fn keep(&mut self, item: Item) {
-        self.items.insert(item.head.index, item);
+    /// From `now` on it stands so.
+    pub fn keep(&mut self, item: Item, now: DateTime<Utc>) {
+        let index = item.head.index;
+        let Some(kept) = self.items.get_mut(&index) else {
+            let earlier = VecDeque::new();
+            let since = now;
+            self.items.insert(
+                index,
+                Kept {
+                    item,
+                    since,
+                    earlier,
+                },
+            );
+            return;
+        };
+        if kept.earlier.len() == REMEMBERED {
+            kept.earlier.pop_front();
+        }
+        let before = std::mem::replace(&mut kept.item, item);
+        kept.earlier.push_back((kept.since, before));
+        kept.since = now;
     }
 
-    pub fn add(&mut self, item: Item) {
+    pub fn add(&mut self, item: Item, now: DateTime<Utc>) {
         let external = item.head.external_reference();
         self.beside
             .entry(external)
             .or_default()
             .push(item.head.index);
         self.next = self.next.max(item.head.index + 1);
-        self.keep(item);
+        self.keep(item, now);
     }
 
     pub fn remove(&mut self, index: u32) {
-        if let Some(item) = self.items.remove(&index)
-            && let Some(beside) = self.beside.get_mut(&item.head.external_reference())
+        if let Some(kept) = self.items.remove(&index)
+            && let Some(beside) = self.beside.get_mut(&kept.item.head.external_reference())
         {
             beside.retain(|other| *other != index);
         }

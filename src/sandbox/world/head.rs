@@ -29,6 +29,8 @@ pub(in crate::sandbox) struct Head {
     pub moves_from: Option<DateTime<Utc>>,
     /// How often it changed; each change rolls its own dice.
     pub step: u32,
+    /// It was made beside another request of its order.
+    pub second: bool,
 }
 
 /// The prefix of seeded external references.

@@ -4,6 +4,8 @@
 //! sees each request as it is when its chunk is read, as a real gateway's unpaged list over live data does.
 
 mod ages;
+mod as_of;
+mod carry_out;
 mod changed;
 mod head;
 mod item;
@@ -16,15 +18,12 @@ mod view;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
-
-use crate::domain::{Operation, Status};
 
 use super::config::RepeatedCreate;
 use super::filter::Filter;
-use super::permits::permits;
-use super::{bodies, effects};
 
+pub(super) use as_of::AsOf;
+pub(super) use carry_out::{Manner, Written};
 use changed::Changed;
 pub use head::EXTERNAL_PREFIX;
 pub(super) use head::Head;
@@ -42,23 +41,6 @@ pub(super) struct World {
     movement: Movement,
     repeated: RepeatedCreate,
     changed: RwLock<Changed>,
-}
-
-/// How a write ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Written {
-    /// It had its effect on this request.
-    Done { reference_id: String, created: bool },
-    /// 404.
-    NotFound,
-    /// 406.
-    Refused {
-        reference_id: String,
-        status: Status,
-        cancelling: bool,
-    },
-    /// 400: the body.
-    Malformed(Vec<String>),
 }
 
 impl World {
@@ -80,33 +62,33 @@ impl World {
         self.changed.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn item_now(&self, changed: &Changed, index: u32, now: DateTime<Utc>) -> Option<Item> {
-        let mut item = changed.item(&self.plan, index)?;
-        item.catch_up(&self.movement, now);
+    fn item(&self, changed: &Changed, index: u32, as_of: AsOf) -> Option<Item> {
+        let mut item = changed.item(&self.plan, index, as_of)?;
+        item.catch_up(&self.movement, as_of.instant());
         Some(item)
     }
 
-    fn head_now(&self, changed: &Changed, index: u32, now: DateTime<Utc>) -> Option<Head> {
-        let mut head = changed.head(&self.plan, index)?;
-        self.movement.catch_up(&mut head, now, |_| {});
+    fn head(&self, changed: &Changed, index: u32, as_of: AsOf) -> Option<Head> {
+        let mut head = changed.head(&self.plan, index, as_of)?;
+        self.movement.catch_up(&mut head, as_of.instant(), |_| {});
         Some(head)
     }
 
-    /// Sees one request as it stands now.
+    /// Sees one request as it stands, or stood.
     pub fn with_request<T>(
         &self,
         reference_id: &str,
-        now: DateTime<Utc>,
+        as_of: AsOf,
         see: impl FnOnce(&RequestView) -> T,
     ) -> Option<T> {
         let index = self.plan.index(reference_id)?;
         let item = {
             let changed = self.read();
             match changed.holds(index) {
-                true => self.item_now(&changed, index, now)?,
+                true => self.item(&changed, index, as_of)?,
                 // Its stories are not asked for, so they are not made.
                 false => Item {
-                    head: self.head_now(&changed, index, now)?,
+                    head: self.head(&changed, index, as_of)?,
                     events: Vec::new(),
                     issues: Vec::new(),
                     personal: None,
@@ -117,20 +99,20 @@ impl World {
     }
 
     /// A request's events.
-    pub fn events(&self, reference_id: &str, now: DateTime<Utc>) -> Option<Vec<EventView>> {
-        let item = self.story(reference_id, now)?;
+    pub fn events(&self, reference_id: &str, as_of: AsOf) -> Option<Vec<EventView>> {
+        let item = self.story(reference_id, as_of)?;
         Some(EventView::all(reference_id, &item))
     }
 
     /// A request's issues.
-    pub fn issues(&self, reference_id: &str, now: DateTime<Utc>) -> Option<Vec<IssueView>> {
-        let item = self.story(reference_id, now)?;
+    pub fn issues(&self, reference_id: &str, as_of: AsOf) -> Option<Vec<IssueView>> {
+        let item = self.story(reference_id, as_of)?;
         Some(IssueView::all(reference_id, &item))
     }
 
-    fn story(&self, reference_id: &str, now: DateTime<Utc>) -> Option<Item> {
+    fn story(&self, reference_id: &str, as_of: AsOf) -> Option<Item> {
         let index = self.plan.index(reference_id)?;
-        self.item_now(&self.read(), index, now)
+        self.item(&self.read(), index, as_of)
     }
 
     /// The ids of the requests with this external reference, oldest first.
@@ -148,12 +130,7 @@ impl World {
     }
 
     /// Walks over some places and hands every request that is there to `see`. Seeded requests stand shuffled.
-    pub fn walk(
-        &self,
-        places: std::ops::Range<u32>,
-        now: DateTime<Utc>,
-        mut see: impl FnMut(&Head),
-    ) {
+    pub fn walk(&self, places: std::ops::Range<u32>, as_of: AsOf, mut see: impl FnMut(&Head)) {
         let changed = self.read();
         for place in places {
             let index = if place < self.plan.requests {
@@ -161,24 +138,19 @@ impl World {
             } else {
                 place
             };
-            if let Some(head) = self.head_now(&changed, index, now) {
+            if let Some(head) = self.head(&changed, index, as_of) {
                 see(&head);
             }
         }
     }
 
     /// The matching ids among those with the filter's external reference.
-    pub fn matching_external(
-        &self,
-        filter: &Filter,
-        external: &str,
-        now: DateTime<Utc>,
-    ) -> Vec<String> {
+    pub fn matching_external(&self, filter: &Filter, external: &str, as_of: AsOf) -> Vec<String> {
         let changed = self.read();
         changed
             .with_external(&self.plan, external)
             .into_iter()
-            .filter_map(|index| self.head_now(&changed, index, now))
+            .filter_map(|index| self.head(&changed, index, as_of))
             .filter(|head| filter.matches(head))
             .map(|head| self.plan.reference_id(head.index))
             .collect()
@@ -189,95 +161,13 @@ impl World {
         self.plan.reference_id(head.index)
     }
 
-    /// Carries out a write: checks it, looks its request up, applies it, all under one lock, so that of several
-    /// equal ones at once each sees what the ones before it did.
-    pub fn carry_out(
-        &self,
-        operation: Operation,
-        body: Option<Value>,
-        now: DateTime<Utc>,
-    ) -> Written {
-        let body = match bodies::check(operation, body) {
-            Ok(body) => body,
-            Err(complaints) => return Written::Malformed(complaints),
-        };
-        let external = body
-            .get("externalReference")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let mut changed = self.write();
-        let found = changed.with_external(&self.plan, external);
-        if operation.is_create_request() {
-            return self.create(&mut changed, operation, &body, &found, now);
-        }
-        // Of several requests with one external reference the newest is meant: nothing else can be addressed.
-        let Some(mut item) = found
-            .last()
-            .and_then(|index| self.item_now(&changed, *index, now))
-        else {
-            return Written::NotFound;
-        };
-        let reference_id = self.plan.reference_id(item.head.index);
-        if !permits(operation, &item.head.status, item.head.cancelling) {
-            let Head {
-                status, cancelling, ..
-            } = item.head;
-            return Written::Refused {
-                reference_id,
-                status,
-                cancelling,
-            };
-        }
-        effects::apply(operation, &body, &mut item, now);
-        changed.keep(item);
-        Written::Done {
-            reference_id,
-            created: false,
-        }
-    }
-
-    fn create(
-        &self,
-        changed: &mut Changed,
-        operation: Operation,
-        body: &Map<String, Value>,
-        found: &[u32],
-        now: DateTime<Utc>,
-    ) -> Written {
-        if self.repeated == RepeatedCreate::TakesUp && !found.is_empty() {
-            let unsent = found
-                .iter()
-                .filter_map(|index| self.item_now(changed, *index, now))
-                .find(|item| item.head.status == Status::NotSent && !item.head.cancelling);
-            let Some(mut item) = unsent else {
-                return Written::Malformed(vec![
-                    "externalReference is already in use, and no unsent request has it".to_owned(),
-                ]);
-            };
-            effects::apply(operation, body, &mut item, now);
-            let reference_id = self.plan.reference_id(item.head.index);
-            changed.keep(item);
-            return Written::Done {
-                reference_id,
-                created: false,
-            };
-        }
-        let item = patch::created(operation, body, changed.next(), now);
-        let reference_id = self.plan.reference_id(item.head.index);
-        changed.add(item);
-        Written::Done {
-            reference_id,
-            created: true,
-        }
-    }
-
     /// Forgets a request; false if it was not there.
     pub fn remove(&self, reference_id: &str) -> bool {
         let Some(index) = self.plan.index(reference_id) else {
             return false;
         };
         let mut changed = self.write();
-        let there = changed.head(&self.plan, index).is_some();
+        let there = changed.there(&self.plan, index);
         if there {
             changed.remove(index);
         }
@@ -295,22 +185,26 @@ impl World {
             _ => None,
         };
         let (mut item, created) = match index {
-            Some(index) => (self.item_now(&changed, index, now)?, false),
+            Some(index) => (self.item(&changed, index, AsOf::Now(now))?, false),
             None => (
                 patch::blank(patch.external_reference.as_deref(), changed.next(), now),
                 true,
             ),
         };
         patch.apply(&mut item, now);
+        item.head.second |= created && {
+            let external = item.head.external_reference();
+            !changed.with_external(&self.plan, &external).is_empty()
+        };
         let patched = Patched {
             reference_id: self.plan.reference_id(item.head.index),
             external_reference: item.head.external_reference().to_string(),
             created,
         };
         if created {
-            changed.add(item);
+            changed.add(item, now);
         } else {
-            changed.keep(item);
+            changed.keep(item, now);
         }
         Some(patched)
     }

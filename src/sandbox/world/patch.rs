@@ -33,6 +33,8 @@ pub struct Patch {
     /// Time since its last update.
     #[serde(deserialize_with = "human_time")]
     pub age: Option<Duration>,
+    /// Leave the date of its last update as it was; `age` counts for nothing then.
+    pub undated: bool,
     /// A cancellation in flight.
     pub cancelling: Option<bool>,
     /// Our own technician installs.
@@ -120,7 +122,9 @@ impl Patch {
     pub(super) fn apply(&self, item: &mut Item, now: DateTime<Utc>) {
         let head = &mut item.head;
         head.step += 1;
-        head.last_updated = before(now, self.age.unwrap_or_default());
+        if !self.undated {
+            head.last_updated = before(now, self.age.unwrap_or_default());
+        }
         head.created = head.created.min(head.last_updated);
         if let Some(status) = &self.status {
             head.status = status.clone();
@@ -183,6 +187,7 @@ pub(super) fn blank(external: Option<&str>, index: u32, now: DateTime<Utc>) -> I
             last_updated: now,
             moves_from: None,
             step: 0,
+            second: false,
         },
         events: Vec::new(),
         issues: Vec::new(),

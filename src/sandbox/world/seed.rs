@@ -155,6 +155,7 @@ impl Plan {
             last_updated,
             moves_from: (!stuck).then_some(self.start),
             step: 0,
+            second: false,
         }
     }
 

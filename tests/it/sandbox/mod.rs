@@ -5,9 +5,11 @@ mod command;
 mod effects;
 mod faults;
 mod filters;
+mod lies;
 mod load;
 mod movement;
 mod operations;
+mod slow;
 mod token;
 
 use std::sync::Arc;
