@@ -153,7 +153,7 @@ async fn a_stale_read_shows_an_older_status_with_its_older_date_after_a_newer_on
     faults(&bench, vec![Fault::new(Effect::Stale { ms: 3_000 })]);
     assert_eq!(bench.read("get_request", &id).await.body, older);
     let unsent = [("statuses", "NOT_SENT"), ("externalReference", "A")];
-    assert_eq!(bench.list(&unsent).await, [id.clone()]);
+    assert_eq!(bench.list(&unsent).await, std::slice::from_ref(&id));
     let unsent = bench.list(&unsent[..1]).await;
     assert!(unsent.contains(&id), "in lists of all too");
     let fewer = bench.read("get_request_events", &id).await.body;
@@ -237,7 +237,7 @@ async fn the_second_request_of_an_order_is_left_out_of_lists_and_look_ups_from_a
     assert!(bench.list(&[]).await.contains(&second));
 
     bench.clock.advance(Duration::from_secs(5));
-    assert_eq!(bench.list(&look_up).await, [first.clone()]);
+    assert_eq!(bench.list(&look_up).await, std::slice::from_ref(&first));
     let all = bench.list(&[]).await;
     assert!(all.contains(&first) && !all.contains(&second));
     assert_eq!(
