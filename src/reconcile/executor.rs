@@ -182,7 +182,8 @@ impl Executor<'_> {
             Err(error) => return Ok(Err(unreadable(error, intent)?)),
         };
         let now = std::slice::from_ref(&request.seen);
-        self.store.remember_observations(&self.run.org, now).await?;
+        let (lease, org) = (&self.run.lease, &self.run.org);
+        self.store.remember_observations(lease, org, now).await?;
         if request.seen.version() != seen.version() {
             let why = format!(
                 "it changed between decision and write: now {}",

@@ -35,7 +35,7 @@ impl Reconciler {
         summary: &mut RunSummary,
     ) -> Result<RunOutcome, SurveyError> {
         if order.job.kind == JobKind::Housekeeping {
-            return self.keep_house(stop, summary).await;
+            return self.keep_house(lease, stop, summary).await;
         }
         let (job, org, store) = (&order.job, &order.org, &*self.store);
         let now = self.clock.now();
@@ -50,7 +50,7 @@ impl Reconciler {
             store,
             org,
             job,
-            run: lease.run_id,
+            lease,
             now,
             notes: Notes::new(lasting.as_ref()),
             comparison,
@@ -59,7 +59,7 @@ impl Reconciler {
         };
         let survey = Survey {
             lasting: lasting.as_ref(),
-            ..self.survey(order, writes, now, &findings, true, stop)
+            ..self.survey(order, writes, now, &findings, Some(lease), stop)
         };
         let tally = survey.look(&mut recorder).await?;
         self.note(order, tally, summary);
@@ -68,7 +68,8 @@ impl Reconciler {
         summary.to_act = candidates.len() as u64;
         oldest_first(&mut candidates);
         // What is over latches nothing.
-        if !self.in_force.has_ended() && self.judge_as_a_whole(job, org, &candidates).await? {
+        if !self.in_force.has_ended() && self.judge_as_a_whole(job, org, lease, &candidates).await?
+        {
             let why =
                 "too many requests want a write at once: the guard holds until it is released";
             why.clone_into(&mut summary.trouble);
@@ -236,6 +237,7 @@ impl Reconciler {
         &self,
         job: &Job,
         org: &Org,
+        lease: &RunLease,
         candidates: &[Candidate],
     ) -> Result<bool, SurveyError> {
         let limits = HoldLimits {
@@ -263,7 +265,13 @@ impl Reconciler {
         let reason = format!("{wanted} of {open} open requests want a write at once{since}");
         tracing::error!(job_name = %job.name, %org, wanted, open, "the guard holds the job");
         self.store
-            .latch_guard(&job.name, org, &Actor::daemon(reason), self.clock.now())
+            .latch_guard(
+                lease,
+                &job.name,
+                org,
+                &Actor::daemon(reason),
+                self.clock.now(),
+            )
             .await?;
         Ok(true)
     }

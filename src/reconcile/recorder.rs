@@ -14,9 +14,10 @@ use super::rules;
 use super::survey::{CHUNK, Kept, LARGEST_BATCH, PlanSink};
 use crate::config::{Job, JobKind};
 use crate::domain::finding::FindingState;
-use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
+use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{Decision, FindingKind, Observation, SkipReason, Verdict};
 use crate::store::findings::{FindingChanges, FindingKey, Live, LiveFinding, Sighting};
+use crate::store::runs::RunLease;
 use crate::store::{Store, StoreError};
 use crate::telemetry::record;
 
@@ -47,8 +48,8 @@ pub struct Recorder<'a> {
     pub org: &'a Org,
     /// Decided by.
     pub job: &'a Job,
-    /// The run.
-    pub run: RunId,
+    /// Everything is written down under this.
+    pub lease: &'a RunLease,
     /// Its instant.
     pub now: DateTime<Utc>,
     /// The findings that are remembered of what is looked at.
@@ -148,7 +149,7 @@ impl<'a> Recorder<'a> {
         self.count_all(counts);
         for chunk in decisions.chunks(LARGEST_BATCH) {
             self.store
-                .remember_decisions(self.org, &self.job.name, self.run, self.now, chunk)
+                .remember_decisions(self.lease, self.org, &self.job.name, self.now, chunk)
                 .await?;
         }
         Ok(())
@@ -183,7 +184,10 @@ impl<'a> Recorder<'a> {
                 resolved: chunk.to_vec(),
                 ..FindingChanges::default()
             };
-            store.apply_findings(org, job, &changes, self.now).await?;
+            let lease = self.lease;
+            store
+                .apply_findings(lease, org, job, &changes, self.now)
+                .await?;
         }
         Ok(self.notes.finish())
     }
@@ -231,7 +235,7 @@ impl<'a> Recorder<'a> {
         }
         let opened = self
             .store
-            .apply_findings(self.org, &self.job.name, changes, self.now)
+            .apply_findings(self.lease, self.org, &self.job.name, changes, self.now)
             .await?;
         for kind in opened {
             record::findings_opened(kind, 1);

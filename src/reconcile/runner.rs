@@ -238,14 +238,14 @@ impl Reconciler {
         })
     }
 
-    /// The survey of a job: the same for a run and for `plan`.
+    /// The survey of a job: the same for a run, which remembers what it sees under its lease, and for `plan`.
     pub fn survey<'a>(
         &'a self,
         order: &'a RunOrder,
         writes: WritePolicy,
         now: DateTime<Utc>,
         findings: &'a Remembered,
-        remember: bool,
+        lease: Option<&'a RunLease>,
         stop: &'a CancellationToken,
     ) -> Survey<'a> {
         Survey {
@@ -265,7 +265,7 @@ impl Reconciler {
             lasting: None,
             max_in_flight: self.max_in_flight,
             batch: batch_at(self.reads_per_second),
-            remember,
+            lease,
             stop,
         }
     }
@@ -281,7 +281,7 @@ impl Reconciler {
         let writes = self.write_policy(&order.job.name, &order.org).await?;
         let (findings, _) =
             remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        self.survey(order, writes, now, &findings, false, stop)
+        self.survey(order, writes, now, &findings, None, stop)
             .look(sink)
             .await
     }
@@ -296,7 +296,7 @@ impl Reconciler {
         let writes = self.write_policy(&order.job.name, &order.org).await?;
         let (findings, _) =
             remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        let survey = self.survey(order, writes, now, &findings, false, &stop);
+        let survey = self.survey(order, writes, now, &findings, None, &stop);
         Ok(survey.consider(request).await?.map(|item| item.decision))
     }
 

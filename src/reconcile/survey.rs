@@ -29,6 +29,7 @@ use crate::domain::{FindingKind, Observation, SkipReason};
 use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::looks::Look as StoredLook;
+use crate::store::runs::RunLease;
 use crate::store::{Store, StoreError};
 use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
 
@@ -120,8 +121,8 @@ pub struct Survey<'a> {
     pub max_in_flight: usize,
     /// Requests read together, see [`batch_at`].
     pub batch: usize,
-    /// Remember what is read; `plan` does not, because it changes nothing.
-    pub remember: bool,
+    /// What is read is remembered under this; `plan` has none, because it changes nothing.
+    pub lease: Option<&'a RunLease>,
     /// Checked between batches.
     pub stop: &'a CancellationToken,
 }
@@ -189,9 +190,9 @@ impl Survey<'_> {
             }
         }
         portion.tally.observed += fresh.len() as u64;
-        if self.remember && !fresh.is_empty() {
+        if let Some(lease) = self.lease.filter(|_| !fresh.is_empty()) {
             self.store
-                .remember_observations(self.context.org, &fresh)
+                .remember_observations(lease, self.context.org, &fresh)
                 .await?;
         }
         match self.job.kind {
@@ -283,8 +284,9 @@ impl Survey<'_> {
     ) -> Result<(), StoreError> {
         let (reason, why, seen) = match error {
             ReadError::NotFound { .. } => {
-                if self.remember {
-                    self.store.forget_observation(self.context.org, id).await?;
+                if let Some(lease) = self.lease {
+                    let org = self.context.org;
+                    self.store.forget_observation(lease, org, id).await?;
                 }
                 let why = "it was listed, but the upstream does not know it".to_owned();
                 (SkipReason::NotFound, why, vec![])

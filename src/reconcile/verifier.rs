@@ -13,7 +13,6 @@ use crate::clock::SharedClock;
 use crate::domain::ids::{Org, ReplicaId};
 use crate::domain::{AttemptState, FindingKind, Observation, Operation};
 use crate::store::attempts::{Attempt, AttemptFilter, Step};
-use crate::store::findings::FindingChanges;
 use crate::store::{Actor, Page, Store, StoreError};
 use crate::telemetry::record;
 use crate::tesamanager::{ReadError, Tesamanager};
@@ -137,8 +136,7 @@ impl Verifier {
             }
         };
         if let Some(seen) = &seen {
-            let seen = std::slice::from_ref(seen);
-            self.store.remember_observations(&attempt.org, seen).await?;
+            self.store.remember_verified(&attempt.org, seen).await?;
         }
         let looks = attempt.verifications as usize + 1;
         let last_look = looks >= self.verify_after.len();
@@ -216,18 +214,10 @@ impl Verifier {
             "{references} requests answer to the order after attempt {}",
             attempt.id
         );
-        let changes = FindingChanges {
-            seen: vec![sighting(
-                seen,
-                FindingKind::DuplicateReference,
-                "",
-                evidence,
-            )],
-            ..FindingChanges::default()
-        };
+        let seen = sighting(seen, FindingKind::DuplicateReference, "", evidence);
         let now = self.clock.now();
         self.store
-            .apply_findings(&attempt.org, &attempt.job_name, &changes, now)
+            .flag_verified(&attempt.org, &attempt.job_name, &seen, now)
             .await?;
         record::findings_opened(FindingKind::DuplicateReference, 1);
         Ok(())

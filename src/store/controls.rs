@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::replicas::ALIVE_WITHIN;
+use super::runs::RunLease;
 use super::{Actor, StoreError};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 
@@ -109,6 +110,7 @@ pub trait Controls {
     /// Latches the guard; keeps an earlier latch. Answers whether it is new. Audited.
     async fn latch_guard(
         &self,
+        lease: &RunLease,
         job: &JobName,
         org: &Org,
         actor: &Actor,

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::runs::RunLease;
 use super::{Actor, Page, StoreError};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId};
@@ -164,9 +165,19 @@ pub trait Findings {
     /// renews `last_seen` and nothing else.
     async fn apply_findings(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         changes: &FindingChanges,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<FindingKind>, StoreError>;
+
+    /// The same for one that was seen in no run: by verifying a write.
+    async fn flag_verified(
+        &self,
+        org: &Org,
+        job: &JobName,
+        seen: &Sighting,
         now: DateTime<Utc>,
     ) -> Result<Vec<FindingKind>, StoreError>;
 

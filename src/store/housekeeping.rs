@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::StoreError;
+use super::runs::RunLease;
 
 /// How many rows one [`Housekeeping::prune`] removed, a table each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -56,7 +57,12 @@ pub trait Housekeeping {
     /// resolved (the backoff counts it, and "given up" must not be forgotten), a run that goes on, a live finding,
     /// an observation of a request that isn't finished, has an open attempt or a live finding, a look at a request
     /// that is remembered, an unanswered trigger. The last slot, start, outcome and success of a job and org are kept beside the history.
-    async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError>;
+    async fn prune(
+        &self,
+        lease: &RunLease,
+        older_than: DateTime<Utc>,
+        batch: u32,
+    ) -> Result<Pruned, StoreError>;
 
     /// Lets the database refresh its statistics and give disk space back, as far as that is cheap.
     async fn optimize(&self) -> Result<(), StoreError>;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::StoreError;
+use super::runs::RunLease;
 use crate::domain::Issue;
 use crate::domain::ids::{JobName, Org, ReferenceId};
 
@@ -28,6 +29,7 @@ pub trait Looks {
     /// Remembers looks; a newer one of the same job and request replaces the older. A few hundred a call.
     async fn remember_looks(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         looks: &[Look],
@@ -44,6 +46,7 @@ pub trait Looks {
     /// Forgets looks, so that the next sweep reads these again. A few hundred a call.
     async fn forget_looks(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         ids: &[ReferenceId],
@@ -59,6 +62,7 @@ pub trait Looks {
     /// A sweep begins: every look that is remembered now was true at `began` and after, by the upstream's clock.
     async fn begin_sweep(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         began: DateTime<Utc>,

@@ -7,6 +7,8 @@
 //! Three promises rest on this module rather than on anybody's care:
 //! - an attempt is committed before its write is sent ([`Attempts::intend`] checks pause, hold, caps, lease and
 //!   "no other open attempt" in the same transaction that inserts the row);
+//! - whoever lost its run changes nothing (every write that a run makes takes its [`runs::RunLease`] and is checked against
+//!   it in the same transaction);
 //! - a slot runs once ([`Runs::start`] claims it by inserting it);
 //! - history is never overwritten (states change by appended steps, and only along
 //!   [`AttemptState::predecessors`]).

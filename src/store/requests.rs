@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::StoreError;
+use super::runs::RunLease;
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
 use crate::domain::{Decision, Observation};
 
@@ -29,13 +30,17 @@ pub struct RememberedDecision {
 /// See the module.
 #[async_trait]
 pub trait Requests {
-    /// Remembers what was read; the newest observation of a request wins. One transaction a call: hand in a few
+    /// Remembers what a run read; the newest observation of a request wins. One transaction a call: hand in a few
     /// hundred at a time.
     async fn remember_observations(
         &self,
+        lease: &RunLease,
         org: &Org,
         observations: &[Observation],
     ) -> Result<(), StoreError>;
+
+    /// The same for one request that was read in no run: to verify a write.
+    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<(), StoreError>;
 
     /// What is remembered of these, in no particular order; unknown ones are simply absent. A few hundred a call.
     async fn observations(
@@ -52,15 +57,20 @@ pub trait Requests {
     ) -> Result<Vec<(Org, Observation)>, StoreError>;
 
     /// The upstream answered 404: forget the observation, and what was decided and looked at by it.
-    async fn forget_observation(&self, org: &Org, id: &ReferenceId) -> Result<(), StoreError>;
+    async fn forget_observation(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<(), StoreError>;
 
     /// Remembers decisions; a row is written only where verdict, rule or explanation differ from the last one.
     /// Answers how many were written.
     async fn remember_decisions(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
-        run: RunId,
         at: DateTime<Utc>,
         decisions: &[Decision],
     ) -> Result<u64, StoreError>;

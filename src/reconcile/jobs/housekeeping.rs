@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::RunOutcome;
 use crate::reconcile::runner::Reconciler;
 use crate::reconcile::survey::SurveyError;
-use crate::store::runs::RunSummary;
+use crate::store::runs::{RunLease, RunSummary};
 
 /// Rows of a table that go in one transaction: few, because another writer waits for it. A test holds that its median
 /// wait stays under 100 ms with 100,000 old rows of every kind. Every statement goes by an index, so the size of the
@@ -20,6 +20,7 @@ impl Reconciler {
     /// Prunes until nothing is left to prune, then lets the database tidy up. `selected` tells how many rows went.
     pub(in crate::reconcile) async fn keep_house(
         &self,
+        lease: &RunLease,
         stop: &CancellationToken,
         summary: &mut RunSummary,
     ) -> Result<RunOutcome, SurveyError> {
@@ -28,7 +29,7 @@ impl Reconciler {
             if stop.is_cancelled() {
                 return Err(SurveyError::Stopped);
             }
-            let pruned = self.store.prune(older_than, BATCH).await?;
+            let pruned = self.store.prune(lease, older_than, BATCH).await?;
             if pruned.total() == 0 {
                 break;
             }

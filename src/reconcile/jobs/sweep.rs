@@ -14,6 +14,7 @@ use crate::reconcile::lasting::Stand;
 use crate::reconcile::selection;
 use crate::reconcile::survey::{CHUNK, Feed, Survey, SurveyError};
 use crate::store::looks::Look;
+use crate::store::runs::RunLease;
 use crate::tesamanager::ListFilter;
 
 /// What two list calls told.
@@ -56,8 +57,8 @@ impl Survey<'_> {
             .await?;
         }
         let sweep = Sweep { all, unchanged };
-        if self.remember {
-            self.forget_changed(&sweep).await?;
+        if let Some(lease) = self.lease {
+            self.forget_changed(lease, &sweep).await?;
         }
         Ok(sweep)
     }
@@ -65,16 +66,16 @@ impl Survey<'_> {
     /// See the module: what changed is forgotten first, then this sweep is the last one. What changes between the
     /// two list calls counts as changed, and once more in the next sweep, which asks from an instant before this one
     /// began.
-    async fn forget_changed(&self, sweep: &Sweep) -> Result<(), SurveyError> {
+    async fn forget_changed(&self, lease: &RunLease, sweep: &Sweep) -> Result<(), SurveyError> {
         let (org, job) = (self.context.org, &self.job.name);
         let is_changed = |id: &&str| !sweep.unchanged.contains(id);
         for ids in id_list::chunks(sweep.all.iter().filter(is_changed), CHUNK) {
-            self.store.forget_looks(org, job, &ids).await?;
+            self.store.forget_looks(lease, org, job, &ids).await?;
         }
         // What changes from now on is stamped by the upstream's clock, and may be asked for when that has been set
         // right: so its distance now is part of what is remembered.
         let began = self.context.now - selection::apart(self.api.clocks_apart());
-        Ok(self.store.begin_sweep(org, job, began).await?)
+        Ok(self.store.begin_sweep(lease, org, job, began).await?)
     }
 
     /// Hands on at once what the last run decided and what still stands; answers the rest, in ascending order.
@@ -129,12 +130,15 @@ impl Survey<'_> {
         looks: &[Look],
         failed: &[ReferenceId],
     ) -> Result<(), SurveyError> {
+        let Some(lease) = self.lease else {
+            return Ok(());
+        };
         let (org, job) = (self.context.org, &self.job.name);
-        if self.remember && !looks.is_empty() {
-            self.store.remember_looks(org, job, looks).await?;
+        if !looks.is_empty() {
+            self.store.remember_looks(lease, org, job, looks).await?;
         }
-        if self.remember && !failed.is_empty() {
-            self.store.forget_looks(org, job, failed).await?;
+        if !failed.is_empty() {
+            self.store.forget_looks(lease, org, job, failed).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::runs::hold;
 use super::values::{age, column, stamp, stamp_opt};
 use super::{PgStore, audit, changes};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
@@ -11,6 +12,7 @@ use crate::store::controls::{
 };
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
 use crate::store::rows::{Micros, all, instant};
+use crate::store::runs::RunLease;
 use crate::store::{Actor, StoreError};
 
 pub(super) const TAKE_TRIGGERS: &str = "
@@ -98,6 +100,7 @@ impl Controls for PgStore {
 
     async fn latch_guard(
         &self,
+        lease: &RunLease,
         job: &JobName,
         org: &Org,
         actor: &Actor,
@@ -105,6 +108,7 @@ impl Controls for PgStore {
     ) -> Result<bool, StoreError> {
         self.call("latch_guard", || async {
             let mut tx = self.begin().await?;
+            hold(&mut tx, "latch_guard", lease).await?;
             let done = sqlx::query(
                 "INSERT INTO latches (job_name, org, since, reason) VALUES ($1, $2, $3, $4)
                      ON CONFLICT (job_name, org) DO NOTHING",

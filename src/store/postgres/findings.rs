@@ -7,6 +7,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::runs::hold;
 use super::values::{column, last_of_each, stamp, stamp_opt, text, texts, texts_opt};
 use super::{PgStore, audit, lock};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
@@ -17,6 +18,7 @@ use crate::store::findings::{
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow};
 use crate::store::rows::{all, word};
+use crate::store::runs::RunLease;
 use crate::store::{Actor, Page, StoreError};
 
 /// Rows a transaction: long enough to be worth its sync to disk, short enough that other writers get their turn.
@@ -130,6 +132,7 @@ pub(super) const LIST_OF_REFERENCE: &str = listing!(
 impl PgStore {
     async fn see_findings(
         &self,
+        lease: Option<&RunLease>,
         org: &Org,
         job: &JobName,
         seen: &[Sighting],
@@ -148,6 +151,9 @@ impl PgStore {
             let details = texts(seen.iter().map(|seen| seen.key.detail.as_str()));
             let mut tx = self.begin().await?;
             lock::job(&mut tx, job, org).await?;
+            if let Some(lease) = lease {
+                hold(&mut tx, "apply_findings", lease).await?;
+            }
             let opened: Vec<String> = sqlx::query_scalar(NEWLY_OPEN)
                 .bind(org.as_str())
                 .bind(&references)
@@ -181,12 +187,14 @@ impl PgStore {
 
     async fn set_findings(
         &self,
+        lease: &RunLease,
         statement: &'static str,
         ids: &[FindingId],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.call("apply_findings", || async {
             let mut tx = self.begin().await?;
+            hold(&mut tx, "apply_findings", lease).await?;
             sqlx::query(statement)
                 .bind(column(ids, |id| id.0))
                 .bind(stamp(now))
@@ -227,6 +235,7 @@ impl Findings for PgStore {
 
     async fn apply_findings(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         changes: &FindingChanges,
@@ -234,15 +243,26 @@ impl Findings for PgStore {
     ) -> Result<Vec<FindingKind>, StoreError> {
         let mut opened = Vec::new();
         for chunk in changes.seen.chunks(CHUNK) {
-            opened.extend(self.see_findings(org, job, chunk, now).await?);
+            opened.extend(self.see_findings(Some(lease), org, job, chunk, now).await?);
         }
         for chunk in changes.touched.chunks(CHUNK) {
-            self.set_findings(TOUCH, chunk, now).await?;
+            self.set_findings(lease, TOUCH, chunk, now).await?;
         }
         for chunk in changes.resolved.chunks(CHUNK) {
-            self.set_findings(RESOLVE, chunk, now).await?;
+            self.set_findings(lease, RESOLVE, chunk, now).await?;
         }
         Ok(opened)
+    }
+
+    async fn flag_verified(
+        &self,
+        org: &Org,
+        job: &JobName,
+        seen: &Sighting,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<FindingKind>, StoreError> {
+        let seen = std::slice::from_ref(seen);
+        self.see_findings(None, org, job, seen, now).await
     }
 
     async fn acknowledge_findings(

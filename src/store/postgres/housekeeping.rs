@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::PgStore;
+use super::runs::hold;
 use super::values::stamp;
 use crate::store::StoreError;
 use crate::store::housekeeping::{Housekeeping, Pruned};
+use crate::store::runs::RunLease;
 
 // Each list of victims is ordered by age: that makes the planner follow the index of ages, where it would otherwise
 // guess that a third of the table is old and walk through all of it. OFFSET 0 keeps it from joining whole tables to
@@ -116,12 +118,14 @@ impl PgStore {
     /// Runs the statements in one transaction and answers how many rows each of them removed.
     async fn remove<const N: usize>(
         &self,
+        lease: &RunLease,
         statements: [&'static str; N],
         older_than: DateTime<Utc>,
         batch: u32,
     ) -> Result<[u64; N], StoreError> {
         self.call("prune", || async {
             let mut tx = self.begin().await?;
+            hold(&mut tx, "prune", lease).await?;
             let mut removed = [0; N];
             for (statement, removed) in statements.into_iter().zip(&mut removed) {
                 *removed = sqlx::query(statement)
@@ -140,17 +144,24 @@ impl PgStore {
 
 #[async_trait]
 impl Housekeeping for PgStore {
-    async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError> {
+    async fn prune(
+        &self,
+        lease: &RunLease,
+        older_than: DateTime<Utc>,
+        batch: u32,
+    ) -> Result<Pruned, StoreError> {
         let remove = async |statement| {
-            let [removed] = self.remove([statement], older_than, batch).await?;
+            let [removed] = self.remove(lease, [statement], older_than, batch).await?;
             Ok::<u64, StoreError>(removed)
         };
-        let [_, attempts] = self.remove([STEPS, ATTEMPTS], older_than, batch).await?;
+        let [_, attempts] = self
+            .remove(lease, [STEPS, ATTEMPTS], older_than, batch)
+            .await?;
         let runs = remove(RUNS).await?;
         let slots = remove(SLOTS).await? + remove(UNRUN_SLOTS).await?;
         let findings = remove(FINDINGS).await?;
         let finished = [DECISIONS, OBSERVATIONS];
-        let [decisions, observations] = self.remove(finished, older_than, batch).await?;
+        let [decisions, observations] = self.remove(lease, finished, older_than, batch).await?;
         Ok(Pruned {
             attempts,
             runs,

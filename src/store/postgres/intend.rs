@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use super::attempts::{StepLine, append_step};
-use super::runs::fenced;
+use super::runs::hold;
 use super::values::{stamp, stamp_opt, text};
 use super::{PgStore, lock};
 use crate::domain::{AttemptId, AttemptState};
@@ -22,9 +22,6 @@ use crate::store::DAEMON;
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
 use crate::store::fault::Fault;
 use crate::store::runs::RunLease;
-
-pub(super) const LEASE: &str =
-    "SELECT id FROM runs WHERE id = $1 AND token = $2 AND outcome IS NULL FOR SHARE";
 
 pub(super) const PAUSED: &str = "
     SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN ($1, '') AND (until IS NULL OR until > $2))";
@@ -56,14 +53,7 @@ pub(super) async fn intend(
 ) -> Result<Result<AttemptId, IntentRefused>, Fault> {
     let mut tx = store.begin().await?;
     lock::org(&mut tx, &attempt.org).await?;
-    let held: Option<i64> = sqlx::query_scalar(LEASE)
-        .bind(lease.run_id.0)
-        .bind(lease.token)
-        .fetch_optional(&mut *tx)
-        .await?;
-    if held.is_none() {
-        return Err(fenced("intend", lease));
-    }
+    hold(&mut tx, "intend", lease).await?;
     if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
         return Ok(Err(refused));
     }

@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::PgStore;
+use super::runs::hold;
 use super::values::{column, json, last_of_each, stamp, texts};
 use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::store::StoreError;
 use crate::store::looks::{Look, Looks};
 use crate::store::rows::looks::LookRow;
 use crate::store::rows::{Micros, all, instant_opt};
+use crate::store::runs::RunLease;
 
 const REMEMBER: &str = "
     INSERT INTO looks (org, job_name, reference_id, looked_at, issues)
@@ -34,6 +36,7 @@ const BEGIN: &str = "
 impl Looks for PgStore {
     async fn remember_looks(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         looks: &[Look],
@@ -46,6 +49,7 @@ impl Looks for PgStore {
             looks.sort_by_key(|look| look.looked_at);
             let looks = last_of_each(looks, |look| &look.reference_id);
             let mut tx = self.unhurried().await?;
+            hold(&mut tx, "remember_looks", lease).await?;
             sqlx::query(REMEMBER)
                 .bind(org.as_str())
                 .bind(job.as_str())
@@ -79,6 +83,7 @@ impl Looks for PgStore {
 
     async fn forget_looks(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         ids: &[ReferenceId],
@@ -88,6 +93,7 @@ impl Looks for PgStore {
         }
         self.call("forget_looks", || async {
             let mut tx = self.begin().await?;
+            hold(&mut tx, "forget_looks", lease).await?;
             sqlx::query(FORGET)
                 .bind(org.as_str())
                 .bind(job.as_str())
@@ -118,12 +124,14 @@ impl Looks for PgStore {
 
     async fn begin_sweep(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         began: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.call("begin_sweep", || async {
             let mut tx = self.begin().await?;
+            hold(&mut tx, "begin_sweep", lease).await?;
             sqlx::query(BEGIN)
                 .bind(org.as_str())
                 .bind(job.as_str())

@@ -4,13 +4,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::PgStore;
+use super::runs::hold;
 use super::values::{column, last_of_each, stamp, stamp_opt, text, texts, texts_opt};
-use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
+use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{Decision, Observation};
 use crate::store::StoreError;
 use crate::store::requests::{RememberedDecision, Requests};
 use crate::store::rows::all;
 use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow};
+use crate::store::runs::RunLease;
 
 const REMEMBER_OBSERVATIONS: &str = "
     INSERT INTO observations (
@@ -55,18 +57,23 @@ const FORGET: [&str; 3] = [
 pub(super) const DECISIONS_ABOUT: &str = "
     SELECT * FROM decisions WHERE org = $1 AND reference_id = $2 ORDER BY job_name";
 
-#[async_trait]
-impl Requests for PgStore {
-    async fn remember_observations(
+impl PgStore {
+    /// In a run, or in none.
+    async fn observe(
         &self,
+        operation: &'static str,
+        lease: Option<&RunLease>,
         org: &Org,
         observations: &[Observation],
     ) -> Result<(), StoreError> {
-        self.call("remember_observations", || async {
+        self.call(operation, || async {
             let mut seen: Vec<_> = observations.iter().collect();
             seen.sort_by_key(|seen| seen.observed_at);
             let seen = last_of_each(seen, |seen| &seen.reference_id);
             let mut tx = self.unhurried().await?;
+            if let Some(lease) = lease {
+                hold(&mut tx, operation, lease).await?;
+            }
             sqlx::query(REMEMBER_OBSERVATIONS)
                 .bind(org.as_str())
                 .bind(texts(seen.iter().map(|seen| seen.reference_id.as_str())))
@@ -92,6 +99,24 @@ impl Requests for PgStore {
             Ok(tx.commit().await?)
         })
         .await
+    }
+}
+
+#[async_trait]
+impl Requests for PgStore {
+    async fn remember_observations(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        observations: &[Observation],
+    ) -> Result<(), StoreError> {
+        self.observe("remember_observations", Some(lease), org, observations)
+            .await
+    }
+
+    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<(), StoreError> {
+        let seen = std::slice::from_ref(seen);
+        self.observe("remember_verified", None, org, seen).await
     }
 
     async fn observations(
@@ -126,9 +151,15 @@ impl Requests for PgStore {
         .await
     }
 
-    async fn forget_observation(&self, org: &Org, id: &ReferenceId) -> Result<(), StoreError> {
+    async fn forget_observation(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<(), StoreError> {
         self.call("forget_observation", || async {
             let mut tx = self.begin().await?;
+            hold(&mut tx, "forget_observation", lease).await?;
             for statement in FORGET {
                 sqlx::query(statement)
                     .bind(org.as_str())
@@ -143,19 +174,20 @@ impl Requests for PgStore {
 
     async fn remember_decisions(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
-        run: RunId,
         at: DateTime<Utc>,
         decisions: &[Decision],
     ) -> Result<u64, StoreError> {
         self.call("remember_decisions", || async {
             let decided = last_of_each(decisions, |decision| &decision.reference_id);
             let mut tx = self.unhurried().await?;
+            hold(&mut tx, "remember_decisions", lease).await?;
             let done = sqlx::query(REMEMBER_DECISIONS)
                 .bind(org.as_str())
                 .bind(job.as_str())
-                .bind(run.0)
+                .bind(lease.run_id.0)
                 .bind(stamp(at))
                 .bind(texts(decided.iter().map(|one| one.reference_id.as_str())))
                 .bind(column(&decided, |one| one.verdict.label()))

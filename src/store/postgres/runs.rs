@@ -58,6 +58,25 @@ macro_rules! listing {
 pub(super) const LIST: &str = listing!("true");
 pub(super) const LIST_OF_JOB: &str = listing!("job_name = $2");
 
+// Beats go on meanwhile; who declares runs lost takes no row that is locked, however weakly.
+pub(super) const HELD: &str =
+    "SELECT id FROM runs WHERE id = $1 AND token = $2 AND outcome IS NULL FOR KEY SHARE";
+
+/// First in every transaction in which a run writes: refuses it when the run was taken away, and keeps it from being taken away
+/// until the transaction is over.
+pub(super) async fn hold(
+    tx: &mut PgConnection,
+    operation: &'static str,
+    lease: &RunLease,
+) -> Result<(), Fault> {
+    let held: Option<i64> = sqlx::query_scalar(HELD)
+        .bind(lease.run_id.0)
+        .bind(lease.token)
+        .fetch_optional(tx)
+        .await?;
+    held.map(drop).ok_or_else(|| fenced(operation, lease))
+}
+
 /// The error of a caller whose lease is gone.
 pub(super) fn fenced(operation: &'static str, lease: &RunLease) -> Fault {
     Fault::Refused(StoreError::Fenced {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::runs::hold;
 use super::{SqliteStore, audit};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use crate::store::controls::{
@@ -10,6 +11,7 @@ use crate::store::controls::{
 };
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
 use crate::store::rows::{Micros, all, instant, json, micros, micros_opt};
+use crate::store::runs::RunLease;
 use crate::store::{Actor, StoreError};
 
 pub(super) const TAKE_TRIGGERS: &str = "
@@ -93,6 +95,7 @@ impl Controls for SqliteStore {
 
     async fn latch_guard(
         &self,
+        lease: &RunLease,
         job: &JobName,
         org: &Org,
         actor: &Actor,
@@ -101,6 +104,7 @@ impl Controls for SqliteStore {
         self.timed
             .call("latch_guard", async {
                 let mut tx = self.begin().await?;
+                hold(&mut tx, "latch_guard", lease).await?;
                 let done = sqlx::query(
                     "INSERT INTO latches (job_name, org, since, reason) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (job_name, org) DO NOTHING",

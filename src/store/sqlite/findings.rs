@@ -7,6 +7,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::runs::hold;
 use super::{SqliteStore, audit};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{FindingId, JobName, Org};
@@ -16,6 +17,7 @@ use crate::store::findings::{
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow, NewSighting};
 use crate::store::rows::{all, json, micros, word};
+use crate::store::runs::RunLease;
 use crate::store::{Actor, Page, StoreError};
 
 /// Rows a transaction: long enough to be worth its sync to disk, short enough that other writers get their turn.
@@ -131,6 +133,7 @@ pub(super) const LIST_OF_REFERENCE: &str = listing!(
 impl SqliteStore {
     async fn see_findings(
         &self,
+        lease: Option<&RunLease>,
         org: &Org,
         job: &JobName,
         seen: &[Sighting],
@@ -141,6 +144,9 @@ impl SqliteStore {
                 let rows: Vec<_> = seen.iter().map(NewSighting::from).collect();
                 let rows = json(&rows)?;
                 let mut tx = self.begin().await?;
+                if let Some(lease) = lease {
+                    hold(&mut tx, "apply_findings", lease).await?;
+                }
                 let kinds: Vec<String> = sqlx::query_scalar(NEWLY_OPEN)
                     .bind(org.as_str())
                     .bind(&rows)
@@ -164,6 +170,7 @@ impl SqliteStore {
 
     async fn set_findings(
         &self,
+        lease: &RunLease,
         statement: &'static str,
         ids: &[FindingId],
         now: DateTime<Utc>,
@@ -171,6 +178,7 @@ impl SqliteStore {
         self.timed
             .call("apply_findings", async {
                 let mut tx = self.begin().await?;
+                hold(&mut tx, "apply_findings", lease).await?;
                 sqlx::query(statement)
                     .bind(json(ids)?)
                     .bind(micros(now))
@@ -213,6 +221,7 @@ impl Findings for SqliteStore {
 
     async fn apply_findings(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         changes: &FindingChanges,
@@ -220,15 +229,26 @@ impl Findings for SqliteStore {
     ) -> Result<Vec<FindingKind>, StoreError> {
         let mut opened = Vec::new();
         for chunk in changes.seen.chunks(CHUNK) {
-            opened.extend(self.see_findings(org, job, chunk, now).await?);
+            opened.extend(self.see_findings(Some(lease), org, job, chunk, now).await?);
         }
         for chunk in changes.touched.chunks(CHUNK) {
-            self.set_findings(TOUCH, chunk, now).await?;
+            self.set_findings(lease, TOUCH, chunk, now).await?;
         }
         for chunk in changes.resolved.chunks(CHUNK) {
-            self.set_findings(RESOLVE, chunk, now).await?;
+            self.set_findings(lease, RESOLVE, chunk, now).await?;
         }
         Ok(opened)
+    }
+
+    async fn flag_verified(
+        &self,
+        org: &Org,
+        job: &JobName,
+        seen: &Sighting,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<FindingKind>, StoreError> {
+        let seen = std::slice::from_ref(seen);
+        self.see_findings(None, org, job, seen, now).await
     }
 
     async fn acknowledge_findings(

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::SqliteStore;
+use super::runs::hold;
 use crate::store::StoreError;
 use crate::store::housekeeping::{Housekeeping, Pruned};
 use crate::store::rows::micros;
+use crate::store::runs::RunLease;
 
 // ?1 is the age, ?2 the batch. The victims of an attempt's pruning are picked twice by the same statement, in one
 // transaction: first their steps go, then they themselves.
@@ -130,11 +132,17 @@ const TABLES: &[Together] = &[
 
 #[async_trait]
 impl Housekeeping for SqliteStore {
-    async fn prune(&self, older_than: DateTime<Utc>, batch: u32) -> Result<Pruned, StoreError> {
+    async fn prune(
+        &self,
+        lease: &RunLease,
+        older_than: DateTime<Utc>,
+        batch: u32,
+    ) -> Result<Pruned, StoreError> {
         let (mut pruned, mut tables) = (Pruned::default(), TABLES.iter());
         while !tables.as_slice().is_empty() {
             let pruning = async {
                 let mut tx = self.begin().await?;
+                hold(&mut tx, "prune", lease).await?;
                 for together in tables.by_ref() {
                     let mut removed = 0;
                     for &(statement, counter) in *together {

@@ -8,16 +8,13 @@ use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::attempts::{StepLine, append_step};
-use super::runs::fenced;
+use super::runs::hold;
 use crate::domain::{AttemptId, AttemptState};
 use crate::store::DAEMON;
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
 use crate::store::fault::Fault;
 use crate::store::rows::{micros, micros_opt};
 use crate::store::runs::RunLease;
-
-pub(super) const LEASE: &str =
-    "SELECT count(*) FROM runs WHERE id = ?1 AND token = ?2 AND outcome IS NULL";
 
 pub(super) const PAUSED: &str = "
     SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN (?1, '') AND (until IS NULL OR until > ?2))";
@@ -48,17 +45,7 @@ pub(super) async fn intend(
     now: DateTime<Utc>,
 ) -> Result<Result<AttemptId, IntentRefused>, Fault> {
     let mut tx = store.begin().await?;
-    if count(
-        sqlx::query_scalar(LEASE)
-            .bind(lease.run_id.0)
-            .bind(lease.token),
-        &mut tx,
-    )
-    .await?
-        == 0
-    {
-        return Err(fenced("intend", lease));
-    }
+    hold(&mut tx, "intend", lease).await?;
     if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
         return Ok(Err(refused));
     }

@@ -3,12 +3,16 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use sqlx::Connection as _;
+
 use super::SqliteStore;
+use super::runs::hold;
 use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::store::StoreError;
 use crate::store::looks::{Look, Looks};
 use crate::store::rows::looks::{LookRow, NewLook};
 use crate::store::rows::{Micros, all, instant_opt, json, micros};
+use crate::store::runs::RunLease;
 
 const REMEMBER: &str = "
     INSERT INTO looks (org, job_name, reference_id, looked_at, issues)
@@ -34,6 +38,7 @@ const BEGIN: &str = "
 impl Looks for SqliteStore {
     async fn remember_looks(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         looks: &[Look],
@@ -46,13 +51,15 @@ impl Looks for SqliteStore {
                 let rows: Vec<_> = looks.iter().map(NewLook::from).collect();
                 let rows = json(&rows)?;
                 let mut writer = self.unhurried().await?;
+                let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                hold(&mut tx, "remember_looks", lease).await?;
                 sqlx::query(REMEMBER)
                     .bind(org.as_str())
                     .bind(job.as_str())
                     .bind(rows)
-                    .execute(&mut *writer)
+                    .execute(&mut *tx)
                     .await?;
-                Ok(())
+                Ok(tx.commit().await?)
             })
             .await
     }
@@ -78,6 +85,7 @@ impl Looks for SqliteStore {
 
     async fn forget_looks(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         ids: &[ReferenceId],
@@ -89,6 +97,7 @@ impl Looks for SqliteStore {
             .call("forget_looks", async {
                 let ids = json(ids)?;
                 let mut tx = self.begin().await?;
+                hold(&mut tx, "forget_looks", lease).await?;
                 sqlx::query(FORGET)
                     .bind(org.as_str())
                     .bind(job.as_str())
@@ -120,6 +129,7 @@ impl Looks for SqliteStore {
 
     async fn begin_sweep(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
         began: DateTime<Utc>,
@@ -127,6 +137,7 @@ impl Looks for SqliteStore {
         self.timed
             .call("begin_sweep", async {
                 let mut tx = self.begin().await?;
+                hold(&mut tx, "begin_sweep", lease).await?;
                 sqlx::query(BEGIN)
                     .bind(org.as_str())
                     .bind(job.as_str())

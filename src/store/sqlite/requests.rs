@@ -9,12 +9,14 @@ use sqlx::Connection as _;
 
 use super::SqliteStore;
 use super::bulk::{Bulk, Recurring};
-use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
+use super::runs::hold;
+use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{Decision, Observation};
 use crate::store::StoreError;
 use crate::store::requests::{RememberedDecision, Requests};
 use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow};
 use crate::store::rows::{all, json, micros, micros_opt};
+use crate::store::runs::RunLease;
 
 static REMEMBER_OBSERVATIONS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
@@ -63,18 +65,23 @@ const FORGET: [&str; 3] = [
 pub(super) const DECISIONS_ABOUT: &str = "
     SELECT * FROM decisions WHERE org = ?1 AND reference_id = ?2 ORDER BY job_name";
 
-#[async_trait]
-impl Requests for SqliteStore {
-    async fn remember_observations(
+impl SqliteStore {
+    /// In a run, or in none.
+    async fn observe(
         &self,
+        operation: &'static str,
+        lease: Option<&RunLease>,
         org: &Org,
         observations: &[Observation],
     ) -> Result<(), StoreError> {
         self.timed
-            .call("remember_observations", async {
+            .call(operation, async {
                 let mut words = <[Recurring; 3]>::default();
                 let mut writer = self.unhurried().await?;
                 let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                if let Some(lease) = lease {
+                    hold(&mut tx, operation, lease).await?;
+                }
                 REMEMBER_OBSERVATIONS
                     .insert(observations, &mut tx, |seen, values| {
                         let [kind, status, owner] = &mut words;
@@ -99,6 +106,24 @@ impl Requests for SqliteStore {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl Requests for SqliteStore {
+    async fn remember_observations(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        observations: &[Observation],
+    ) -> Result<(), StoreError> {
+        self.observe("remember_observations", Some(lease), org, observations)
+            .await
+    }
+
+    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<(), StoreError> {
+        let seen = std::slice::from_ref(seen);
+        self.observe("remember_verified", None, org, seen).await
     }
 
     async fn observations(
@@ -135,10 +160,16 @@ impl Requests for SqliteStore {
             .await
     }
 
-    async fn forget_observation(&self, org: &Org, id: &ReferenceId) -> Result<(), StoreError> {
+    async fn forget_observation(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<(), StoreError> {
         self.timed
             .call("forget_observation", async {
                 let mut tx = self.begin().await?;
+                hold(&mut tx, "forget_observation", lease).await?;
                 for statement in FORGET {
                     sqlx::query(statement)
                         .bind(org.as_str())
@@ -153,9 +184,9 @@ impl Requests for SqliteStore {
 
     async fn remember_decisions(
         &self,
+        lease: &RunLease,
         org: &Org,
         job: &JobName,
-        run: RunId,
         at: DateTime<Utc>,
         decisions: &[Decision],
     ) -> Result<u64, StoreError> {
@@ -164,13 +195,14 @@ impl Requests for SqliteStore {
                 let mut words = <[Recurring; 2]>::default();
                 let mut writer = self.unhurried().await?;
                 let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                hold(&mut tx, "remember_decisions", lease).await?;
                 let written = REMEMBER_DECISIONS
                     .insert(decisions, &mut tx, |decision, values| {
                         let [verdict, explanation] = &mut words;
                         values.add(org.shared());
                         values.add(decision.reference_id.shared());
                         values.add(job.shared());
-                        values.add(run.0);
+                        values.add(lease.run_id.0);
                         values.add(micros(at));
                         values.add(verdict.shared(decision.verdict.label()));
                         values.add(decision.rule.as_ref().map(|rule| rule.shared()));

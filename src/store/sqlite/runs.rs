@@ -54,6 +54,24 @@ macro_rules! listing {
 pub(super) const LIST: &str = listing!("true");
 pub(super) const LIST_OF_JOB: &str = listing!("job_name = ?2");
 
+pub(super) const HELD: &str =
+    "SELECT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND token = ?2 AND outcome IS NULL)";
+
+/// First in every transaction in which a run writes: refuses it when the run was taken away. The transaction has the write
+/// lock, so nobody takes it away before it is over.
+pub(super) async fn hold(
+    tx: &mut SqliteConnection,
+    operation: &'static str,
+    lease: &RunLease,
+) -> Result<(), Fault> {
+    let held: bool = sqlx::query_scalar(HELD)
+        .bind(lease.run_id.0)
+        .bind(lease.token)
+        .fetch_one(tx)
+        .await?;
+    held.then_some(()).ok_or_else(|| fenced(operation, lease))
+}
+
 /// The error of a caller whose lease is gone.
 pub(super) fn fenced(operation: &'static str, lease: &RunLease) -> Fault {
     Fault::Refused(StoreError::Fenced {

@@ -56,7 +56,7 @@ const HOT: &[(&str, &str)] = &[
     ("housekeeping::LOOKS", housekeeping::LOOKS),
     ("housekeeping::TRIGGERS", housekeeping::TRIGGERS),
     ("housekeeping::AUDIT", housekeeping::AUDIT),
-    ("intend::LEASE", intend::LEASE),
+    ("runs::HELD", runs::HELD),
     ("intend::PAUSED", intend::PAUSED),
     ("intend::LATCHED", intend::LATCHED),
     ("intend::REPEATED", intend::REPEATED),

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-use tesa_reconciler::domain::ids::{FindingId, ReferenceId, RunId};
+use tesa_reconciler::domain::ids::{FindingId, ReferenceId};
 use tesa_reconciler::domain::{Decision, Trigger, Verdict};
+
+use crate::store::values::a_run;
 
 use super::{EVENTS, ISSUES, MINUTE, RESEND, RETRY, World, empty, org, person};
 
@@ -41,7 +43,13 @@ impl World {
             explanation: "put in behind the daemon's back".to_owned(),
         };
         self.store()
-            .remember_decisions(&org(), &job.into(), RunId(1), self.now(), &[false_one])
+            .remember_decisions(
+                &a_run(self.store()).await,
+                &org(),
+                &job.into(),
+                self.now(),
+                &[false_one],
+            )
             .await
             .unwrap();
     }

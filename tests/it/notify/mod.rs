@@ -19,6 +19,7 @@ use tesa_reconciler::notify::{Sender, Webhook};
 use tesa_reconciler::store::findings::{FindingChanges, FindingKey, Sighting};
 use tesa_reconciler::store::{self, Actor, Store, StoreOptions};
 
+use crate::store::values::a_run;
 use receiver::Receiver;
 
 /// A store, a clock that stands still, and a receiver.
@@ -78,7 +79,10 @@ impl World {
     async fn hold(&self) {
         let actor = Actor::daemon("CANARY: 300 of 900 want a write");
         let now = self.clock.now();
-        let latched = self.store.latch_guard(&job(), &org(), &actor, now).await;
+        let latched = self
+            .store
+            .latch_guard(&a_run(&*self.store).await, &job(), &org(), &actor, now)
+            .await;
         assert!(latched.unwrap());
     }
 
@@ -271,7 +275,7 @@ async fn no_notification_names_a_request() {
     let now = world.clock.now();
     world
         .store
-        .apply_findings(&org(), &job(), &changes, now)
+        .apply_findings(&a_run(&*world.store).await, &org(), &job(), &changes, now)
         .await
         .unwrap();
     for format in ["json", "alertmanager"] {

@@ -24,6 +24,7 @@ mod postgres_tls;
 mod privacy;
 mod reload;
 mod replicas;
+mod resumed;
 mod rolling;
 mod shared;
 mod signals;

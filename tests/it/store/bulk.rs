@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tesa_reconciler::domain::ids::ReferenceId;
-use tesa_reconciler::domain::{Decision, Observation, RunId, Verdict};
+use tesa_reconciler::domain::{Decision, Observation, Verdict};
 
 use super::harness::Fresh;
 use super::values::*;
@@ -19,10 +19,14 @@ const SANE: Duration = Duration::from_secs(120);
 async fn a_hundred_thousand_requests_are_remembered_and_read(fresh: Fresh) {
     let store = &*fresh.store;
     let ids: Vec<ReferenceId> = (0..MANY).map(|n| format!("ref-{n:06}").into()).collect();
+    let lease = a_run(store).await;
     let begun = Instant::now();
     for chunk in ids.chunks(CHUNK) {
         let seen: Vec<Observation> = chunk.iter().map(|id| observation(id.as_str())).collect();
-        store.remember_observations(&org(), &seen).await.unwrap();
+        store
+            .remember_observations(&lease, &org(), &seen)
+            .await
+            .unwrap();
     }
     let mut written = 0;
     for chunk in ids.chunks(CHUNK) {
@@ -30,9 +34,9 @@ async fn a_hundred_thousand_requests_are_remembered_and_read(fresh: Fresh) {
             .iter()
             .map(|id| decision(id.as_str(), Verdict::Flag))
             .collect();
-        let (job, run) = (job(), RunId(1));
+        let job = job();
         written += store
-            .remember_decisions(&org(), &job, run, at(0), &decided)
+            .remember_decisions(&lease, &org(), &job, at(0), &decided)
             .await
             .unwrap();
     }

@@ -85,13 +85,13 @@ async fn a_latch_keeps_its_first_cause_until_it_is_released(fresh: Fresh) {
     let first = tesa_reconciler::store::Actor::daemon("230 of 900 want a write");
     assert!(
         store
-            .latch_guard(&job(), &org(), &first, at(0))
+            .latch_guard(&a_run(store).await, &job(), &org(), &first, at(0))
             .await
             .unwrap()
     );
     assert!(
         !store
-            .latch_guard(&job(), &org(), &daemon(), at(9))
+            .latch_guard(&a_run(store).await, &job(), &org(), &daemon(), at(9))
             .await
             .unwrap()
     );
@@ -130,7 +130,7 @@ async fn a_latch_keeps_its_first_cause_until_it_is_released(fresh: Fresh) {
     assert_eq!(store.last_release(&job(), &elsewhere).await.unwrap(), None);
     assert!(
         store
-            .latch_guard(&job(), &org(), &daemon(), at(20))
+            .latch_guard(&a_run(store).await, &job(), &org(), &daemon(), at(20))
             .await
             .unwrap()
     );
@@ -149,7 +149,7 @@ async fn what_people_steer_is_audited(fresh: Fresh) {
         .await
         .unwrap();
     store
-        .latch_guard(&job(), &org(), &daemon(), at(4))
+        .latch_guard(&a_run(store).await, &job(), &org(), &daemon(), at(4))
         .await
         .unwrap();
     store

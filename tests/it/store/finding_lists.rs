@@ -25,7 +25,13 @@ async fn findings_are_listed_newest_first_by_filter_and_page(fresh: Fresh) {
     }
     let elsewhere = seen(&[sighting("r4", "NOT_SENT")]);
     store
-        .apply_findings(&"yoigo".into(), &job(), &elsewhere, at(0))
+        .apply_findings(
+            &a_run(store).await,
+            &"yoigo".into(),
+            &job(),
+            &elsewhere,
+            at(0),
+        )
         .await
         .unwrap();
     let all = FindingFilter::default;

@@ -42,7 +42,7 @@ async fn only(store: &dyn Store) -> Finding {
 pub async fn see(store: &dyn Store, sightings: &[Sighting], now: i64) -> Vec<FindingKind> {
     let changes = seen(sightings);
     store
-        .apply_findings(&org(), &job(), &changes, at(now))
+        .apply_findings(&a_run(store).await, &org(), &job(), &changes, at(now))
         .await
         .unwrap()
 }
@@ -53,7 +53,7 @@ pub async fn resolve(store: &dyn Store, id: FindingId, now: i64) {
         ..FindingChanges::default()
     };
     store
-        .apply_findings(&org(), &job(), &changes, at(now))
+        .apply_findings(&a_run(store).await, &org(), &job(), &changes, at(now))
         .await
         .unwrap();
 }
@@ -217,7 +217,7 @@ async fn a_touched_finding_is_only_renewed(fresh: Fresh) {
         ..FindingChanges::default()
     };
     let opened = store
-        .apply_findings(&org(), &job(), &touch, at(20))
+        .apply_findings(&a_run(store).await, &org(), &job(), &touch, at(20))
         .await
         .unwrap();
     assert!(opened.is_empty());
@@ -229,7 +229,7 @@ async fn a_touched_finding_is_only_renewed(fresh: Fresh) {
     assert_eq!(only(store).await, wanted);
     resolve(store, before.id, 30).await;
     store
-        .apply_findings(&org(), &job(), &touch, at(40))
+        .apply_findings(&a_run(store).await, &org(), &job(), &touch, at(40))
         .await
         .unwrap();
     let row = only(store).await;
@@ -384,7 +384,7 @@ async fn another_job_s_sighting_only_touches_a_live_finding(fresh: Fresh) {
     };
     let changes = seen(&[otherwise]);
     let opened = store
-        .apply_findings(&org(), &other, &changes, at(2))
+        .apply_findings(&a_run(store).await, &org(), &other, &changes, at(2))
         .await
         .unwrap();
     assert!(opened.is_empty());
@@ -396,7 +396,7 @@ async fn another_job_s_sighting_only_touches_a_live_finding(fresh: Fresh) {
     assert_eq!(only(store).await, wanted);
     resolve(store, id, 3).await;
     store
-        .apply_findings(&org(), &other, &changes, at(4))
+        .apply_findings(&a_run(store).await, &org(), &other, &changes, at(4))
         .await
         .unwrap();
     let row = only(store).await;
@@ -454,7 +454,7 @@ async fn more_findings_than_one_transaction_takes_are_all_applied(fresh: Fresh) 
         resolved: ids[600..].to_vec(),
     };
     store
-        .apply_findings(&org(), &job(), &changes, at(1))
+        .apply_findings(&a_run(store).await, &org(), &job(), &changes, at(1))
         .await
         .unwrap();
     let live = store

@@ -140,6 +140,14 @@ impl Fresh {
         }
     }
 
+    /// A connection of somebody else to the PostgreSQL that this store is in.
+    pub async fn raw_postgres(&self) -> PgConnection {
+        match &self.backend {
+            Backend::Sqlite { .. } => panic!("this store is a file"),
+            Backend::Postgres { database } => database.connect().await,
+        }
+    }
+
     async fn raw_sqlite(&self) -> SqliteConnection {
         SqliteConnection::connect(&self.backend.url())
             .await

@@ -72,10 +72,15 @@ async fn fill(fresh: &Fresh) {
 async fn waits(fresh: &Fresh, batches: usize) -> (Vec<Duration>, u64) {
     fill(fresh).await;
     let other = fresh.again().await;
+    let lease = a_run(&*fresh.store).await;
     let pruning = async {
         let mut rows = 0;
         for _ in 0..batches {
-            let pruned: Pruned = fresh.store.prune(at(1_000_000), BATCH).await.unwrap();
+            let pruned: Pruned = fresh
+                .store
+                .prune(&lease, at(1_000_000), BATCH)
+                .await
+                .unwrap();
             rows += pruned.total();
             if pruned.total() == 0 {
                 break;

@@ -342,7 +342,7 @@ async fn a_latch_refuses_its_job_and_org_only(fresh: Fresh) {
     let store = &*fresh.store;
     let lease = open_run(store).await;
     store
-        .latch_guard(&job(), &org(), &daemon(), at(0))
+        .latch_guard(&a_run(store).await, &job(), &org(), &daemon(), at(0))
         .await
         .unwrap();
     let held = store
@@ -379,7 +379,7 @@ async fn refusals_come_in_their_documented_order(fresh: Fresh) {
     let open = intended(store, &lease, &new_attempt("A"), at(0)).await;
     store.pause(None, None, &person(), at(0)).await.unwrap();
     store
-        .latch_guard(&job(), &org(), &daemon(), at(0))
+        .latch_guard(&a_run(store).await, &job(), &org(), &daemon(), at(0))
         .await
         .unwrap();
     let ask = async |order, limits| {

@@ -33,7 +33,10 @@ async fn a_look_reads_back_as_it_was(fresh: Fresh) {
         ..look("B", 5)
     };
     let looks = [look("A", 0), bare];
-    store.remember_looks(&org(), &job(), &looks).await.unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &looks)
+        .await
+        .unwrap();
     let asked = ids(&["A", "B", "unknown"]);
     let found = store.looks(&org(), &job(), &asked).await.unwrap();
     assert_eq!(sorted(found), looks);
@@ -47,7 +50,10 @@ async fn a_newer_look_replaces_an_older_and_not_the_other_way_round(fresh: Fresh
     let asked = ids(&["A"]);
     for (seconds, kept) in [(5, 5), (3, 5), (9, 9)] {
         let made = [look("A", seconds)];
-        store.remember_looks(&org(), &job(), &made).await.unwrap();
+        store
+            .remember_looks(&a_run(store).await, &org(), &job(), &made)
+            .await
+            .unwrap();
         let found = store.looks(&org(), &job(), &asked).await.unwrap();
         assert_eq!(found, [look("A", kept)], "after one of {seconds}");
     }
@@ -57,7 +63,10 @@ async fn a_newer_look_replaces_an_older_and_not_the_other_way_round(fresh: Fresh
         ..look("A", 9)
     };
     let made = [resolved.clone()];
-    store.remember_looks(&org(), &job(), &made).await.unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &made)
+        .await
+        .unwrap();
     let found = store.looks(&org(), &job(), &asked).await.unwrap();
     assert_eq!(found, [resolved]);
 }
@@ -66,13 +75,19 @@ async fn looks_belong_to_one_job_and_org(fresh: Fresh) {
     let store = &*fresh.store;
     let (other_org, other_job) = (Org::new("yoigo"), JobName::new("flag-events"));
     let made = [look("A", 0)];
-    store.remember_looks(&org(), &job(), &made).await.unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &made)
+        .await
+        .unwrap();
     let asked = ids(&["A"]);
     for (org, job) in [(&other_org, &job()), (&org(), &other_job)] {
         assert_eq!(store.looks(org, job, &asked).await.unwrap(), []);
-        store.forget_looks(org, job, &asked).await.unwrap();
         store
-            .remember_looks(org, job, &[look("A", 7)])
+            .forget_looks(&a_run(store).await, org, job, &asked)
+            .await
+            .unwrap();
+        store
+            .remember_looks(&a_run(store).await, org, job, &[look("A", 7)])
             .await
             .unwrap();
     }
@@ -83,10 +98,13 @@ async fn looks_belong_to_one_job_and_org(fresh: Fresh) {
 async fn a_forgotten_look_is_gone(fresh: Fresh) {
     let store = &*fresh.store;
     let made = [look("A", 0), look("B", 0)];
-    store.remember_looks(&org(), &job(), &made).await.unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &made)
+        .await
+        .unwrap();
     let forgotten = ids(&["A", "unknown"]);
     store
-        .forget_looks(&org(), &job(), &forgotten)
+        .forget_looks(&a_run(store).await, &org(), &job(), &forgotten)
         .await
         .unwrap();
     let asked = ids(&["A", "B"]);
@@ -94,7 +112,10 @@ async fn a_forgotten_look_is_gone(fresh: Fresh) {
     assert_eq!(found, made[1..]);
     // An older look may come after that: nothing newer is known.
     let older = [look("A", -5)];
-    store.remember_looks(&org(), &job(), &older).await.unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &older)
+        .await
+        .unwrap();
     let found = store.looks(&org(), &job(), &ids(&["A"])).await.unwrap();
     assert_eq!(found, older);
 }
@@ -102,9 +123,18 @@ async fn a_forgotten_look_is_gone(fresh: Fresh) {
 async fn no_looks_are_no_statement(fresh: Fresh) {
     let store = &*fresh.store;
     let made = [look("A", 0)];
-    store.remember_looks(&org(), &job(), &made).await.unwrap();
-    store.remember_looks(&org(), &job(), &[]).await.unwrap();
-    store.forget_looks(&org(), &job(), &[]).await.unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &made)
+        .await
+        .unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &[])
+        .await
+        .unwrap();
+    store
+        .forget_looks(&a_run(store).await, &org(), &job(), &[])
+        .await
+        .unwrap();
     assert_eq!(store.looks(&org(), &job(), &[]).await.unwrap(), []);
     let found = store.looks(&org(), &job(), &ids(&["A"])).await.unwrap();
     assert_eq!(found, made);
@@ -113,11 +143,17 @@ async fn no_looks_are_no_statement(fresh: Fresh) {
 async fn hundreds_of_looks_go_in_one_call(fresh: Fresh) {
     let store = &*fresh.store;
     let made: Vec<Look> = (100..600).map(|n| look(&format!("R-{n}"), n)).collect();
-    store.remember_looks(&org(), &job(), &made).await.unwrap();
+    store
+        .remember_looks(&a_run(store).await, &org(), &job(), &made)
+        .await
+        .unwrap();
     let asked: Vec<ReferenceId> = made.iter().map(|look| look.reference_id.clone()).collect();
     let found = store.looks(&org(), &job(), &asked).await.unwrap();
     assert_eq!(sorted(found), made);
-    store.forget_looks(&org(), &job(), &asked).await.unwrap();
+    store
+        .forget_looks(&a_run(store).await, &org(), &job(), &asked)
+        .await
+        .unwrap();
     assert_eq!(store.looks(&org(), &job(), &asked).await.unwrap(), []);
 }
 
@@ -125,7 +161,10 @@ async fn a_sweep_never_goes_back(fresh: Fresh) {
     let store = &*fresh.store;
     assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), None);
     for (began, last) in [(5, 5), (3, 5), (9, 9)] {
-        store.begin_sweep(&org(), &job(), at(began)).await.unwrap();
+        store
+            .begin_sweep(&a_run(store).await, &org(), &job(), at(began))
+            .await
+            .unwrap();
         assert_eq!(
             store.last_sweep(&org(), &job()).await.unwrap(),
             Some(at(last))
@@ -135,7 +174,10 @@ async fn a_sweep_never_goes_back(fresh: Fresh) {
 
 async fn sweeps_belong_to_one_job_and_org(fresh: Fresh) {
     let store = &*fresh.store;
-    store.begin_sweep(&org(), &job(), at(5)).await.unwrap();
+    store
+        .begin_sweep(&a_run(store).await, &org(), &job(), at(5))
+        .await
+        .unwrap();
     let (other_org, other_job) = (Org::new("yoigo"), JobName::new("flag-events"));
     assert_eq!(store.last_sweep(&other_org, &job()).await.unwrap(), None);
     assert_eq!(store.last_sweep(&org(), &other_job).await.unwrap(), None);

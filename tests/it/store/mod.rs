@@ -33,6 +33,7 @@ macro_rules! behaviours {
 mod attempts;
 mod bulk;
 mod controls;
+mod fencing;
 mod finding_lists;
 mod findings;
 mod harness;
@@ -55,4 +56,4 @@ mod slots;
 mod sqlite_bell;
 mod sqlite_file;
 mod sqlite_turn;
-mod values;
+pub(crate) mod values;

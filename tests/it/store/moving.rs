@@ -22,15 +22,17 @@ async fn lived_in(store: &dyn Store) {
         attempt_in(store, &lease, state.as_str(), state).await;
     }
     store
-        .finish(&lease, RunOutcome::Partial, &RunSummary::default(), at(5))
+        .remember_observations(&lease, &org(), &[observation("r")])
         .await
         .unwrap();
     store
-        .remember_observations(&org(), &[observation("r")])
-        .await
-        .unwrap();
-    store
-        .apply_findings(&org(), &job(), &seen(&[sighting("r", "NOT_SENT")]), at(1))
+        .apply_findings(
+            &lease,
+            &org(),
+            &job(),
+            &seen(&[sighting("r", "NOT_SENT")]),
+            at(1),
+        )
         .await
         .unwrap();
     store
@@ -38,14 +40,21 @@ async fn lived_in(store: &dyn Store) {
         .await
         .unwrap();
     store
-        .latch_guard(&job(), &org(), &daemon(), at(3))
+        .latch_guard(&lease, &job(), &org(), &daemon(), at(3))
         .await
         .unwrap();
     store
         .request_trigger(&job(), &org(), &person(), at(4))
         .await
         .unwrap();
-    store.begin_sweep(&org(), &job(), at(6)).await.unwrap();
+    store
+        .begin_sweep(&lease, &org(), &job(), at(6))
+        .await
+        .unwrap();
+    store
+        .finish(&lease, RunOutcome::Partial, &RunSummary::default(), at(5))
+        .await
+        .unwrap();
 }
 
 async fn copied(from: &Fresh, to: &Database) -> Result<Vec<store::Copied>, store::StoreError> {

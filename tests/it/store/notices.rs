@@ -36,7 +36,7 @@ async fn latch(store: &dyn Store, seconds: i64) {
     let now = at(seconds);
     assert!(
         store
-            .latch_guard(&job(), &org(), &daemon(), now)
+            .latch_guard(&a_run(store).await, &job(), &org(), &daemon(), now)
             .await
             .unwrap()
     );
@@ -98,11 +98,17 @@ async fn trouble(store: &dyn Store) -> Vec<(Alert, u64)> {
     sightings[0].attention = Some(Attention::GivenUp);
     sightings[2].key.kind = FindingKind::EventSequenceGap;
     store
-        .apply_findings(&org(), &job(), &seen(&sightings), at(0))
+        .apply_findings(
+            &a_run(store).await,
+            &org(),
+            &job(),
+            &seen(&sightings),
+            at(0),
+        )
         .await
         .unwrap();
     store
-        .latch_guard(&job(), &org(), &daemon(), at(0))
+        .latch_guard(&a_run(store).await, &job(), &org(), &daemon(), at(0))
         .await
         .unwrap();
     let kind = |kind| Alert::NewFindingKind { org: org(), kind };
@@ -138,7 +144,7 @@ async fn what_stands_is_to_be_told_and_its_end_too(fresh: Fresh) {
         ..FindingChanges::default()
     };
     store
-        .apply_findings(&org(), &job(), &resolved, at(2))
+        .apply_findings(&a_run(store).await, &org(), &job(), &resolved, at(2))
         .await
         .unwrap();
     release(store, 3).await;
@@ -185,7 +191,13 @@ async fn what_is_acknowledged_is_known(fresh: Fresh) {
     let mut sighting = sighting("r1", "NOT_SENT");
     sighting.attention = Some(Attention::GivenUp);
     store
-        .apply_findings(&org(), &job(), &seen(&[sighting]), at(0))
+        .apply_findings(
+            &a_run(store).await,
+            &org(),
+            &job(),
+            &seen(&[sighting]),
+            at(0),
+        )
         .await
         .unwrap();
     let live = store

@@ -246,7 +246,10 @@ async fn a_nul_in_what_upstream_says_does_not_stop_the_batch() {
     let fresh = Fresh::postgres().await;
     let store = &*fresh.store;
     let both = [observation("a\0b"), observation("c")];
-    store.remember_observations(&org(), &both).await.unwrap();
+    store
+        .remember_observations(&a_run(store).await, &org(), &both)
+        .await
+        .unwrap();
     let read = store
         .observations(&org(), &["a\0b".into(), "c".into()])
         .await

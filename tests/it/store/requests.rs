@@ -1,10 +1,10 @@
 //! Observations and decisions.
 
 use tesa_reconciler::domain::{
-    Decision, Observation, Operation, PersistenceType, RunId, SkipReason, Status, TerritoryOwner,
-    Verdict,
+    Decision, Observation, Operation, PersistenceType, SkipReason, Status, TerritoryOwner, Verdict,
 };
 use tesa_reconciler::store::requests::RememberedDecision;
+use tesa_reconciler::store::runs::RunLease;
 
 use super::harness::Fresh;
 use super::values::*;
@@ -41,12 +41,18 @@ fn bare(reference: &str) -> Observation {
 async fn an_observation_reads_back_as_it_was_remembered(fresh: Fresh) {
     let store = &*fresh.store;
     let given = [observation("full"), bare("bare")];
-    store.remember_observations(&org(), &given).await.unwrap();
+    store
+        .remember_observations(&a_run(store).await, &org(), &given)
+        .await
+        .unwrap();
     let asked = ["full", "bare"].map(Into::into);
     let mut read = store.observations(&org(), &asked).await.unwrap();
     read.sort_by_key(|seen| seen.observed_at);
     assert_eq!(read, given);
-    store.remember_observations(&org(), &[]).await.unwrap();
+    store
+        .remember_observations(&a_run(store).await, &org(), &[])
+        .await
+        .unwrap();
 }
 
 async fn every_word_of_an_observation_can_be_stored(fresh: Fresh) {
@@ -62,7 +68,10 @@ async fn every_word_of_an_observation_can_be_stored(fresh: Fresh) {
                     ..observation("r")
                 };
                 let given = std::slice::from_ref(&given);
-                store.remember_observations(&org(), given).await.unwrap();
+                store
+                    .remember_observations(&a_run(store).await, &org(), given)
+                    .await
+                    .unwrap();
                 let read = store.observations(&org(), &["r".into()]).await.unwrap();
                 assert_eq!(read, given);
             }
@@ -83,12 +92,21 @@ async fn the_newest_observation_wins(fresh: Fresh) {
         read[0].status.clone()
     };
     let newer = [seen(Status::Processed, 10)];
-    store.remember_observations(&org(), &newer).await.unwrap();
+    store
+        .remember_observations(&a_run(store).await, &org(), &newer)
+        .await
+        .unwrap();
     let older = [seen(Status::NotSent, 9)];
-    store.remember_observations(&org(), &older).await.unwrap();
+    store
+        .remember_observations(&a_run(store).await, &org(), &older)
+        .await
+        .unwrap();
     assert_eq!(status().await, Status::Processed);
     let both = [seen(Status::Installed, 30), seen(Status::Installing, 20)];
-    store.remember_observations(&org(), &both).await.unwrap();
+    store
+        .remember_observations(&a_run(store).await, &org(), &both)
+        .await
+        .unwrap();
     assert_eq!(status().await, Status::Installed, "in one batch too");
 }
 
@@ -107,7 +125,10 @@ async fn ids_are_exact_texts(fresh: Fresh) {
         "💡",
     ];
     let given: Vec<_> = ids.iter().map(|id| observation(id)).collect();
-    store.remember_observations(&org(), &given).await.unwrap();
+    store
+        .remember_observations(&a_run(store).await, &org(), &given)
+        .await
+        .unwrap();
     for id in ids {
         let read = store.observations(&org(), &[id.into()]).await.unwrap();
         assert_eq!(read, [observation(id)], "{id}");
@@ -119,7 +140,7 @@ async fn ids_are_exact_texts(fresh: Fresh) {
 async fn unknown_ids_are_absent(fresh: Fresh) {
     let store = &*fresh.store;
     store
-        .remember_observations(&org(), &[observation("r")])
+        .remember_observations(&a_run(store).await, &org(), &[observation("r")])
         .await
         .unwrap();
     let asked = ["r", "never"].map(Into::into);
@@ -141,11 +162,11 @@ async fn an_observation_is_found_by_either_reference(fresh: Fresh) {
         ..observation("r2")
     };
     store
-        .remember_observations(&org(), &[observation("r1"), twin])
+        .remember_observations(&a_run(store).await, &org(), &[observation("r1"), twin])
         .await
         .unwrap();
     store
-        .remember_observations(&"yoigo".into(), &[observation("r1")])
+        .remember_observations(&a_run(store).await, &"yoigo".into(), &[observation("r1")])
         .await
         .unwrap();
     let find = async |org: Option<&str>, text| {
@@ -167,13 +188,16 @@ async fn an_observation_is_found_by_either_reference(fresh: Fresh) {
 async fn a_forgotten_observation_is_gone(fresh: Fresh) {
     let store = &*fresh.store;
     let both = [observation("r1"), observation("r2")];
-    store.remember_observations(&org(), &both).await.unwrap();
     store
-        .forget_observation(&org(), &"r1".into())
+        .remember_observations(&a_run(store).await, &org(), &both)
         .await
         .unwrap();
     store
-        .forget_observation(&org(), &"never".into())
+        .forget_observation(&a_run(store).await, &org(), &"r1".into())
+        .await
+        .unwrap();
+    store
+        .forget_observation(&a_run(store).await, &org(), &"never".into())
         .await
         .unwrap();
     let asked = ["r1", "r2"].map(Into::into);
@@ -183,20 +207,20 @@ async fn a_forgotten_observation_is_gone(fresh: Fresh) {
 
 async fn a_decision_is_written_only_when_it_changed(fresh: Fresh) {
     let store = &*fresh.store;
-    let remember = async |run, second, decisions: &[Decision]| {
-        let run = RunId(run);
-        let written = store
-            .remember_decisions(&org(), &job(), run, at(second), decisions)
-            .await;
-        written.unwrap()
+    let remember = async |lease: &RunLease, second, decisions: &[Decision]| {
+        store
+            .remember_decisions(lease, &org(), &job(), at(second), decisions)
+            .await
+            .unwrap()
     };
     let flag = decision("r", Verdict::Flag);
     let both = [flag.clone(), decision("s", Verdict::Ignore)];
-    assert_eq!(remember(1, 10, &both).await, 2);
-    assert_eq!(remember(2, 20, &both).await, 0);
+    let (first, second) = (a_run(store).await, a_run(store).await);
+    assert_eq!(remember(&first, 10, &both).await, 2);
+    assert_eq!(remember(&second, 20, &both).await, 0);
     let wanted = RememberedDecision {
         job_name: job(),
-        run_id: RunId(1),
+        run_id: first.run_id,
         since: at(10),
         reference_id: "r".into(),
         verdict: "flag".to_owned(),
@@ -220,18 +244,17 @@ async fn a_decision_is_written_only_when_it_changed(fresh: Fresh) {
         verdict: Verdict::Ignore,
         ..reworded.clone()
     };
-    for (run, changed) in [(3, &no_rule), (4, &reworded), (5, &ignored)] {
-        let changed = std::slice::from_ref(changed);
-        assert_eq!(remember(run, 30, changed).await, 1);
-        assert_eq!(remember(run + 100, 31, changed).await, 0);
+    for changed in [&no_rule, &reworded, &ignored] {
+        let (run, changed) = (a_run(store).await, std::slice::from_ref(changed));
+        assert_eq!(remember(&run, 30, changed).await, 1);
+        assert_eq!(remember(&second, 31, changed).await, 0);
         let read = store.decisions_about(&org(), &"r".into()).await.unwrap();
-        assert_eq!((read[0].run_id, read[0].since), (RunId(run), at(30)));
+        assert_eq!((read[0].run_id, read[0].since), (run.run_id, at(30)));
         assert_eq!(read[0].rule, None);
     }
     let other = "flag-events".into();
-    let run = RunId(9);
     store
-        .remember_decisions(&org(), &other, run, at(40), &[flag])
+        .remember_decisions(&a_run(store).await, &org(), &other, at(40), &[flag])
         .await
         .unwrap();
     let read = store.decisions_about(&org(), &"r".into()).await.unwrap();
@@ -258,7 +281,7 @@ async fn every_verdict_can_be_stored(fresh: Fresh) {
         let label = verdict.label();
         let given = [decision("r", verdict)];
         store
-            .remember_decisions(&org(), &job(), RunId(1), at(0), &given)
+            .remember_decisions(&a_run(store).await, &org(), &job(), at(0), &given)
             .await
             .unwrap();
         let read = store.decisions_about(&org(), &"r".into()).await.unwrap();

@@ -77,8 +77,9 @@ async fn whatever_a_command_steers_is_heard() {
     assert_eq!(next(&mut changes).await, Change::Steered);
     trigger(&*command).await;
     assert_eq!(next(&mut changes).await, Change::Steered);
+    let lease = a_run(&*command).await;
     command
-        .latch_guard(&job, &org, &person, at(2))
+        .latch_guard(&lease, &job, &org, &person, at(2))
         .await
         .unwrap();
     assert_eq!(next(&mut changes).await, Change::Steered);
@@ -101,11 +102,15 @@ async fn own_commits_never_wake_the_scheduler() {
         }
         (heard, changes)
     });
+    let lease = a_run(&*home.daemon).await;
     for n in 0..100 {
         let store = &home.daemon;
         store.note("start", "x", &daemon(), at(n)).await.unwrap();
         let seen = [observation(&format!("ref-{n}"))];
-        store.remember_observations(&org(), &seen).await.unwrap();
+        store
+            .remember_observations(&lease, &org(), &seen)
+            .await
+            .unwrap();
         assert!(!heard.is_finished(), "woken by its own commit {n}");
     }
     trigger(&*command).await;

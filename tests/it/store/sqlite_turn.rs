@@ -29,11 +29,14 @@ fn batch() -> Vec<Observation> {
 
 /// What a batch takes when nobody else is there.
 async fn time_of_a_batch(store: &dyn Store) -> Duration {
-    let batch = batch();
+    let (batch, lease) = (batch(), a_run(store).await);
     let mut took = Vec::new();
     for _ in 0..9 {
         let begun = Instant::now();
-        store.remember_observations(&org(), &batch).await.unwrap();
+        store
+            .remember_observations(&lease, &org(), &batch)
+            .await
+            .unwrap();
         took.push(begun.elapsed());
     }
     median(took)
@@ -50,9 +53,12 @@ fn at_full_speed(store: &Arc<dyn Store>, writers: usize) -> JoinSet<()> {
     for _ in 0..writers {
         let store = Arc::clone(store);
         tasks.spawn(async move {
-            let batch = batch();
+            let (batch, lease) = (batch(), a_run(&*store).await);
             loop {
-                store.remember_observations(&org(), &batch).await.unwrap();
+                store
+                    .remember_observations(&lease, &org(), &batch)
+                    .await
+                    .unwrap();
             }
         });
     }
@@ -164,12 +170,16 @@ async fn who_waits_says_so_until_he_has_had_his_turn() {
 async fn writers_stay_away_for_one_who_waits_but_not_for_ever() {
     let fresh = Fresh::sqlite().await;
     let (store, seen) = (&fresh.store, [observation("A")]);
+    let lease = a_run(&**store).await;
     let waiting = line(&fresh);
     waiting.lock_shared().unwrap();
     let begun = Instant::now();
     store.note("start", "x", &daemon(), at(0)).await.unwrap();
     let noted = begun.elapsed();
-    store.remember_observations(&org(), &seen).await.unwrap();
+    store
+        .remember_observations(&lease, &org(), &seen)
+        .await
+        .unwrap();
     let remembered = begun.elapsed() - noted;
     assert!(
         noted >= AWAY && remembered >= AWAY,

@@ -1,5 +1,7 @@
 //! Values for the suite: plausible, short to write, every field set to something that would be missed.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tesa_reconciler::domain::finding::FindingKind;
 use tesa_reconciler::domain::ids::{JobName, Org, ReplicaId};
@@ -70,6 +72,17 @@ pub async fn started(store: &dyn Store, run: &NewRun, now: DateTime<Utc>) -> Run
 }
 
 /// A write for the order `order`, each call with a correlation id of its own.
+/// The lease of a run of its own, of no concern but that what is written is written in a run.
+pub async fn a_run(store: &dyn Store) -> RunLease {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let number = RUNS.fetch_add(1, Ordering::Relaxed);
+    let run = NewRun {
+        job_name: format!("holder-{number}").as_str().into(),
+        ..new_run(None)
+    };
+    started(store, &run, at(0)).await
+}
+
 pub fn new_attempt(order: &str) -> NewAttempt {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
