@@ -1,6 +1,6 @@
 //! The manifests render, are what Kubernetes knows, and keep to restricted pod security.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
@@ -109,18 +109,38 @@ fn sqlite_has_one_replica_and_postgresql_rolls_without_a_gap() {
     assert!((2..=3).contains(&deployment["spec"]["replicas"].as_u64().unwrap()));
     let budget = find("postgres", "PodDisruptionBudget");
     assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    let evicted = &budget["spec"]["unhealthyPodEvictionPolicy"];
+    assert_eq!(evicted, "AlwaysAllow", "an unready pod would hold up a drain");
+}
+
+/// A copy of the manifests that a test may change.
+fn copy() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let source = super::path("deploy/kubernetes");
+    super::run_well(Command::new("cp").arg("-r").arg(source).arg(dir.path()));
+    dir
+}
+
+/// The SQLite overlay with both components, rendered from the manifests in `folder`.
+fn with_components(folder: &Path) -> Vec<Value> {
+    let all = folder.join("kubernetes/all");
+    std::fs::create_dir(&all).unwrap();
+    let text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - ../overlays/sqlite\n\
+                components:\n  - ../components/monitoring\n  - ../components/networkpolicy\n";
+    std::fs::write(all.join("kustomization.yaml"), text).unwrap();
+    objects(&render(&all))
+}
+
+fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    let found = objects.iter().find(|object| object["kind"] == kind);
+    found.unwrap_or_else(|| panic!("no {kind}"))
 }
 
 #[test]
 fn components_fit_the_overlays_and_carry_the_rules_of_prometheus() {
-    let dir = tempfile::tempdir_in(super::path("target")).unwrap();
-    let text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - ../../deploy/kubernetes/overlays/sqlite\n\
-                components:\n  - ../../deploy/kubernetes/components/monitoring\n  - ../../deploy/kubernetes/components/networkpolicy\n";
-    std::fs::write(dir.path().join("kustomization.yaml"), text).unwrap();
-    let objects = objects(&render(dir.path()));
-    let has = |kind: &str| objects.iter().find(|object| object["kind"] == kind);
-    assert!(has("NetworkPolicy").is_some() && has("PodMonitor").is_some());
-    let rules = has("PrometheusRule").unwrap();
+    let dir = copy();
+    let objects = with_components(dir.path());
+    let rules = of_kind(&objects, "PrometheusRule");
     let groups = rules["spec"]["groups"].as_sequence().unwrap();
     for (group, file) in groups.iter().zip(["recording.yml", "alerts.yml"]) {
         let source: Value =
@@ -131,6 +151,130 @@ fn components_fit_the_overlays_and_carry_the_rules_of_prometheus() {
         );
     }
     assert_eq!(groups.len(), 2);
+}
+
+#[test]
+fn what_is_the_sites_own_is_said_once_and_stays() {
+    let dir = copy();
+    let site = dir.path().join("kubernetes/components/monitoring/site.yaml");
+    let text = std::fs::read_to_string(&site).unwrap();
+    let text = text
+        .replace("runbooks.example.org", "wiki.example.com/ops")
+        .replace("kube-prometheus-stack\n", "metrics\n");
+    std::fs::write(&site, text).unwrap();
+    let objects = with_components(dir.path());
+    for kind in ["PrometheusRule", "PodMonitor"] {
+        let label = &of_kind(&objects, kind)["metadata"]["labels"]["release"];
+        assert_eq!(label, "metrics", "{kind}");
+    }
+    let rules = serde_yaml_ng::to_string(of_kind(&objects, "PrometheusRule")).unwrap();
+    let urls = rules.matches("runbook_url: ").count();
+    let ours = "runbook_url: https://wiki.example.com/ops/tesa-reconciler/TesaReconciler";
+    assert!(urls > 0 && rules.matches(ours).count() == urls, "{rules}");
+    let names = objects.iter().map(|object| &object["metadata"]["name"]);
+    let left: Vec<_> = names.filter(|name| *name == "tesa-reconciler-monitoring-site").collect();
+    assert!(left.is_empty(), "what kustomize reads is applied as well");
+}
+
+#[test]
+fn the_network_policy_lets_through_what_the_daemon_needs_and_no_more() {
+    let dir = copy();
+    let objects = with_components(dir.path());
+    let policy = of_kind(&objects, "NetworkPolicy");
+    let file = dir.path().join("policy.yaml");
+    std::fs::write(&file, serde_yaml_ng::to_string(policy).unwrap()).unwrap();
+    super::run_well(
+        Command::new(super::path("target/tools/venv/bin/kubernetes-validate"))
+            .args(["--strict", "--quiet"])
+            .arg(file),
+    );
+    let egress = policy["spec"]["egress"].as_sequence().unwrap();
+    let allows = |port: u64, to: &str| {
+        egress.iter().any(|rule| {
+            let ports = rule["ports"].as_sequence().unwrap();
+            let peers = serde_yaml_ng::to_string(&rule["to"]).unwrap();
+            ports.iter().any(|entry| entry["port"] == port) && peers.contains(to)
+        })
+    };
+    for (port, to) in [
+        (53, "kube-system"),
+        (53, "169.254.20.10/32"),
+        (443, "0.0.0.0/0"),
+        (443, "::/0"),
+        (5432, "databases"),
+        (9093, "monitoring"),
+    ] {
+        assert!(allows(port, to), "{to}:{port} is shut");
+    }
+    assert!(!allows(5432, "/0") && !allows(53, "/0"));
+}
+
+#[test]
+fn the_image_is_named_in_the_overlay_and_carries_the_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for overlay in OVERLAYS {
+        let folder = format!("deploy/kubernetes/overlays/{overlay}");
+        let entry: Value =
+            serde_yaml_ng::from_str(&super::text(&format!("{folder}/kustomization.yaml"))).unwrap();
+        assert_eq!(entry["images"][0]["name"], "tesa-reconciler", "{overlay}");
+        let objects = objects(&render(&super::path(&folder)));
+        let image = objects.iter().find_map(pod).unwrap()["containers"][0]["image"].clone();
+        let expected = format!("registry.example.org/tesa-reconciler:{version}");
+        assert_eq!(image, expected.as_str(), "{overlay}");
+    }
+}
+
+#[test]
+fn a_changed_configuration_makes_new_pods() {
+    let dir = copy();
+    let config = |folder: &str| {
+        let rendered = objects(&render(&dir.path().join("kubernetes/overlays").join(folder)));
+        let volumes = rendered.iter().find_map(pod).unwrap()["volumes"].clone();
+        let volumes = volumes.as_sequence().unwrap();
+        let named = volumes.iter().find(|volume| volume["name"] == "config");
+        named.unwrap()["configMap"]["name"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let before = OVERLAYS.map(config);
+    let file = dir.path().join("kubernetes/base/tesa-reconciler.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"observe\"", "\"enforce\"")).unwrap();
+    for (before, after) in before.iter().zip(OVERLAYS.map(config)) {
+        assert_ne!(*before, after);
+    }
+}
+
+#[test]
+fn postgresql_is_spoken_to_only_when_it_is_who_it_says() {
+    let example: toml::Table = super::text("examples/kubernetes-postgresql.toml")
+        .parse()
+        .unwrap();
+    for overlay in ["postgres", "cronjob"] {
+        let text = render(&super::path(&format!(
+            "deploy/kubernetes/overlays/{overlay}"
+        )));
+        let objects = objects(&text);
+        let container = &objects.iter().find_map(pod).unwrap()["containers"][0];
+        let variables = container["env"].as_sequence().unwrap();
+        let url = variables
+            .iter()
+            .find(|variable| variable["name"] == "TESA_RECONCILER__STATE__URL");
+        let url = url.unwrap()["value"].as_str().unwrap();
+        assert!(url.contains("?sslmode=verify-full&sslrootcert=/secrets/postgres/"));
+        assert_eq!(Some(url), example["state"]["url"].as_str(), "{overlay}");
+    }
+}
+
+#[test]
+fn the_page_makes_the_namespace_before_what_lives_in_it() {
+    let page = super::text("docs/operations.md");
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text:?}"));
+    let namespace = place("kubectl apply -f deploy/kubernetes/base/namespace.yaml");
+    let secret = place("create secret generic tesa-reconciler-tesamanager");
+    let all = place("kubectl apply -k deploy/kubernetes/overlays/");
+    assert!(namespace < secret && secret < all);
 }
 
 #[test]

@@ -74,6 +74,60 @@ fn alertmanager_accepts_the_example_of_a_route() {
 }
 
 #[test]
+fn every_severity_goes_somewhere_and_is_not_forgotten_before_it_is_repeated() {
+    let document: Value =
+        serde_yaml_ng::from_str(&super::text("deploy/prometheus/alertmanager.yml")).unwrap();
+    let receivers = document["receivers"].as_sequence().unwrap();
+    let leads_somewhere = |name: &str| {
+        let receiver = receivers.iter().find(|receiver| receiver["name"] == name);
+        receiver.unwrap().as_mapping().unwrap().len() > 1
+    };
+    for (severity, expected) in [
+        ("critical", "pager"),
+        ("warning", "tickets"),
+        ("info", "reading"),
+    ] {
+        let receiver = super::run_well(
+            Command::new("amtool")
+                .args(["config", "routes", "test", "--config.file"])
+                .arg(super::path("deploy/prometheus/alertmanager.yml"))
+                .args([
+                    "alertname=TesaReconcilerDown",
+                    &format!("severity={severity}"),
+                ]),
+        );
+        assert_eq!(receiver.trim(), expected, "{severity}");
+        assert!(leads_somewhere(receiver.trim()), "{severity} goes nowhere");
+    }
+    // Alertmanager remembers for 120 h by default what it has said.
+    let own = &document["route"]["routes"][0];
+    let routes = own["routes"].as_sequence().unwrap().iter().chain([own]);
+    for repeat in routes.filter_map(|route| route["repeat_interval"].as_str()) {
+        let repeat = humantime::parse_duration(repeat).unwrap();
+        assert!(repeat.as_secs() < 120 * 3600, "{repeat:?}");
+    }
+}
+
+#[test]
+fn each_runbook_says_what_to_do_on_kubernetes_and_under_systemd() {
+    // After its tenth start in ten minutes a unit does not start without this.
+    for name in ["Down", "CrashLooping", "StoreFailing", "LoopNotBeating"] {
+        let text = super::text(&format!("deploy/runbooks/TesaReconciler{name}.md"));
+        assert!(text.contains("`systemctl reset-failed"), "{name}");
+    }
+    for page in super::files("deploy/runbooks", ".md") {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let section = text.split("\n## On Kubernetes\n").nth(1);
+        let section = section.unwrap_or_else(|| panic!("{}", page.display()));
+        assert!(section.contains("\nkubectl -n "), "{}", page.display());
+        for line in section.lines().filter(|line| line.contains(" exec ")) {
+            let into = "kubectl -n tesa-reconciler exec deploy/tesa-reconciler -- /tesa-reconciler ";
+            assert!(line.starts_with(into), "{}: {line}", page.display());
+        }
+    }
+}
+
+#[test]
 fn each_alert_has_a_runbook_and_both_its_cases() {
     let tests = super::text("deploy/prometheus/tests.yml")
         + &super::text("deploy/prometheus/tests-weeks.yml");
@@ -133,11 +187,13 @@ fn commands_in_runbooks_exist() {
     let cli = tesa_reconciler::cli::Cli::command();
     for page in super::files("deploy/runbooks", ".md") {
         let text = std::fs::read_to_string(&page).unwrap();
-        for (_, rest) in text
-            .match_indices("`tesa-reconciler ")
-            .map(|(at, word)| (at, &text[at + word.len()..]))
+        let in_words = text.match_indices("`tesa-reconciler ");
+        let in_a_pod = text.match_indices("-- /tesa-reconciler ");
+        for rest in in_words
+            .chain(in_a_pod)
+            .map(|(at, word)| &text[at + word.len()..])
         {
-            let line = rest.split('`').next().unwrap();
+            let line = rest.split(['`', '\n']).next().unwrap();
             let mut words = line.split_whitespace();
             let name = words.next().unwrap();
             let command = cli.find_subcommand(name);
@@ -159,26 +215,18 @@ fn commands_in_runbooks_exist() {
 #[test]
 fn the_address_of_the_runbooks_is_named_in_one_place() {
     let dir = tempfile::tempdir().unwrap();
-    let install = |to: &str| {
-        let url = "https://wiki.example.com/x/";
-        super::run_well(Command::new(super::path("deploy/prometheus/install")).args([url, to]))
-    };
-    install(dir.path().to_str().unwrap());
-    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
-    let kubernetes = install("--kubernetes");
-    for text in [read("alerts.yml"), kubernetes] {
-        let urls = text.matches("runbook_url: ").count();
-        let ours = "runbook_url: https://wiki.example.com/x/TesaReconciler";
-        assert!(urls > 0 && text.matches(ours).count() == urls, "{text}");
-    }
+    let install = || Command::new(super::path("deploy/prometheus/install"));
+    super::run_well(install().arg("https://wiki.example.com/x/").arg(dir.path()));
+    let text = std::fs::read_to_string(dir.path().join("alerts.yml")).unwrap();
+    let urls = text.matches("runbook_url: ").count();
+    let ours = "runbook_url: https://wiki.example.com/x/TesaReconciler";
+    assert!(urls > 0 && text.matches(ours).count() == urls, "{text}");
     super::run_well(Command::new("promtool").current_dir(dir.path()).args([
         "check",
         "rules",
         "recording.yml",
         "alerts.yml",
     ]));
-    let bad = super::run(
-        Command::new(super::path("deploy/prometheus/install")).args(["x|e id", "--kubernetes"]),
-    );
+    let bad = super::run(install().arg("x|e id").arg(dir.path()));
     assert_eq!(bad.status.code(), Some(2));
 }
