@@ -110,7 +110,10 @@ fn sqlite_has_one_replica_and_postgresql_rolls_without_a_gap() {
     let budget = find("postgres", "PodDisruptionBudget");
     assert_eq!(budget["spec"]["maxUnavailable"], 1);
     let evicted = &budget["spec"]["unhealthyPodEvictionPolicy"];
-    assert_eq!(evicted, "AlwaysAllow", "an unready pod would hold up a drain");
+    assert_eq!(
+        evicted, "AlwaysAllow",
+        "an unready pod would hold up a drain"
+    );
 }
 
 /// A copy of the manifests that a test may change.
@@ -156,7 +159,9 @@ fn components_fit_the_overlays_and_carry_the_rules_of_prometheus() {
 #[test]
 fn what_is_the_sites_own_is_said_once_and_stays() {
     let dir = copy();
-    let site = dir.path().join("kubernetes/components/monitoring/site.yaml");
+    let site = dir
+        .path()
+        .join("kubernetes/components/monitoring/site.yaml");
     let text = std::fs::read_to_string(&site).unwrap();
     let text = text
         .replace("runbooks.example.org", "wiki.example.com/ops")
@@ -172,7 +177,9 @@ fn what_is_the_sites_own_is_said_once_and_stays() {
     let ours = "runbook_url: https://wiki.example.com/ops/tesa-reconciler/TesaReconciler";
     assert!(urls > 0 && rules.matches(ours).count() == urls, "{rules}");
     let names = objects.iter().map(|object| &object["metadata"]["name"]);
-    let left: Vec<_> = names.filter(|name| *name == "tesa-reconciler-monitoring-site").collect();
+    let left: Vec<_> = names
+        .filter(|name| *name == "tesa-reconciler-monitoring-site")
+        .collect();
     assert!(left.is_empty(), "what kustomize reads is applied as well");
 }
 
@@ -228,7 +235,9 @@ fn the_image_is_named_in_the_overlay_and_carries_the_version() {
 fn a_changed_configuration_makes_new_pods() {
     let dir = copy();
     let config = |folder: &str| {
-        let rendered = objects(&render(&dir.path().join("kubernetes/overlays").join(folder)));
+        let rendered = objects(&render(
+            &dir.path().join("kubernetes/overlays").join(folder),
+        ));
         let volumes = rendered.iter().find_map(pod).unwrap()["volumes"].clone();
         let volumes = volumes.as_sequence().unwrap();
         let named = volumes.iter().find(|volume| volume["name"] == "config");

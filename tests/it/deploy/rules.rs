@@ -121,7 +121,8 @@ fn each_runbook_says_what_to_do_on_kubernetes_and_under_systemd() {
         let section = section.unwrap_or_else(|| panic!("{}", page.display()));
         assert!(section.contains("\nkubectl -n "), "{}", page.display());
         for line in section.lines().filter(|line| line.contains(" exec ")) {
-            let into = "kubectl -n tesa-reconciler exec deploy/tesa-reconciler -- /tesa-reconciler ";
+            let into =
+                "kubectl -n tesa-reconciler exec deploy/tesa-reconciler -- /tesa-reconciler ";
             assert!(line.starts_with(into), "{}: {line}", page.display());
         }
     }
