@@ -382,3 +382,10 @@ CREATE TABLE notices (
     changed_at timestamptz NOT NULL,
     PRIMARY KEY (alert, org, subject)
 );
+
+-- What is written to learn whether anything can be.
+CREATE TABLE probes (
+    only_row integer NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    count    bigint NOT NULL
+);
+INSERT INTO probes (only_row, count) VALUES (1, 0);

@@ -377,3 +377,10 @@ CREATE TABLE notices (
     changed_at INTEGER NOT NULL,
     PRIMARY KEY (alert, org, subject)
 ) STRICT, WITHOUT ROWID;
+
+-- What is written to learn whether anything can be.
+CREATE TABLE probes (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    count    INTEGER NOT NULL
+) STRICT;
+INSERT INTO probes (only_row, count) VALUES (1, 0);

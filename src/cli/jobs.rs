@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::common::Session;
@@ -11,6 +11,10 @@ use super::output::{self, Row, instant, or_dash};
 use crate::domain::RunOutcome;
 use crate::domain::ids::{JobName, Org};
 use crate::schedule;
+use crate::store::Page;
+use crate::store::audit::AuditFilter;
+use crate::store::controls::subject;
+use crate::store::runs::SET_BACK;
 
 /// A job and org as listed.
 #[derive(Debug, Serialize)]
@@ -25,6 +29,8 @@ pub(super) struct JobRow {
     last_success: Option<DateTime<Utc>>,
     pub(super) paused: Option<String>,
     pub(super) held: Option<String>,
+    /// Its slots were accounted for into the future within the last day, and were set back.
+    pub(super) set_back: Option<String>,
 }
 
 impl Row for JobRow {
@@ -42,7 +48,8 @@ impl Row for JobRow {
     fn cells(&self) -> Vec<String> {
         let paused = self.paused.as_ref().map(|why| format!("paused: {why}"));
         let held = self.held.as_ref().map(|why| format!("guard: {why}"));
-        let held_by: Vec<String> = paused.into_iter().chain(held).collect();
+        let set_back = self.set_back.as_ref().map(|why| format!("set back: {why}"));
+        let held_by: Vec<String> = paused.into_iter().chain(held).chain(set_back).collect();
         vec![
             self.job_name.to_string(),
             self.org.to_string(),
@@ -66,6 +73,21 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     Ok(output::list(session.format, &rows(session).await?)?)
 }
 
+/// Which memories were set back within the last day, and why; the latest of each.
+async fn set_back(session: &Session) -> Result<HashMap<String, String>, Failure> {
+    let filter = AuditFilter {
+        action: Some(SET_BACK.to_owned()),
+        since: Some(session.now() - TimeDelta::days(1)),
+        ..AuditFilter::default()
+    };
+    let rows = session.store.audit(&filter, Page::first(1000)).await?;
+    let told = rows.into_iter().rev().map(|row| {
+        let at = instant(row.at);
+        (row.subject, format!("{at}, {}", row.reason))
+    });
+    Ok(told.collect())
+}
+
 /// The jobs, a row for each org.
 pub(super) async fn rows(session: &Session) -> Result<Vec<JobRow>, Failure> {
     let now = session.now();
@@ -78,6 +100,7 @@ pub(super) async fn rows(session: &Session) -> Result<Vec<JobRow>, Failure> {
         .into_iter()
         .map(|runs| ((runs.job_name.clone(), runs.org.clone()), runs))
         .collect();
+    let set_back = set_back(session).await?;
     let mut rows = Vec::new();
     for job in &session.config.jobs {
         for org in &session.config.tesamanager.orgs {
@@ -102,6 +125,7 @@ pub(super) async fn rows(session: &Session) -> Result<Vec<JobRow>, Failure> {
                     format!("{} ({}, {until})", pause.reason, pause.who)
                 }),
                 held: latch.map(|latch| latch.reason.clone()),
+                set_back: set_back.get(&subject(&job.name, org)).cloned(),
             });
         }
     }

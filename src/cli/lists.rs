@@ -114,7 +114,7 @@ pub struct AuditArgs {
     /// Only by this actor
     #[arg(long)]
     who: Option<String>,
-    /// Only this action: pause, resume, latch, release, trigger, acknowledge, settle, start, stop, reload
+    /// Only this action: pause, resume, latch, release, trigger, acknowledge, settle, set_back, start, stop, reload
     #[arg(long)]
     action: Option<String>,
     /// Only since: an instant (RFC 3339) or an age ("12h")

@@ -156,6 +156,10 @@ fn hints(status: &Status) -> Vec<String> {
         .iter()
         .all(|replica| replica.mode == Mode::Observe);
     hint(
+        status.jobs.iter().any(|job| job.set_back.is_some()),
+        "a clock was ahead within the last day: check the clocks (`tesa-reconciler audit --action set_back`)",
+    );
+    hint(
         watches && (status.alive || status.mode == Mode::Observe),
         "nothing is written in observe: `tesa-reconciler plan` shows what would be; `[safety] mode = \"enforce\"` allows it",
     );
@@ -213,7 +217,8 @@ fn show(status: &Status) -> String {
     let rows = status.jobs.iter().map(|job| {
         let paused = job.paused.as_ref().map(|why| format!("paused: {why}"));
         let held = job.held.as_ref().map(|why| format!("guard: {why}"));
-        let stopped: Vec<String> = paused.into_iter().chain(held).collect();
+        let set_back = job.set_back.as_ref().map(|why| format!("set back: {why}"));
+        let stopped: Vec<String> = paused.into_iter().chain(held).chain(set_back).collect();
         vec![
             job.job_name.to_string(),
             job.org.to_string(),

@@ -75,8 +75,12 @@ impl Health {
         let check = move || -> BoxFuture<'static, _> {
             let store = Arc::clone(&store);
             Box::pin(async move {
-                store.ping().await?;
-                store.check_schema().await
+                let schema = store.check_schema().await?;
+                // A table that is not there yet is no news beside a migration that is missing.
+                if schema == SchemaState::Current {
+                    store.probe().await?;
+                }
+                Ok(schema)
             })
         };
         Self::checking(stale_loops, Box::new(check), draining, PATIENCE)

@@ -4,8 +4,9 @@
 //! is one instant, the last slot accounted for: all later ones up to now still want their fate, and it is given in
 //! ascending order, so a crash at any point leaves the rest to be decided by whoever comes next. Hence:
 //! - a lost or doubled wake-up changes nothing;
-//! - a clock that jumps back never repeats a slot (nothing is later than the last one accounted for until the clock
-//!   is there again), and one that jumps forward is a downtime like any other;
+//! - a clock that jumps back a little never repeats a slot (nothing is later than the last one accounted for until the
+//!   clock is there again; where that is more than a minute away, the driver has the store forget what lies ahead), and
+//!   one that jumps forward is a downtime like any other;
 //! - a gap of any length leads to at most one run, and its cost does not depend on the gap.
 //!
 //! Jitter delays the firing, never the slot, and never beyond the next slot. A slot older than this process's own

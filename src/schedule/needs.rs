@@ -67,6 +67,14 @@ pub trait ScheduleStore: Send + Sync {
     /// See [`Runs::record_unrun`].
     async fn record_unrun(&self, slots: &UnrunSlots, now: DateTime<Utc>) -> Result<(), StoreError>;
 
+    /// See [`Runs::set_back`].
+    async fn set_back(
+        &self,
+        job: &JobName,
+        org: &Org,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError>;
+
     /// See [`Controls::take_triggers`].
     async fn take_triggers(
         &self,
@@ -93,6 +101,15 @@ impl<S: Runs + Controls + Send + Sync + ?Sized> ScheduleStore for S {
 
     async fn record_unrun(&self, slots: &UnrunSlots, now: DateTime<Utc>) -> Result<(), StoreError> {
         Runs::record_unrun(self, slots, now).await
+    }
+
+    async fn set_back(
+        &self,
+        job: &JobName,
+        org: &Org,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Runs::set_back(self, job, org, now).await
     }
 
     async fn take_triggers(

@@ -18,7 +18,7 @@ pub(super) fn scope(job: Option<&JobName>) -> &str {
 }
 
 /// How a job and org read in the audit.
-pub(super) fn subject(job: &JobName, org: &Org) -> String {
+pub fn subject(job: &JobName, org: &Org) -> String {
     format!("{job}/{org}")
 }
 

@@ -76,8 +76,8 @@ pub trait Store:
     /// The schema is there and is this program's version.
     async fn check_schema(&self) -> Result<SchemaState, StoreError>;
 
-    /// A trivial round trip, for readiness.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// Writes what means nothing, for readiness: a store that can only be read allows no write upstream.
+    async fn probe(&self) -> Result<(), StoreError>;
 
     /// Several processes may work on it at once; otherwise one daemon at most holds it.
     fn is_shared(&self) -> bool;

@@ -1,7 +1,7 @@
 //! Runs and slots: who runs what, under which lease, and what became of every scheduled instant.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Actor, Page, StoreError};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
@@ -144,6 +144,20 @@ pub struct UnrunSlots {
     pub count: Option<u64>,
 }
 
+/// What is ahead by less may be another machine's clock.
+pub const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(1);
+
+/// How the audit names what [`Runs::set_back`] did.
+pub const SET_BACK: &str = "set_back";
+
+/// The audit's words for it.
+pub(super) fn memory_was_ahead(reached: DateTime<Utc>) -> Actor {
+    let until = reached.format("%Y-%m-%d %H:%M:%SZ");
+    Actor::daemon(format!(
+        "slots were accounted for up to {until}: a clock was ahead"
+    ))
+}
+
 /// See the module.
 #[async_trait]
 pub trait Runs {
@@ -182,6 +196,16 @@ pub trait Runs {
         &self,
         job: &JobName,
         org: &Org,
+    ) -> Result<Option<DateTime<Utc>>, StoreError>;
+
+    /// Forgets the slots that lie ahead of the store's clock by more than [`CLOCKS_DIFFER_BY`], and the stretches that reach
+    /// there: a clock was ahead once, and nothing would run until it is then. Audited. Answers up to when the memory
+    /// reached; none if it was good.
+    async fn set_back(
+        &self,
+        job: &JobName,
+        org: &Org,
+        now: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// Runs, newest first.

@@ -119,7 +119,7 @@ pub const TOKEN_OPERATION: &str = "token";
 /// commands, the loops' small reads) is `other`, because a histogram for each of some fifty calls would be a third
 /// of all series.
 pub const STORE_OPERATIONS: &[&str] = &[
-    "ping",
+    "probe",
     "start",
     "beat",
     "finish",
@@ -250,6 +250,8 @@ catalogue! {
         "1 while the job, or everything, is paused.";
     SLOTS = Zero Counter, "slots_total" [JOB, SLOT_RESULT]
         "Scheduled instants, by what became of them: each is accounted for.";
+    SET_BACK = Zero Counter, "schedule_set_back_total" [JOB]
+        "Times that a job's slots were accounted for into the future and were set back: a clock was ahead.";
     SLOT_DELAY = Zero SECONDS_OF_DELAY, "slot_delay_seconds" [JOB]
         "How long after its scheduled instant a run began.";
     RUNS_LOST = Zero Counter, "runs_lost_total" []

@@ -126,6 +126,11 @@ pub fn slot(job: &JobName, result: SlotResult, n: u64) {
         .increment(n);
 }
 
+/// A job's memory of its slots lay in the future and was set back.
+pub fn set_back(job: &JobName) {
+    counter!(m::SET_BACK.name, "job_name" => job.to_string()).increment(1);
+}
+
 /// A run began so long after its slot.
 pub fn slot_delay(job: &JobName, delay: Duration) {
     histogram!(m::SLOT_DELAY.name, "job_name" => job.to_string()).record(delay);

@@ -13,6 +13,7 @@ use crate::schedule::needs::RunRequest;
 use crate::schedule::spec::Spec;
 use crate::store::Actor;
 use crate::store::controls::TriggerRow;
+use crate::store::runs::CLOCKS_DIFFER_BY;
 
 /// A job and an org.
 pub(super) type Key = (JobName, Org);
@@ -38,6 +39,8 @@ pub(super) struct Lane {
     pub(super) signalled: bool,
     /// A run of it goes on elsewhere: no use in asking again before then.
     pub(super) busy_elsewhere_until: Option<Instant>,
+    /// The memory is ahead of this clock, and the store's clock says that it is good: said once.
+    pub(super) behind: bool,
     pub(super) patience: Patience,
     /// When it fires next.
     pub(super) wake: Option<DateTime<Utc>>,
@@ -61,6 +64,7 @@ impl Lane {
             triggers: BTreeMap::new(),
             signalled: false,
             busy_elsewhere_until: None,
+            behind: false,
             patience: Patience::default(),
             wake: None,
         }
@@ -75,6 +79,24 @@ impl Lane {
         let known = self.last_slot.flatten();
         self.last_slot = Some(known.max(last));
         self.queued = self.queued.filter(|&queued| Some(queued) > last);
+    }
+
+    /// Slots are accounted for so far into the future that a clock was ahead.
+    pub(super) fn is_ahead_of(&self, now: DateTime<Utc>) -> bool {
+        let last = self.last_slot.flatten();
+        last.is_some_and(|last| last > now + CLOCKS_DIFFER_BY)
+    }
+
+    /// The store forgot what lay ahead of now: slots up to `last` are accounted for.
+    pub(super) fn set_back(&mut self, last: Option<DateTime<Utc>>) {
+        self.last_slot = Some(last);
+        self.queued = None;
+    }
+
+    /// Nothing was begun or changed later than now, whatever the clock said then.
+    pub(super) fn heed_the_clock(&mut self, now: DateTime<Utc>) {
+        self.since = self.since.min(now);
+        self.counts_from = self.counts_from.map(|from| from.min(now));
     }
 
     pub(super) fn decide(&self, job: &JobName, paused: bool, now: DateTime<Utc>) -> Decision {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::lane::Lane;
 use super::{Driver, Key, STORE_PATIENCE, bounded};
 use crate::domain::run::SlotResult;
 use crate::schedule::decide::{Due, Unrun};
@@ -19,9 +20,6 @@ use crate::telemetry::record;
 
 /// How long to leave a job and org alone that runs elsewhere.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
-
-/// A last slot so far ahead of now means that a clock was wrong once.
-const FAR_AHEAD: TimeDelta = TimeDelta::days(1);
 
 impl<S, R> Driver<S, R>
 where
@@ -41,8 +39,12 @@ where
         if !lane.is_loaded() {
             let last = bounded("last_slot", self.parts.store.last_slot(&key.0, &key.1)).await?;
             lane.learn(last);
-            warn_if_far_ahead(key, last, now);
         }
+        lane.heed_the_clock(now);
+        self.mend_memory(key, now).await?;
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return Ok(());
+        };
         if lane.signalled && paused {
             lane.signalled = false;
             tracing::info!(job_name = %key.0, org = %key.1, "is paused, so the signal does not run it");
@@ -70,6 +72,35 @@ where
         }
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.adopt_next_spec(now);
+        }
+        Ok(())
+    }
+
+    /// A memory that lies in the future would start nothing until then.
+    async fn mend_memory(&mut self, key: &Key, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let (job, org) = key;
+        let is_ahead = |lane: &Lane| lane.is_ahead_of(now);
+        if !self.lanes.get(key).is_some_and(is_ahead) {
+            return Ok(());
+        }
+        let reached = bounded("set_back", self.parts.store.set_back(job, org, now)).await?;
+        let last = bounded("last_slot", self.parts.store.last_slot(job, org)).await?;
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return Ok(());
+        };
+        lane.set_back(last);
+        if let Some(reached) = reached {
+            tracing::error!(
+                job_name = %job, %org, %reached, ?last,
+                "slots were accounted for into the future: a clock was ahead. They are forgotten and the job goes on; \
+                 check the clocks"
+            );
+            record::set_back(job);
+        } else if lane.is_ahead_of(now) && !std::mem::replace(&mut lane.behind, true) {
+            tracing::warn!(
+                job_name = %job, %org, ?last,
+                "slots are accounted for up to then, rightly by the store's clock: this machine's is behind; set it right"
+            );
         }
         Ok(())
     }
@@ -255,15 +286,5 @@ where
                 }
             }
         }
-    }
-}
-
-fn warn_if_far_ahead(key: &Key, last: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-    if let Some(last) = last.filter(|&last| last > now + FAR_AHEAD) {
-        tracing::warn!(
-            job_name = %key.0, org = %key.1, %last,
-            "slots are accounted for up to a day in the future: a clock was wrong. The schedule starts nothing before \
-             then; check this machine's clock. Triggers work"
-        );
     }
 }

@@ -101,12 +101,12 @@ async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error>
     Ok(read_only == "off")
 }
 
-/// Whether a connection whose call ended, in good order or not, answers. The pool asks that by itself, but waits for the
+/// Whether a connection whose call ended, in good order or not, answers and is in no transaction. The pool asks that by itself, but waits for the
 /// answer for ever: a peer that went away without a word would keep the connection's place in the pool until TCP gives
 /// up, a quarter of an hour later, and a few of those are the whole pool.
 async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     connection.ping().await?;
-    Ok(true)
+    Ok(!connection.is_in_transaction())
 }
 
 /// No answer in time is an error, and a connection with an error is closed without ceremony.

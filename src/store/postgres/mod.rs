@@ -60,6 +60,11 @@ const TRIES: u32 = 4;
 /// The wait before it is tried again, times the number of the try: the other is done by then.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
+/// Replicas that probe at the same instant needn't wait for each other.
+const PROBE: &str = "
+    UPDATE probes SET count = count + 1
+    WHERE only_row = (SELECT only_row FROM probes FOR UPDATE SKIP LOCKED)";
+
 /// A store in a PostgreSQL database.
 #[derive(Debug)]
 pub struct PgStore {
@@ -167,10 +172,11 @@ impl Store for PgStore {
             .await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.call("ping", || async {
-            sqlx::query("SELECT 1").execute(&self.pool).await?;
-            Ok(())
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.call("probe", || async {
+            let mut tx = self.unhurried().await?;
+            sqlx::query(PROBE).execute(&mut *tx).await?;
+            Ok(tx.commit().await?)
         })
         .await
     }

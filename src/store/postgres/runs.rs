@@ -5,14 +5,16 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::values::{age, stamp, stamp_opt, text};
-use super::{PgStore, lock};
+use super::{PgStore, audit, lock};
 use crate::domain::RunOutcome;
 use crate::domain::ids::{JobName, Org, RunId};
+use crate::store::controls::subject;
 use crate::store::fault::Fault;
 use crate::store::rows::runs::{RawLastRuns, RawRun};
 use crate::store::rows::{Micros, all, instant, stored_count};
 use crate::store::runs::{
-    LastRuns, NewRun, RunFilter, RunLease, RunRow, RunSummary, Runs, Started, UnrunSlots,
+    CLOCKS_DIFFER_BY, LastRuns, NewRun, RunFilter, RunLease, RunRow, RunSummary, Runs, SET_BACK,
+    Started, UnrunSlots, memory_was_ahead,
 };
 use crate::store::{Page, StoreError};
 
@@ -44,6 +46,20 @@ pub(super) const REAP: &str = "
 
 pub(super) const LAST_SLOT: &str =
     "SELECT last_slot FROM job_memory WHERE job_name = $1 AND org = $2 AND last_slot IS NOT NULL";
+
+// By the database's clock: the caller's may be the one that is behind.
+pub(super) const AHEAD: &str = "
+    SELECT last_slot FROM job_memory
+    WHERE job_name = $1 AND org = $2 AND last_slot > clock_timestamp() + $3::interval";
+
+const SET_BACK_STEPS: [&str; 3] = [
+    "DELETE FROM slots WHERE job_name = $1 AND org = $2 AND scheduled_at > now()",
+    "DELETE FROM unrun_slots WHERE job_name = $1 AND org = $2 AND last_at > now()",
+    "UPDATE job_memory SET last_slot = greatest(
+         (SELECT max(scheduled_at) FROM slots WHERE job_name = $1 AND org = $2),
+         (SELECT max(last_at) FROM unrun_slots WHERE job_name = $1 AND org = $2 AND result <> 'deduplicated'))
+     WHERE job_name = $1 AND org = $2",
+];
 
 macro_rules! listing {
     ($driver:literal) => {
@@ -349,6 +365,40 @@ impl Runs for PgStore {
                 .await?;
             slot.map(|slot| instant("job_memory.last_slot", slot))
                 .transpose()
+        })
+        .await
+    }
+
+    async fn set_back(
+        &self,
+        job: &JobName,
+        org: &Org,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.call("set_back", || async {
+            let mut tx = self.begin().await?;
+            lock::job(&mut tx, job, org).await?;
+            let reached: Option<Micros> = sqlx::query_scalar(AHEAD)
+                .bind(job.as_str())
+                .bind(org.as_str())
+                .bind(age(CLOCKS_DIFFER_BY))
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(reached) = reached else {
+                return Ok(None);
+            };
+            let reached = instant("job_memory.last_slot", reached)?;
+            for statement in SET_BACK_STEPS {
+                sqlx::query(statement)
+                    .bind(job.as_str())
+                    .bind(org.as_str())
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            let why = memory_was_ahead(reached);
+            audit::append(&mut tx, SET_BACK, &subject(job, org), &why, now).await?;
+            tx.commit().await?;
+            Ok(Some(reached))
         })
         .await
     }

@@ -38,7 +38,8 @@ use async_trait::async_trait;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, SqlSafeStr, SqlStr, Sqlite, SqliteConnection, Transaction,
+    AssertSqlSafe, ConnectOptions, Connection as _, SqlSafeStr, SqlStr, Sqlite, SqliteConnection,
+    Transaction,
 };
 
 pub use lock::DaemonLock;
@@ -64,6 +65,8 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 const OPEN_RETRY: Duration = Duration::from_millis(25);
 
 const SOON_ON_DISK: &str = "PRAGMA synchronous = NORMAL";
+
+const PROBE: &str = "UPDATE probes SET count = count + 1";
 
 /// A store in one file.
 #[derive(Debug)]
@@ -126,7 +129,7 @@ impl SqliteStore {
                 .idle_timeout(None)
                 .before_acquire({
                     let as_opened = as_opened.clone();
-                    move |writer, _| Box::pin(set(writer, as_opened.clone()))
+                    move |writer, _| Box::pin(as_new(writer, as_opened.clone()))
                 })
                 .connect_with(writing.clone())
                 .await;
@@ -188,9 +191,16 @@ impl SqliteStore {
     }
 }
 
-async fn set(writer: &mut SqliteConnection, pragmas: SqlStr) -> Result<bool, sqlx::Error> {
+async fn set(writer: &mut SqliteConnection, pragmas: SqlStr) -> Result<(), sqlx::Error> {
     sqlx::query(pragmas).execute(writer).await?;
-    Ok(true)
+    Ok(())
+}
+
+/// As it was opened, and in no transaction. Where SQLite takes a transaction back by itself (the disk is full), the driver
+/// goes on to count it, and every later one would be refused: such a connection is thrown away.
+async fn as_new(writer: &mut SqliteConnection, pragmas: SqlStr) -> Result<bool, sqlx::Error> {
+    set(writer, pragmas).await?;
+    Ok(!writer.is_in_transaction())
 }
 
 #[async_trait]
@@ -212,14 +222,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn probe(&self) -> Result<(), StoreError> {
         self.timed
-            .call("ping", async {
-                self.file.still_there()?;
-                sqlx::query("SELECT count(*) FROM sqlite_schema")
-                    .execute(&self.readers)
-                    .await?;
-                Ok(())
+            .call("probe", async {
+                let mut tx = self.begin().await?;
+                sqlx::query(PROBE).execute(&mut *tx).await?;
+                Ok(tx.commit().await?)
             })
             .await
     }

@@ -4,14 +4,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
+use super::{SqliteStore, audit};
 use crate::domain::RunOutcome;
 use crate::domain::ids::{JobName, Org, RunId};
+use crate::store::controls::subject;
 use crate::store::fault::Fault;
 use crate::store::rows::runs::{RawLastRuns, RawRun};
 use crate::store::rows::{Micros, all, instant, micros, micros_opt, stored_count};
 use crate::store::runs::{
-    LastRuns, NewRun, RunFilter, RunLease, RunRow, RunSummary, Runs, Started, UnrunSlots,
+    CLOCKS_DIFFER_BY, LastRuns, NewRun, RunFilter, RunLease, RunRow, RunSummary, Runs, SET_BACK,
+    Started, UnrunSlots, memory_was_ahead,
 };
 use crate::store::{Page, StoreError};
 
@@ -40,6 +42,22 @@ pub(super) const REAP: &str = "
 
 pub(super) const LAST_SLOT: &str =
     "SELECT last_slot FROM job_memory WHERE job_name = ?1 AND org = ?2 AND last_slot IS NOT NULL";
+
+pub(super) const AHEAD: &str =
+    "SELECT last_slot FROM job_memory WHERE job_name = ?1 AND org = ?2 AND last_slot > ?3";
+
+const FORGET_AHEAD: [&str; 2] = [
+    "DELETE FROM slots WHERE job_name = ?1 AND org = ?2 AND scheduled_at > ?3",
+    "DELETE FROM unrun_slots WHERE job_name = ?1 AND org = ?2 AND last_at > ?3",
+];
+
+const LAST_OF_ALL: &str = "
+    UPDATE job_memory SET last_slot = (
+        SELECT max(at) FROM (
+            SELECT max(scheduled_at) AS at FROM slots WHERE job_name = ?1 AND org = ?2
+            UNION ALL
+            SELECT max(last_at) FROM unrun_slots WHERE job_name = ?1 AND org = ?2 AND result <> 'deduplicated'))
+    WHERE job_name = ?1 AND org = ?2";
 
 macro_rules! listing {
     ($driver:literal) => {
@@ -355,6 +373,46 @@ impl Runs for SqliteStore {
                     .await?;
                 slot.map(|slot| instant("job_memory.last_slot", slot))
                     .transpose()
+            })
+            .await
+    }
+
+    async fn set_back(
+        &self,
+        job: &JobName,
+        org: &Org,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.timed
+            .call("set_back", async {
+                let mut tx = self.begin().await?;
+                let reached: Option<Micros> = sqlx::query_scalar(AHEAD)
+                    .bind(job.as_str())
+                    .bind(org.as_str())
+                    .bind(micros(now + CLOCKS_DIFFER_BY))
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                let Some(reached) = reached else {
+                    return Ok(None);
+                };
+                let reached = instant("job_memory.last_slot", reached)?;
+                for forget in FORGET_AHEAD {
+                    sqlx::query(forget)
+                        .bind(job.as_str())
+                        .bind(org.as_str())
+                        .bind(micros(now))
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                sqlx::query(LAST_OF_ALL)
+                    .bind(job.as_str())
+                    .bind(org.as_str())
+                    .execute(&mut *tx)
+                    .await?;
+                let why = memory_was_ahead(reached);
+                audit::append(&mut tx, SET_BACK, &subject(job, org), &why, now).await?;
+                tx.commit().await?;
+                Ok(Some(reached))
             })
             .await
     }

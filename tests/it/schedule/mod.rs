@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tesa_reconciler::clock::Clock;
 use tesa_reconciler::domain::Trigger::{CatchUp, Manual, Schedule, Signal};
 use tesa_reconciler::domain::ids::{JobName, Org, RunId};
 use tesa_reconciler::domain::run::SlotResult::{Missed, SkippedOverlap, SkippedPaused};
@@ -85,11 +86,46 @@ async fn stall_then_one_run_not_many() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_jumps_back_repeats_nothing() {
+async fn a_memory_in_the_future_is_set_back_and_the_job_goes_on() {
+    // The process was there when the clock was set right, or was started later.
+    for restarted in [false, true] {
+        let mut world = one_job();
+        world.until("10:06:00").await;
+        world.clock.jump(TimeDelta::days(1));
+        tokio::time::sleep(10 * MINUTE).await;
+        let ahead = world.ran().len();
+        assert_eq!(ahead, 4, "{:?}", world.ran());
+        if restarted {
+            world.stop.cancel();
+            tokio::time::sleep(MINUTE).await;
+            world = replica(
+                "two",
+                Arc::clone(&world.shared),
+                vec![job("retry", five(), &["masmovil"])],
+            );
+            world.clock.jump(on("10:17:00") - world.clock.now());
+        } else {
+            world.clock.jump(TimeDelta::days(-1));
+        }
+        let now = world.clock.now();
+        assert!(now < on("10:20:00"), "{now}");
+        world.until("10:31:00").await;
+        let ran = world.ran();
+        let slots: Vec<_> = ran[ahead..].iter().map(|run| run.0.as_str()).collect();
+        assert_eq!(
+            slots,
+            ["10:15:00", "10:20:00", "10:25:00", "10:30:00"],
+            "{restarted}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_back_a_little_repeats_nothing() {
     let world = one_job();
-    world.until("10:11:00").await;
+    world.until("10:10:30").await;
     assert_eq!(world.ran().len(), 2);
-    world.clock.jump(TimeDelta::minutes(-8)); // 10:03
+    world.clock.jump(TimeDelta::seconds(-50)); // 10:09:40
     world.until("10:16:00").await;
     assert_eq!(world.ran(), on_time(&["10:05:00", "10:10:00", "10:15:00"]));
     assert_eq!(world.unrun(), []);

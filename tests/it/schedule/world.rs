@@ -24,7 +24,7 @@ use tesa_reconciler::schedule::{
 };
 use tesa_reconciler::store::StoreError;
 use tesa_reconciler::store::controls::{Pause, TriggerRow};
-use tesa_reconciler::store::runs::{RunLease, Started, UnrunSlots};
+use tesa_reconciler::store::runs::{CLOCKS_DIFFER_BY, RunLease, Started, UnrunSlots};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -137,6 +137,31 @@ impl ScheduleStore for Shared {
             memory.unrun.push(slots.clone());
         }
         Ok(())
+    }
+
+    async fn set_back(
+        &self,
+        job: &JobName,
+        org: &Org,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.mood("set_back").await?;
+        let mut memory = self.memory();
+        let key = (job.clone(), org.clone());
+        let reached = memory.last.get(&key).copied();
+        let Some(reached) = reached.filter(|&last| last > now + CLOCKS_DIFFER_BY) else {
+            return Ok(None);
+        };
+        let slots = memory.slots.entry(key.clone()).or_default();
+        slots.retain(|&slot| slot <= now);
+        let ran = slots.last().copied();
+        memory.unrun.retain(|slots| slots.last <= now);
+        let unrun = memory.unrun.iter().map(|slots| slots.last).max();
+        match ran.max(unrun) {
+            Some(last) => memory.last.insert(key, last),
+            None => memory.last.remove(&key),
+        };
+        Ok(Some(reached))
     }
 
     async fn take_triggers(

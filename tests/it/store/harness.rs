@@ -120,6 +120,40 @@ impl Fresh {
         done.map_err(|error| error.to_string())
     }
 
+    /// From now on the database takes every transaction back that does this to a table: SQLite at once, as it does on a
+    /// full disk; PostgreSQL at the commit.
+    pub async fn take_back(&self, table: &str, what: &str) {
+        match &self.backend {
+            Backend::Sqlite { .. } => {
+                let trigger = format!(
+                    "CREATE TRIGGER full_{table} BEFORE {what} ON {table}
+                     BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END"
+                );
+                self.past_the_store(&trigger).await.unwrap();
+            }
+            Backend::Postgres { .. } => {
+                let function = "CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN RAISE 'disk full' USING ERRCODE = 'disk_full'; END $$";
+                self.past_the_store(function).await.unwrap();
+                let trigger = format!(
+                    "CREATE CONSTRAINT TRIGGER full_{table} AFTER {what} ON {table}
+                     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION disk_is_full()"
+                );
+                self.past_the_store(&trigger).await.unwrap();
+            }
+        }
+    }
+
+    /// There is room again.
+    pub async fn take_nothing_back(&self, table: &str) {
+        let on = match self.backend {
+            Backend::Sqlite { .. } => String::new(),
+            Backend::Postgres { .. } => format!(" ON {table}"),
+        };
+        let drop = format!("DROP TRIGGER full_{table}{on}");
+        self.past_the_store(&drop).await.unwrap();
+    }
+
     /// Where the next life finds what a crash at this moment leaves: SQLite's files under another name; PostgreSQL's
     /// database after every connection was cut.
     pub async fn as_after_a_crash(&self) -> String {

@@ -13,6 +13,8 @@ behaviours![
     hung_store_call_times_out_and_the_loop_lives,
     a_busy_store_says_so_before_the_time_is_over,
     a_call_that_was_dropped_leaves_nothing_behind,
+    a_transaction_that_the_database_takes_back_costs_its_own_call_only,
+    a_store_that_can_only_be_read_is_not_ready,
     what_was_intended_survives_a_kill,
     many_callers_wait_their_turn,
 ];
@@ -50,7 +52,7 @@ async fn hung_store_call_times_out_and_the_loop_lives(fresh: Fresh) {
         "{:?}",
         begun.elapsed()
     );
-    impatient.ping().await.unwrap();
+    impatient.check_schema().await.unwrap();
     assert!(attempts().await.is_empty());
     drop(neighbour);
 
@@ -67,6 +69,33 @@ async fn hung_store_call_times_out_and_the_loop_lives(fresh: Fresh) {
         );
     };
     assert_eq!(attempts().await, [id]);
+}
+
+/// As on a full disk: the database rolls back by itself, within the transaction or at its commit.
+async fn a_transaction_that_the_database_takes_back_costs_its_own_call_only(fresh: Fresh) {
+    let note = async |n| fresh.store.note("start", "x", &daemon(), at(n)).await;
+    note(0).await.unwrap();
+    fresh.take_back("audit", "INSERT").await;
+    for n in 1..4 {
+        let error = note(n).await.unwrap_err().to_string();
+        assert!(error.contains("disk full"), "{error}");
+    }
+    fresh.take_nothing_back("audit").await;
+    note(4).await.unwrap();
+    let rows = fresh.store.audit(&Default::default(), Page::first(9)).await;
+    assert_eq!(rows.unwrap().len(), 2);
+}
+
+async fn a_store_that_can_only_be_read_is_not_ready(fresh: Fresh) {
+    fresh.store.probe().await.unwrap();
+    fresh.take_back("probes", "UPDATE").await;
+    for _ in 0..2 {
+        let error = fresh.store.probe().await.unwrap_err().to_string();
+        assert!(error.contains("disk full"), "{error}");
+        fresh.store.check_schema().await.unwrap();
+    }
+    fresh.take_nothing_back("probes").await;
+    fresh.store.probe().await.unwrap();
 }
 
 async fn a_busy_store_says_so_before_the_time_is_over(fresh: Fresh) {

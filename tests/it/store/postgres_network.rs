@@ -23,7 +23,7 @@ fn impatient() -> StoreOptions {
 /// Calls until one works; all before it must say that the store is away, and in time.
 async fn heals(store: &dyn Store) {
     let begun = Instant::now();
-    while let Err(error) = store.ping().await {
+    while let Err(error) = store.probe().await {
         assert!(error.is_outage(), "{error}");
         assert!(begun.elapsed() < PATIENCE, "it does not heal: {error}");
     }
@@ -49,15 +49,15 @@ async fn connections_that_went_dead_while_they_were_idle_cost_one_look_and_are_c
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    let pings = (0..3).map(|_| store.ping());
-    for ping in futures::future::join_all(pings).await {
-        ping.unwrap();
+    let probes = (0..3).map(|_| store.probe());
+    for probe in futures::future::join_all(probes).await {
+        probe.unwrap();
     }
     proxy.swallow();
     proxy.heal();
     // New connections lead somewhere again, so no call need fail for an old one's sake.
     for _ in 0..4 {
-        store.ping().await.unwrap();
+        store.probe().await.unwrap();
     }
     none_is_kept(&proxy).await;
 }
@@ -86,7 +86,7 @@ async fn a_connection_that_went_dead_within_a_call_is_closed_and_not_pooled() {
         let error = call.await.unwrap().unwrap_err();
         assert!(matches!(error, StoreError::Timeout { .. }), "{error}");
     }
-    assert!(store.ping().await.unwrap_err().is_outage());
+    assert!(store.probe().await.unwrap_err().is_outage());
     assert!(begun.elapsed() < Duration::from_secs(10));
     drop(neighbour);
     proxy.heal();

@@ -138,10 +138,29 @@ async fn cut_connections_heal_by_themselves() {
         .await
         .unwrap();
     for _ in 0..3 {
-        store.ping().await.unwrap();
+        store.probe().await.unwrap();
         database.cut_connections().await;
         // The one in the pool is dead: found out before it is used.
         store.note("start", "x", &daemon(), at(0)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_became_read_only_is_not_ready() {
+    let database = Database::migrated().await;
+    let store = store::open(&database.url(), &StoreOptions::default())
+        .await
+        .unwrap();
+    for (read_only, ready) in [("off", true), ("on", false), ("off", true)] {
+        database
+            .set(&format!("default_transaction_read_only = {read_only}"))
+            .await;
+        database.cut_connections().await;
+        let probed = store.probe().await;
+        assert_eq!(probed.is_ok(), ready, "{probed:?}");
+        if let Err(error) = probed {
+            assert!(error.is_outage(), "{error}");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ behaviours![
     a_migrated_schema_is_current,
     migrating_again_changes_nothing,
     a_newer_program_s_schema_is_ahead_and_left_alone,
-    readiness_is_a_round_trip,
+    readiness_is_a_write,
 ];
 
 async fn a_migrated_schema_is_current(fresh: Fresh) {
@@ -40,10 +40,10 @@ async fn a_newer_program_s_schema_is_ahead_and_left_alone(fresh: Fresh) {
     assert!(error.to_string().contains("newer"), "{error}");
 }
 
-async fn readiness_is_a_round_trip(fresh: Fresh) {
-    fresh.store.ping().await.unwrap();
+async fn readiness_is_a_write(fresh: Fresh) {
+    fresh.store.probe().await.unwrap();
     fresh.store.close().await;
-    let error = fresh.store.ping().await.unwrap_err();
+    let error = fresh.store.probe().await.unwrap_err();
     assert_eq!(error.reason(), "unavailable", "{error}");
 }
 

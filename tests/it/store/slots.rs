@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{SubsecRound, TimeDelta};
 use tesa_reconciler::domain::run::SlotResult;
 use tesa_reconciler::domain::{RunOutcome, Trigger};
+use tesa_reconciler::store::Page;
+use tesa_reconciler::store::audit::AuditFilter;
 use tesa_reconciler::store::runs::{NewRun, RunSummary, Started, UnrunSlots};
 use tokio::sync::Barrier;
 
@@ -20,6 +22,7 @@ behaviours![
     recording_unrun_slots_again_is_harmless,
     last_slot_is_the_latest_and_never_moves_back,
     a_year_of_missed_slots_is_one_row,
+    what_was_accounted_for_in_the_future_is_forgotten,
 ];
 
 fn unrun(result: SlotResult, first: i64, last: i64) -> UnrunSlots {
@@ -172,6 +175,51 @@ async fn last_slot_is_the_latest_and_never_moves_back(fresh: Fresh) {
     assert_eq!(last().await, Some(at(900)));
     let other = store.last_slot(&job(), &"yoigo".into()).await.unwrap();
     assert_eq!(other, None);
+}
+
+async fn what_was_accounted_for_in_the_future_is_forgotten(fresh: Fresh) {
+    let store = fresh.store;
+    // PostgreSQL goes by its own clock.
+    let now = chrono::Utc::now().trunc_subsecs(0);
+    let minutes = |n| now + TimeDelta::minutes(n);
+    let set_back = async || store.set_back(&job(), &org(), now).await.unwrap();
+    let last = async || store.last_slot(&job(), &org()).await.unwrap();
+    assert_eq!(set_back().await, None, "there is nothing yet");
+    let nothing = RunSummary::default();
+    let run = async |slot| {
+        let lease = started(&*store, &new_run(Some(slot)), slot).await;
+        let outcome = RunOutcome::Succeeded;
+        store.finish(&lease, outcome, &nothing, slot).await.unwrap();
+    };
+    run(minutes(-10)).await;
+    // Another machine's clock.
+    run(now + TimeDelta::seconds(30)).await;
+    assert_eq!(set_back().await, None);
+    let missed = UnrunSlots {
+        first: minutes(-5),
+        last: minutes(1440),
+        ..unrun(SlotResult::Missed, 0, 0)
+    };
+    store.record_unrun(&missed, now).await.unwrap();
+    run(minutes(1445)).await;
+    assert_eq!(last().await, Some(minutes(1445)));
+    let other = store.set_back(&job(), &"yoigo".into(), now).await.unwrap();
+    assert_eq!(other, None);
+
+    assert_eq!(set_back().await, Some(minutes(1445)));
+    assert_eq!(last().await, Some(minutes(-10)), "the last that truly was");
+    assert_eq!(set_back().await, None);
+    for slot in [-5, 0, 1440, 1445] {
+        run(minutes(slot)).await;
+    }
+    let filter = AuditFilter {
+        action: Some("set_back".to_owned()),
+        ..AuditFilter::default()
+    };
+    let rows = store.audit(&filter, Page::first(9)).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].subject, format!("{}/{}", job(), org()));
+    assert!(rows[0].reason.contains("a clock was ahead"), "{rows:?}");
 }
 
 async fn a_year_of_missed_slots_is_one_row(fresh: Fresh) {

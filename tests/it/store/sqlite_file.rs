@@ -125,7 +125,7 @@ async fn nothing_is_written_into_a_file_that_is_gone() {
     let error = beat().await.unwrap_err();
     assert_eq!(error.reason(), "unavailable");
     assert!(error.to_string().contains("is gone"), "{error}");
-    assert_eq!(store.ping().await.unwrap_err().reason(), "unavailable");
+    assert_eq!(store.probe().await.unwrap_err().reason(), "unavailable");
     std::fs::write(&path, "").unwrap();
     let error = beat().await.unwrap_err();
     assert!(
@@ -134,5 +134,5 @@ async fn nothing_is_written_into_a_file_that_is_gone() {
     );
     std::fs::rename(&aside, &path).unwrap();
     beat().await.unwrap();
-    store.ping().await.unwrap();
+    store.probe().await.unwrap();
 }
