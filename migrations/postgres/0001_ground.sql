@@ -142,6 +142,8 @@ CREATE TABLE attempts (
     due_since           timestamptz,
     correlation_id      uuid NOT NULL UNIQUE,
     intended_at         timestamptz NOT NULL,
+    -- When it was committed by the database's own clock, whoever's clock wrote the rest: what the hour's cap counts.
+    counted_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     changed_at          timestamptz NOT NULL,
     http_status         bigint,
     detail              text COLLATE "C" NOT NULL,
@@ -154,7 +156,7 @@ CREATE UNIQUE INDEX attempts_one_open ON attempts (org, external_reference)
 CREATE INDEX attempts_of_order ON attempts (org, external_reference, id);
 CREATE INDEX attempts_by_order ON attempts (external_reference);
 CREATE INDEX attempts_by_reference ON attempts (reference_id);
-CREATE INDEX attempts_of_hour ON attempts (org, intended_at, state);
+CREATE INDEX attempts_of_hour ON attempts (org, counted_at, state);
 CREATE INDEX attempts_of_run ON attempts (run_id, state);
 CREATE INDEX attempts_to_verify ON attempts (verify_at) WHERE state IN ('accepted', 'unknown');
 CREATE INDEX attempts_by_state ON attempts (state, id);

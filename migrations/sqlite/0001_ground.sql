@@ -145,6 +145,8 @@ CREATE TABLE attempts (
     due_since           INTEGER,
     correlation_id      TEXT    NOT NULL UNIQUE,
     intended_at         INTEGER NOT NULL,
+    -- What the hour's cap counts: here the same as intended_at, because one process's clock is the only one.
+    counted_at          INTEGER NOT NULL,
     changed_at          INTEGER NOT NULL,
     http_status         INTEGER,
     detail              TEXT    NOT NULL,
@@ -157,7 +159,7 @@ CREATE UNIQUE INDEX attempts_one_open ON attempts (org, external_reference)
 CREATE INDEX attempts_of_order ON attempts (org, external_reference, id);
 CREATE INDEX attempts_by_order ON attempts (external_reference);
 CREATE INDEX attempts_by_reference ON attempts (reference_id);
-CREATE INDEX attempts_of_hour ON attempts (org, intended_at, state);
+CREATE INDEX attempts_of_hour ON attempts (org, counted_at, state);
 CREATE INDEX attempts_of_run ON attempts (run_id, state);
 CREATE INDEX attempts_to_verify ON attempts (verify_at) WHERE state IN ('accepted', 'unknown');
 CREATE INDEX attempts_by_state ON attempts (state, id);

@@ -166,7 +166,7 @@ pub struct AttemptCount {
 pub trait Attempts {
     /// Commits the intent to write, or says why not. Pause, hold, both caps, the lease and "no other open attempt
     /// for this order" are checked in the same transaction, in the order lease, pause, hold, open attempt, run's
-    /// cap, hour's cap. Attempts that ended `not_sent` count towards no cap. `Fenced` when the run was taken away.
+    /// cap, hour's cap. The hour and a pause's end go by the store's clock where it has one. Attempts that ended `not_sent` count towards no cap. `Fenced` when the run was taken away.
     ///
     /// After a time-out it isn't known whether the intent was committed. The same call again (same run, same
     /// correlation id, still `intended`) answers the same id, so it may be repeated; if it is not, nothing is
@@ -243,8 +243,4 @@ pub trait Attempts {
 
     /// How many attempts are open, by operation and state.
     async fn attempt_counts(&self) -> Result<Vec<AttemptCount>, StoreError>;
-
-    /// Attempts of an org intended at or after `since`, without those that ended `not_sent`: how much of the
-    /// hour's cap is used.
-    async fn intended_since(&self, org: &Org, since: DateTime<Utc>) -> Result<u64, StoreError>;
 }

@@ -104,7 +104,7 @@ pub trait Controls {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError>;
 
-    /// The pauses in force at `now`.
+    /// The pauses in force now, by the store's clock where it has one.
     async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError>;
 
     /// Latches the guard; keeps an earlier latch. Answers whether it is new. Audited.

@@ -29,7 +29,7 @@ where
     /// Decides and acts for one job and org.
     pub(super) async fn step(&mut self, key: &Key) -> Result<(), StoreError> {
         let now = self.parts.clock.now();
-        let paused = self.is_paused(key, now);
+        let paused = self.is_paused(key);
         let Some(lane) = self.lanes.get_mut(key) else {
             return Ok(());
         };

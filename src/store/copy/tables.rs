@@ -193,6 +193,7 @@ pub(super) const TABLES: &[Table] = &[
             ("due_since", Instant),
             ("correlation_id", Uuid),
             ("intended_at", Instant),
+            ("counted_at", Instant),
             ("changed_at", Instant),
             ("http_status", Number),
             ("detail", Text),

@@ -14,7 +14,6 @@ use crate::store::attempts::{
 };
 use crate::store::controls::TAKER_LIVES;
 use crate::store::fault::Fault;
-use crate::store::rows::Micros;
 use crate::store::rows::attempts::{AttemptRow, CountRow, StepRow, put_off_already};
 use crate::store::rows::{all, word};
 use crate::store::runs::RunLease;
@@ -348,19 +347,6 @@ impl Attempts for PgStore {
         self.call("attempt_counts", || async {
             let rows: Vec<CountRow> = sqlx::query_as(COUNTS).fetch_all(&self.pool).await?;
             all(rows)
-        })
-        .await
-    }
-
-    async fn intended_since(&self, org: &Org, since: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.call("intended_since", || async {
-            // The same count as the cap's own, which takes "after"; instants are whole microseconds.
-            let count: i64 = sqlx::query_scalar(intend::OF_HOUR)
-                .bind(org.as_str())
-                .bind(Micros(since.timestamp_micros() - 1))
-                .fetch_one(&self.pool)
-                .await?;
-            crate::store::rows::number("count", count)
         })
         .await
     }

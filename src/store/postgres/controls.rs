@@ -67,10 +67,9 @@ impl Controls for PgStore {
         self.call("resume", || async {
             let mut tx = self.begin().await?;
             let done = sqlx::query(
-                "DELETE FROM pauses WHERE job_name = $1 AND (until IS NULL OR until > $2)",
+                "DELETE FROM pauses WHERE job_name = $1 AND (until IS NULL OR until > clock_timestamp())",
             )
             .bind(stored_name(job))
-            .bind(stamp(now))
             .execute(&mut *tx)
             .await?;
             if done.rows_affected() == 0 {
@@ -84,13 +83,12 @@ impl Controls for PgStore {
         .await
     }
 
-    async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
+    async fn pauses(&self, _now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
         self.call("pauses", || async {
             let rows: Vec<RawPause> = sqlx::query_as(
                 "SELECT job_name, who, reason, since, until FROM pauses
-                     WHERE until IS NULL OR until > $1 ORDER BY job_name",
+                     WHERE until IS NULL OR until > clock_timestamp() ORDER BY job_name",
             )
-            .bind(stamp(now))
             .fetch_all(&self.pool)
             .await?;
             all(rows)

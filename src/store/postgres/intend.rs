@@ -5,12 +5,14 @@
 //! is never guessed. The second locks the run's row against its end: a run can't be declared lost between the look at
 //! its lease and the commit, so nobody takes over while the permit is made out.
 //!
+//! An hour and a pause's end are told by the database's clock: a replica whose own is ahead gets no second hour.
+//!
 //! A pause or latch committed while an intent is under way may come too late for that one, never for the next.
 //!
 //! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, open
 //! attempt, the run's cap, the hour's cap.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::attempts::{StepLine, append_step};
@@ -24,7 +26,7 @@ use crate::store::fault::Fault;
 use crate::store::runs::RunLease;
 
 pub(super) const PAUSED: &str = "
-    SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN ($1, '') AND (until IS NULL OR until > $2))";
+    SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN ($1, '') AND (until IS NULL OR until > clock_timestamp()))";
 
 pub(super) const LATCHED: &str =
     "SELECT EXISTS (SELECT 1 FROM latches WHERE job_name = $1 AND org = $2)";
@@ -41,7 +43,8 @@ pub(super) const OF_RUN: &str =
     "SELECT count(*) FROM attempts WHERE run_id = $1 AND state <> 'not_sent'";
 
 pub(super) const OF_HOUR: &str = "
-    SELECT count(*) FROM attempts WHERE org = $1 AND intended_at > $2 AND state <> 'not_sent'";
+    SELECT count(*) FROM attempts
+    WHERE org = $1 AND counted_at > clock_timestamp() - interval '1 hour' AND state <> 'not_sent'";
 
 /// See [`crate::store::Attempts::intend`].
 pub(super) async fn intend(
@@ -54,7 +57,7 @@ pub(super) async fn intend(
     let mut tx = store.begin().await?;
     lock::org(&mut tx, &attempt.org).await?;
     hold(&mut tx, "intend", lease).await?;
-    if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
+    if let Some(refused) = steered_away(&mut tx, attempt).await? {
         return Ok(Err(refused));
     }
     // The answer to an earlier call may have been lost with its commit done: the same intent is not a second one.
@@ -78,9 +81,7 @@ pub(super) async fn intend(
     if count(of_run, &mut tx).await? >= i64::from(limits.per_run) {
         return Ok(Err(IntentRefused::RunCap));
     }
-    let of_hour = sqlx::query_scalar(OF_HOUR)
-        .bind(attempt.org.as_str())
-        .bind(stamp(now - TimeDelta::hours(1)));
+    let of_hour = sqlx::query_scalar(OF_HOUR).bind(attempt.org.as_str());
     if count(of_hour, &mut tx).await? >= i64::from(limits.per_hour) {
         return Ok(Err(IntentRefused::HourCap));
     }
@@ -98,11 +99,9 @@ async fn count(query: Count<'_>, tx: &mut PgConnection) -> Result<i64, Fault> {
 async fn steered_away(
     tx: &mut PgConnection,
     attempt: &NewAttempt,
-    now: DateTime<Utc>,
 ) -> Result<Option<IntentRefused>, Fault> {
     let paused: bool = sqlx::query_scalar(PAUSED)
         .bind(attempt.job_name.as_str())
-        .bind(stamp(now))
         .fetch_one(&mut *tx)
         .await?;
     if paused {

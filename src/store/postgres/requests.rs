@@ -27,7 +27,9 @@ const REMEMBER_OBSERVATIONS: &str = "
         territory_owner = excluded.territory_owner, request_number = excluded.request_number,
         subrequest_number = excluded.subrequest_number, created = excluded.created,
         last_updated = excluded.last_updated, observed_at = excluded.observed_at
-    WHERE excluded.observed_at >= observations.observed_at";
+    WHERE CASE WHEN excluded.last_updated <> observations.last_updated
+        THEN excluded.last_updated > observations.last_updated
+        ELSE excluded.observed_at >= observations.observed_at END";
 
 pub(super) const OBSERVATIONS: &str = "
     SELECT * FROM observations
@@ -68,7 +70,7 @@ impl PgStore {
     ) -> Result<(), StoreError> {
         self.call(operation, || async {
             let mut seen: Vec<_> = observations.iter().collect();
-            seen.sort_by_key(|seen| seen.observed_at);
+            seen.sort_by_key(|seen| (seen.last_updated, seen.observed_at));
             let seen = last_of_each(seen, |seen| &seen.reference_id);
             let mut tx = self.unhurried().await?;
             if let Some(lease) = lease {

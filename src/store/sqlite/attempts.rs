@@ -353,18 +353,4 @@ impl Attempts for SqliteStore {
             })
             .await
     }
-
-    async fn intended_since(&self, org: &Org, since: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.timed
-            .call("intended_since", async {
-                // The same count as the cap's own, which takes "after"; instants are whole microseconds.
-                let count: i64 = sqlx::query_scalar(intend::OF_HOUR)
-                    .bind(org.as_str())
-                    .bind(micros(since) - 1)
-                    .fetch_one(&self.readers)
-                    .await?;
-                crate::store::rows::number("count", count)
-            })
-            .await
-    }
 }

@@ -34,7 +34,7 @@ pub(super) const OF_RUN: &str =
     "SELECT count(*) FROM attempts WHERE run_id = ?1 AND state <> 'not_sent'";
 
 pub(super) const OF_HOUR: &str = "
-    SELECT count(*) FROM attempts WHERE org = ?1 AND intended_at > ?2 AND state <> 'not_sent'";
+    SELECT count(*) FROM attempts WHERE org = ?1 AND counted_at > ?2 AND state <> 'not_sent'";
 
 /// See [`crate::store::Attempts::intend`].
 pub(super) async fn intend(
@@ -118,8 +118,8 @@ async fn insert(
         "INSERT INTO attempts (
              org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
              before_status, before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id,
-             intended_at, changed_at, detail)
-         VALUES (?1, ?2, ?3, ?4, 'intended', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, '')
+             intended_at, counted_at, changed_at, detail)
+         VALUES (?1, ?2, ?3, ?4, 'intended', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?15, '')
          RETURNING id",
     )
     .bind(attempt.org.as_str())

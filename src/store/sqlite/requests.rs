@@ -30,7 +30,9 @@ static REMEMBER_OBSERVATIONS: LazyLock<Bulk> = LazyLock::new(|| {
             auto_installation = excluded.auto_installation, territory_owner = excluded.territory_owner,
             request_number = excluded.request_number, subrequest_number = excluded.subrequest_number,
             created = excluded.created, last_updated = excluded.last_updated, observed_at = excluded.observed_at
-        WHERE excluded.observed_at >= observations.observed_at",
+        WHERE CASE WHEN excluded.last_updated <> observations.last_updated
+            THEN excluded.last_updated > observations.last_updated
+            ELSE excluded.observed_at >= observations.observed_at END",
     )
 });
 

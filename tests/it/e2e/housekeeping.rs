@@ -28,10 +28,10 @@ async fn fill(world: &World, rows: u32) {
              SELECT 'old', 'masmovil', 'schedule', 'r', 'enforce', 'daemon', '', 1000000 + i, {at} + i, {at}, {at} + i,
                     'succeeded' FROM n;
          INSERT INTO attempts (org, reference_id, external_reference, operation, state, job_name, rule, run_id,
-                               replica, before_status, before_cancelling, correlation_id, intended_at, changed_at,
-                               detail)
+                               replica, before_status, before_cancelling, correlation_id, intended_at, counted_at,
+                               changed_at, detail)
              SELECT 'masmovil', 'old-' || i, 'order-' || i, 'create_activation', 'confirmed', 'old', 'r',
-                    (SELECT max(id) FROM runs), 'r', 'NOT_SENT', 0, 'c-' || i, {at} + i, {at} + i, '' FROM n;
+                    (SELECT max(id) FROM runs), 'r', 'NOT_SENT', 0, 'c-' || i, {at} + i, {at} + i, {at} + i, '' FROM n;
          INSERT INTO attempt_steps (attempt_id, state, at, who, detail)
              SELECT id, 'intended', {at}, 'daemon', '' FROM attempts WHERE job_name = 'old'
              UNION ALL SELECT id, 'confirmed', {at}, 'daemon', '' FROM attempts WHERE job_name = 'old';

@@ -1,5 +1,6 @@
 //! Pauses, latches, triggers, circuits.
 
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tesa_reconciler::domain::RunId;
 use tesa_reconciler::domain::ids::TriggerId;
 use tesa_reconciler::store::Page;
@@ -20,8 +21,15 @@ behaviours![
     circuits_are_remembered,
 ];
 
+/// Seconds from now, to the microsecond: a pause's end is told by the store's clock.
+fn from_now() -> impl Fn(i64) -> DateTime<Utc> {
+    let now = Utc::now().trunc_subsecs(6);
+    move |seconds| now + TimeDelta::seconds(seconds)
+}
+
 async fn a_pause_is_in_force_until_it_ends_or_is_resumed(fresh: Fresh) {
     let store = &*fresh.store;
+    let at = from_now();
     assert!(store.pauses(at(0)).await.unwrap().is_empty());
     store
         .pause(Some(&job()), Some(at(60)), &person(), at(0))
@@ -42,6 +50,7 @@ async fn a_pause_is_in_force_until_it_ends_or_is_resumed(fresh: Fresh) {
         ..all.clone()
     };
     assert_eq!(store.pauses(at(59)).await.unwrap(), [all.clone(), one]);
+    fresh.time_passes(60).await;
     assert_eq!(
         store.pauses(at(60)).await.unwrap(),
         [all],
@@ -66,6 +75,7 @@ async fn a_pause_is_in_force_until_it_ends_or_is_resumed(fresh: Fresh) {
 
 async fn a_pause_of_the_same_scope_is_replaced(fresh: Fresh) {
     let store = &*fresh.store;
+    let at = from_now();
     store
         .pause(Some(&job()), None, &person(), at(0))
         .await

@@ -55,12 +55,18 @@ impl Fresh {
         store::open(&self.backend.url(), options).await.unwrap()
     }
 
-    /// Time passes for whoever judges the age of heartbeats. On SQLite that is the caller, by the times it gives.
+    /// Time passes for whoever judges the age of heartbeats and intents and the end of pauses. On SQLite that is the
+    /// caller, by the times it gives.
     pub async fn time_passes(&self, seconds: i64) {
         if let Backend::Postgres { .. } = self.backend {
-            for table in ["runs", "replicas"] {
+            for (table, column) in [
+                ("runs", "last_beat"),
+                ("replicas", "last_beat"),
+                ("attempts", "counted_at"),
+                ("pauses", "until"),
+            ] {
                 let age = format!(
-                    "UPDATE {table} SET last_beat = last_beat - interval '{seconds} seconds'"
+                    "UPDATE {table} SET {column} = {column} - interval '{seconds} seconds'"
                 );
                 self.past_the_store(&age).await.unwrap();
             }

@@ -23,9 +23,9 @@ const OLD: &[&str] = &[
          outcome)
      SELECT 'job', 'org', 'schedule', 'r', 'enforce', 'daemon', '', 1000 + {n}, {t}, {t}, {t}, 'succeeded' FROM {rows}",
     "INSERT INTO attempts (org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
-         before_status, before_cancelling, correlation_id, intended_at, changed_at, detail)
+         before_status, before_cancelling, correlation_id, intended_at, counted_at, changed_at, detail)
      SELECT 'org', 'r' || {n}, 'x' || {n}, 'create_activation', 'confirmed', 'job', 'rule', {n}, 'r', 'NOT_SENT', {no},
-         {uuid}, {t}, {t}, '' FROM {rows}",
+         {uuid}, {t}, {t}, {t}, '' FROM {rows}",
     "INSERT INTO attempt_steps (attempt_id, state, at, who, detail)
      SELECT {n}, 'intended', {t}, 'daemon', '' FROM {rows}",
     "INSERT INTO slots (job_name, org, scheduled_at, run_id) SELECT 'job', 'o' || {n}, {t}, {n} FROM {rows}",

@@ -26,10 +26,11 @@ const SCRAPE: Duration = Duration::from_millis(50);
 const LEDGER: &str = "
     ALTER TABLE attempts SET UNLOGGED;
     INSERT INTO attempts (org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
-        before_status, before_cancelling, correlation_id, intended_at, changed_at, detail, verify_at)
+        before_status, before_cancelling, correlation_id, intended_at, counted_at, changed_at, detail, verify_at)
     SELECT 'org', 'r' || n % 1000000, 'x' || n % 1000000, 'create_activation',
         CASE WHEN n <= 1000 THEN 'unknown' ELSE 'confirmed' END, 'job', 'rule', 1 + n % 50000, 'r', 'NOT_SENT', false,
-        lpad(to_hex(n), 32, '0')::uuid, now() - n * interval '1 second', now() - n * interval '1 second', '',
+        lpad(to_hex(n), 32, '0')::uuid, now() - n * interval '1 second', now() - n * interval '1 second',
+        now() - n * interval '1 second', '',
         CASE WHEN n <= 1000 THEN now() END
     FROM generate_series(1, 5000000) AS n";
 
@@ -129,9 +130,9 @@ const SQLITE: &str = "
     FROM ns;
     WITH RECURSIVE ns (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ns WHERE n < 1000000)
     INSERT INTO attempts (org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
-        before_status, before_cancelling, correlation_id, intended_at, changed_at, detail, verify_at)
+        before_status, before_cancelling, correlation_id, intended_at, counted_at, changed_at, detail, verify_at)
     SELECT 'org', printf('r%07d', n), printf('x%07d', n), 'create_activation', iif(n <= 1000, 'unknown', 'confirmed'),
-        'job', 'rule', 1, 'r', 'NOT_SENT', 0, printf('%032x', n), n, n, '', iif(n <= 1000, n, NULL)
+        'job', 'rule', 1, 'r', 'NOT_SENT', 0, printf('%032x', n), n, n, n, '', iif(n <= 1000, n, NULL)
     FROM ns";
 
 async fn fill_sqlite(url: &str) {

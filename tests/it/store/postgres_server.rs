@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use futures::StreamExt;
-use tesa_reconciler::store::{self, Page, SchemaState, StoreError, StoreOptions};
+use tesa_reconciler::store::attempts::{IntentLimits, IntentRefused};
+use tesa_reconciler::store::{self, Page, SchemaState, Store, StoreError, StoreOptions};
 
 use super::harness::Fresh;
 use super::values::*;
@@ -129,6 +130,39 @@ async fn a_skewed_clock_neither_kills_the_living_nor_spares_the_dead() {
             .len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_replica_whose_clock_is_ahead_gets_no_second_hour_and_ends_no_pause() {
+    let fresh = Fresh::postgres().await;
+    let (good, ahead) = (fresh.store.clone(), fresh.again().await);
+    let now = Utc::now();
+    let in_61_minutes = now + TimeDelta::minutes(61);
+    let lease = started(&*good, &new_run(None), now).await;
+    let limits = IntentLimits {
+        per_hour: 3,
+        ..NO_LIMITS
+    };
+    let intend = async |store: &dyn Store, order: &str, at| {
+        let intent = store.intend(&lease, &new_attempt(order), limits, at).await;
+        intent.unwrap()
+    };
+    for order in ["A", "B"] {
+        assert!(intend(&*good, order, now).await.is_ok());
+    }
+    assert!(intend(&*ahead, "C", in_61_minutes).await.is_ok());
+    for (store, at) in [(&good, now), (&ahead, in_61_minutes)] {
+        let answer = intend(&**store, "D", at).await;
+        assert_eq!(answer, Err(IntentRefused::HourCap), "three in all");
+    }
+
+    let until = Some(now + TimeDelta::minutes(30));
+    let who = person();
+    good.pause(None, until, &who, now).await.unwrap();
+    assert_eq!(ahead.pauses(in_61_minutes).await.unwrap().len(), 1);
+    let answer = intend(&*ahead, "D", in_61_minutes).await;
+    assert_eq!(answer, Err(IntentRefused::Paused));
+    assert!(ahead.resume(None, &who, in_61_minutes).await.unwrap());
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ behaviours![
     an_observation_reads_back_as_it_was_remembered,
     every_word_of_an_observation_can_be_stored,
     the_newest_observation_wins,
+    an_older_version_never_overwrites_a_newer,
     ids_are_exact_texts,
     unknown_ids_are_absent,
     an_observation_is_found_by_either_reference,
@@ -108,6 +109,42 @@ async fn the_newest_observation_wins(fresh: Fresh) {
         .await
         .unwrap();
     assert_eq!(status().await, Status::Installed, "in one batch too");
+}
+
+/// A list or a read that lags behind tells later of what was earlier.
+async fn an_older_version_never_overwrites_a_newer(fresh: Fresh) {
+    let store = &*fresh.store;
+    let seen = |status: Status, updated: Option<i64>, observed| Observation {
+        status,
+        last_updated: updated.map(at),
+        observed_at: at(observed),
+        ..observation("r")
+    };
+    for (given, stands) in [
+        (seen(Status::Installing, Some(50), 60), Status::Installing),
+        // Read later, dated earlier.
+        (seen(Status::NotSent, Some(40), 70), Status::Installing),
+        (seen(Status::NotSent, Some(40), 50), Status::Installing),
+        // Read earlier, by a clock that is behind, dated later.
+        (seen(Status::Installed, Some(55), 10), Status::Installed),
+        // Of one date, or of none, the later look counts.
+        (seen(Status::Processed, Some(55), 9), Status::Installed),
+        (seen(Status::Processed, Some(55), 80), Status::Processed),
+        (seen(Status::Finished, None, 79), Status::Processed),
+        (seen(Status::Finished, None, 81), Status::Finished),
+    ] {
+        let given = [given];
+        store.remember_observations(&org(), &given).await.unwrap();
+        let read = store.observations(&org(), &["r".into()]).await.unwrap();
+        assert_eq!(read[0].status, stands, "{given:?}");
+    }
+    let both = [
+        seen(Status::Installed, Some(200), 300),
+        seen(Status::NotSent, Some(190), 310),
+    ];
+    store.remember_observations(&org(), &both).await.unwrap();
+    let read = store.observations(&org(), &["r".into()]).await.unwrap();
+    assert_eq!(read[0].status, Status::Installed, "in one batch too");
 }
 
 async fn ids_are_exact_texts(fresh: Fresh) {
