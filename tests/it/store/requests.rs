@@ -134,7 +134,11 @@ async fn an_older_version_never_overwrites_a_newer(fresh: Fresh) {
         (seen(Status::Finished, None, 81), Status::Finished),
     ] {
         let given = [given];
-        store.remember_observations(&org(), &given).await.unwrap();
+        let run = a_run(store).await;
+        store
+            .remember_observations(&run, &org(), &given)
+            .await
+            .unwrap();
         let read = store.observations(&org(), &["r".into()]).await.unwrap();
         assert_eq!(read[0].status, stands, "{given:?}");
     }
@@ -142,7 +146,11 @@ async fn an_older_version_never_overwrites_a_newer(fresh: Fresh) {
         seen(Status::Installed, Some(200), 300),
         seen(Status::NotSent, Some(190), 310),
     ];
-    store.remember_observations(&org(), &both).await.unwrap();
+    let run = a_run(store).await;
+    store
+        .remember_observations(&run, &org(), &both)
+        .await
+        .unwrap();
     let read = store.observations(&org(), &["r".into()]).await.unwrap();
     assert_eq!(read[0].status, Status::Installed, "in one batch too");
 }
