@@ -221,8 +221,6 @@ CREATE TABLE findings (
     times_seen          INTEGER NOT NULL DEFAULT 1,
     times_reopened      INTEGER NOT NULL DEFAULT 0,
     resolved_at         INTEGER,
-    acknowledged_by     TEXT,
-    acknowledged_reason TEXT,
     UNIQUE (org, reference_id, kind, detail),
     CHECK ((resolved_at IS NOT NULL) = (state = 'resolved'))
 ) STRICT;
@@ -232,8 +230,32 @@ CREATE INDEX findings_live_counts ON findings (org, kind, detail, since) WHERE s
 CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
 CREATE INDEX findings_by_reference ON findings (reference_id);
 CREATE INDEX findings_by_order ON findings (external_reference);
--- What a run asks first, of a hundred thousand findings mostly none.
-CREATE INDEX findings_acknowledged ON findings (org, job_name) WHERE state = 'acknowledged';
+
+-- What people said: hands off. It belongs to the request, and to its order once that is known; never to a job, a run or
+-- the finding that it was said of. Several of one request stand beside each other. `status` and `cancelling` are the
+-- request's as it was said; of an issue's finding the issue counts instead.
+CREATE TABLE acknowledgements (
+    id                 INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    org                TEXT    NOT NULL,
+    reference_id       TEXT    NOT NULL,
+    external_reference TEXT,
+    kind               TEXT    NOT NULL,
+    detail             TEXT    NOT NULL,
+    status             TEXT,
+    cancelling         INTEGER CHECK (cancelling IN (0, 1)),
+    last_updated       INTEGER,
+    repeated           INTEGER CHECK (repeated IN (0, 1)),
+    who                TEXT    NOT NULL,
+    reason             TEXT    NOT NULL,
+    given_at           INTEGER NOT NULL,
+    ended_at           INTEGER,
+    ended_why          TEXT,
+    CHECK ((ended_at IS NULL) = (ended_why IS NULL))
+) STRICT;
+CREATE INDEX acknowledgements_of_request ON acknowledgements (org, reference_id) WHERE ended_at IS NULL;
+CREATE INDEX acknowledgements_of_order ON acknowledgements (org, external_reference) WHERE ended_at IS NULL;
+CREATE INDEX acknowledgements_by_reference ON acknowledgements (reference_id);
+CREATE INDEX acknowledgements_ended ON acknowledgements (ended_at) WHERE ended_at IS NOT NULL;
 
 -- How many findings there are of each sort, kept with every change of one: a scrape, a page and the notices ask for it
 -- every few seconds, and counting a million rows each time would cost more than all else the store does.

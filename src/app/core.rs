@@ -235,6 +235,7 @@ impl Core {
             max_in_flight: config.tesamanager.max_in_flight,
             retention: config.state.retention,
             reads_per_second: config.tesamanager.reads_per_second,
+            job_names: config.jobs.iter().map(|job| job.name.clone()).collect(),
             recall: Recall::default(),
         };
         let verifier = Verifier::new(

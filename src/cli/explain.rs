@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::common::{Common, find_orgs};
 use super::exit::{Exit, Failure};
+use super::findings::Said;
 use super::output::{self, Format, instant, or_dash};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
@@ -52,6 +53,8 @@ struct Explanation {
     decided: Vec<RememberedDecision>,
     attempts: Vec<ExplainedAttempt>,
     findings: Vec<Finding>,
+    /// What people said of it, what has ended too; and what holds of its order.
+    acknowledgements: Vec<Said>,
     next: String,
 }
 
@@ -211,6 +214,26 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         ..FindingFilter::default()
     };
     let findings = reader.store.findings(&filter, Page::first(100)).await?;
+    let order: Vec<_> = request
+        .and_then(|request| request.external_reference.clone())
+        .into_iter()
+        .collect();
+    let ids = std::slice::from_ref(&id);
+    let mut said = reader.store.acknowledgements_of(org, &id).await?;
+    for one in reader
+        .store
+        .acknowledgements_about(org, ids, &order)
+        .await?
+    {
+        if !said.contains(&one) {
+            said.push(one);
+        }
+    }
+    let updated = request.and_then(|request| request.last_updated);
+    let acknowledgements = said
+        .into_iter()
+        .map(|one| Said::new(one, updated))
+        .collect();
     let decided = reader.store.decisions_about(org, &id).await?;
     let next = next(reader, &attempts, SystemClock.now());
     Ok(Explanation {
@@ -223,6 +246,7 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         decided,
         attempts,
         findings,
+        acknowledgements,
         next,
     })
 }
@@ -345,6 +369,9 @@ fn show(explanation: &Explanation) -> String {
                 instant(finding.first_seen)
             ),
         );
+    }
+    for said in &explanation.acknowledgements {
+        line("hands off", said.show());
     }
     line("next", explanation.next.clone());
     lines.join("\n")

@@ -1,28 +1,27 @@
-//! `runs`, `attempts`, `findings`, `audit`: what the store remembers, newest first, with filters.
+//! `runs`, `attempts`, `audit`: what the store remembers, newest first, with filters.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 
 use super::common::{Session, since};
 use super::exit::Failure;
 use super::output::{self, Row, instant, or_dash};
-use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{JobName, Org, RunId};
 use crate::domain::{AttemptState, Operation, RunOutcome};
 use crate::store::Page;
 use crate::store::attempts::{Attempt, AttemptFilter};
 use crate::store::audit::{AuditFilter, AuditRow};
-use crate::store::findings::{Finding, FindingFilter};
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Reads a word of a closed set; what is none of them is answered with all of them.
 macro_rules! word {
     ($set:ty) => {
-        PossibleValuesParser::new(<$set>::ALL.iter().map(|word| word.as_str()))
+        clap::builder::PossibleValuesParser::new(<$set>::ALL.iter().map(|word| word.as_str()))
             .try_map(|text| text.parse::<$set>())
     };
 }
+pub(super) use word;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Args)]
@@ -36,7 +35,7 @@ pub struct PageArgs {
 }
 
 impl PageArgs {
-    fn page(&self) -> Page {
+    pub(super) fn page(&self) -> Page {
         Page {
             limit: self.limit,
             before: self.before,
@@ -87,34 +86,14 @@ pub struct AttemptsArgs {
     page: PageArgs,
 }
 
-/// `findings`.
-#[derive(Debug, Args)]
-pub struct FindingsArgs {
-    /// Only of this reference id or external reference
-    reference: Option<String>,
-    /// Only of this org
-    #[arg(long)]
-    org: Option<String>,
-    /// Only of this kind
-    #[arg(long, value_parser = word!(FindingKind))]
-    kind: Option<FindingKind>,
-    /// Only in this state (default: all but resolved)
-    #[arg(long, value_parser = word!(FindingState))]
-    state: Option<FindingState>,
-    /// Only those that wait for a person
-    #[arg(long, value_parser = word!(Attention))]
-    attention: Option<Attention>,
-    #[command(flatten)]
-    page: PageArgs,
-}
-
 /// `audit`.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
     /// Only by this actor
     #[arg(long)]
     who: Option<String>,
-    /// Only this action: pause, resume, latch, release, trigger, acknowledge, settle, set_back, start, stop, reload
+    /// Only this action: pause, resume, latch, release, trigger, acknowledge, unacknowledge, acknowledgement_ended, settle,
+    /// set_back, start, stop, reload
     #[arg(long)]
     action: Option<String>,
     /// Only since: an instant (RFC 3339) or an age ("12h")
@@ -151,19 +130,6 @@ pub async fn attempts(session: &Session, args: &AttemptsArgs) -> Result<(), Fail
         since: instant_of(&args.since, session.now())?,
     };
     let rows = session.store.attempts(&filter, args.page.page()).await?;
-    Ok(output::list(session.format, &rows)?)
-}
-
-/// Findings.
-pub async fn findings(session: &Session, args: &FindingsArgs) -> Result<(), Failure> {
-    let filter = FindingFilter {
-        org: args.org.as_ref().map(Org::new),
-        kind: args.kind,
-        state: args.state,
-        attention: args.attention,
-        reference: args.reference.clone(),
-    };
-    let rows = session.store.findings(&filter, args.page.page()).await?;
     Ok(output::list(session.format, &rows)?)
 }
 
@@ -232,35 +198,6 @@ impl Row for Attempt {
             or_dash(self.http_status, |status| status.to_string()),
             or_dash(self.verify_at, instant),
             self.detail.clone(),
-        ]
-    }
-}
-
-impl Row for Finding {
-    const COLUMNS: &'static [&'static str] = &[
-        "id",
-        "org",
-        "request",
-        "order",
-        "kind",
-        "detail",
-        "state",
-        "waits for a person",
-        "first seen",
-        "evidence",
-    ];
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
-            self.org.to_string(),
-            self.key.reference_id.to_string(),
-            or_dash(self.external_reference.as_ref(), ToString::to_string),
-            self.key.kind.to_string(),
-            self.key.detail.clone(),
-            self.state.to_string(),
-            or_dash(self.attention, |attention| attention.to_string()),
-            instant(self.first_seen),
-            self.evidence.clone(),
         ]
     }
 }

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod exit;
 pub mod explain;
+pub mod findings;
 pub mod healthcheck;
 pub mod jobs;
 pub mod lists;
@@ -107,11 +108,11 @@ enum Command {
     Jobs,
     /// List runs
     Runs(lists::RunsArgs),
-    /// List findings, or acknowledge some
+    /// List findings, acknowledge some, or take that back
     #[command(args_conflicts_with_subcommands = true)]
     Findings {
         #[command(flatten)]
-        list: lists::FindingsArgs,
+        list: findings::FindingsArgs,
         #[command(subcommand)]
         act: Option<FindingsCommand>,
     },
@@ -151,8 +152,10 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum FindingsCommand {
-    /// Say that a person knows: they stay quiet, and untouched, until they change
-    Ack(steer::AckArgs),
+    /// Say hands off: they stay quiet, and their orders untouched by every job, until the request or issue changes
+    Ack(findings::AckArgs),
+    /// Take that back
+    Unack(findings::AckArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -218,8 +221,9 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         Command::Status => done(status::run(&session).await),
         Command::Runs(args) => done(lists::runs(&session, &args).await),
         Command::Findings { list, act } => done(match act {
-            None => lists::findings(&session, &list).await,
-            Some(FindingsCommand::Ack(args)) => steer::acknowledge(&session, &args).await,
+            None => findings::list(&session, &list).await,
+            Some(FindingsCommand::Ack(args)) => findings::acknowledge(&session, &args).await,
+            Some(FindingsCommand::Unack(args)) => findings::unacknowledge(&session, &args).await,
         }),
         Command::Attempts { list, act } => done(match act {
             None => lists::attempts(&session, &list).await,

@@ -11,7 +11,7 @@ use super::exit::Failure;
 use super::jobs::{self, JobRow};
 use super::output::{self, Format, instant, or_dash};
 use crate::app::ALIVE_WITHIN;
-use crate::domain::finding::Attention;
+use crate::domain::finding::{Attention, FindingState};
 use crate::domain::run::Mode;
 use crate::domain::{AttemptState, FindingKind, RunOutcome};
 use crate::store::Page;
@@ -40,7 +40,9 @@ struct Status {
     open_attempts: BTreeMap<AttemptState, u64>,
     /// Findings that aren't resolved, by kind.
     findings: BTreeMap<FindingKind, u64>,
-    /// Findings that wait for a person, by why.
+    /// People's words that hold: hands off.
+    acknowledgements: u64,
+    /// Findings that wait for a person and of which nobody said hands off, by why.
     attention: BTreeMap<Attention, u64>,
     /// What to do next.
     hints: Vec<String>,
@@ -76,6 +78,7 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
     for why in Attention::ALL {
         let filter = FindingFilter {
             attention: Some(*why),
+            state: Some(FindingState::Open),
             ..FindingFilter::default()
         };
         let page = Page::first(COUNTED_AT_MOST);
@@ -84,6 +87,7 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
             attention.insert(*why, waiting);
         }
     }
+    let acknowledgements = store.acknowledgements(None).await?.len() as u64;
     let mut status = Status {
         as_of: now,
         alive: !replicas.is_empty(),
@@ -94,6 +98,7 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
         circuits,
         open_attempts,
         findings,
+        acknowledgements,
         attention,
         hints: vec![],
     };
@@ -214,6 +219,10 @@ fn show(status: &Status) -> String {
             "nothing waits for one",
         ),
     );
+    if status.acknowledgements > 0 {
+        let what = "acknowledgements hold: `tesa-reconciler findings --state acknowledged`";
+        line("hands off", format!("{} {what}", status.acknowledgements));
+    }
     let rows = status.jobs.iter().map(|job| {
         let paused = job.paused.as_ref().map(|why| format!("paused: {why}"));
         let held = job.held.as_ref().map(|why| format!("guard: {why}"));

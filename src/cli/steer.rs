@@ -8,7 +8,7 @@ use super::common::{Session, person, until};
 use super::exit::{Exit, Failure};
 use super::output::{self, Format};
 use crate::app::ALIVE_WITHIN;
-use crate::domain::ids::{AttemptId, FindingId, JobName, Org, TriggerId};
+use crate::domain::ids::{AttemptId, JobName, Org, TriggerId};
 use crate::domain::{AttemptState, RunOutcome};
 use crate::store::attempts::Step;
 use crate::store::runs::RunRow;
@@ -77,17 +77,6 @@ pub struct ReleaseArgs {
     /// For this org
     #[arg(long)]
     org: String,
-    /// Why, for the audit
-    #[arg(long)]
-    reason: String,
-}
-
-/// `findings ack`.
-#[derive(Debug, Args)]
-pub struct AckArgs {
-    /// The findings
-    #[arg(required = true)]
-    ids: Vec<FindingId>,
     /// Why, for the audit
     #[arg(long)]
     reason: String,
@@ -282,16 +271,6 @@ pub async fn release(session: &Session, args: &ReleaseArgs) -> Result<(), Failur
             "released {job} for {org}: its next run writes again, within the caps"
         ));
     }
-    Ok(())
-}
-
-/// A person knows about findings.
-pub async fn acknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
-    session
-        .store
-        .acknowledge_findings(&args.ids, &person(&args.reason)?, session.now())
-        .await?;
-    output::note(&format!("acknowledged {} finding(s)", args.ids.len()));
     Ok(())
 }
 

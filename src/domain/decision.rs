@@ -26,7 +26,7 @@ closed_set! {
         ChangedMeanwhile = "changed_meanwhile",
         /// An earlier write's outcome isn't known yet.
         InDoubt = "in_doubt",
-        /// A person acknowledged the finding: hands off.
+        /// A person said hands off, of the request or of its order.
         Acknowledged = "acknowledged",
         /// Listed as stuck, but it was updated since.
         NotStuck = "not_stuck",

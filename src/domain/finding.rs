@@ -33,7 +33,7 @@ closed_set! {
     FindingState {
         /// Seen, and nobody said anything.
         Open = "open",
-        /// A person knows; quiet until it changes.
+        /// A person said hands off of it, and that holds.
         Acknowledged = "acknowledged",
         /// No longer seen.
         Resolved = "resolved",

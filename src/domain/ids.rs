@@ -93,6 +93,10 @@ row_id!(
     FindingId
 );
 row_id!(
+    /// A person's "hands off" in the store.
+    AcknowledgementId
+);
+row_id!(
     /// A person's request to run a job now.
     TriggerId
 );

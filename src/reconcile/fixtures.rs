@@ -3,10 +3,12 @@
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use uuid::Uuid;
 
-use crate::domain::ids::{Org, RunId};
+use crate::domain::ids::{AcknowledgementId, Org, RunId};
 use crate::domain::request::{Observation, PersistenceType, TerritoryOwner};
-use crate::domain::{AttemptId, AttemptState, Operation, Status};
+use crate::domain::{AttemptId, AttemptState, FindingKind, Operation, Status};
+use crate::store::acknowledgements::{Acknowledgement, Given};
 use crate::store::attempts::Attempt;
+use crate::store::findings::FindingKey;
 
 /// A Monday noon.
 pub fn now() -> DateTime<Utc> {
@@ -64,5 +66,31 @@ pub fn attempt(id: i64) -> Attempt {
         detail: String::new(),
         verifications: 0,
         verify_at: Some(now()),
+    }
+}
+
+/// What a person said of the unsent one.
+pub fn acknowledgement() -> Acknowledgement {
+    let request = unsent();
+    Acknowledgement {
+        id: AcknowledgementId(1),
+        org: org(),
+        key: FindingKey {
+            reference_id: request.reference_id,
+            kind: FindingKind::StuckRequest,
+            detail: "NOT_SENT".to_owned(),
+        },
+        external_reference: request.external_reference,
+        given: Given {
+            status: Some(request.status),
+            cancelling: Some(false),
+            last_updated: request.last_updated,
+            repeated: Some(false),
+        },
+        who: "cli:maria".to_owned(),
+        reason: "the carrier knows".to_owned(),
+        given_at: now(),
+        ended_at: None,
+        ended_why: None,
     }
 }

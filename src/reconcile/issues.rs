@@ -4,21 +4,13 @@
 //! rule may act comes first, the others wait for its outcome. An issue is solved only when a later read shows it
 //! resolved; one that comes back counts against the same `max_attempts` as before.
 
-use std::collections::HashSet;
-
 use super::plan::{self, Context, Item, Known, Ruling, sighting};
 use super::rules::{Subject, first_match};
 use crate::domain::{FindingKind, Issue, SkipReason, Verdict};
-use crate::store::findings::{FindingKey, Sighting};
+use crate::store::findings::Sighting;
 
-/// Decides about a request in one of the incidence statuses. `known.issue` is not looked at; whether a person
-/// acknowledged an issue's finding is looked up in `acknowledged`.
-pub fn decide(
-    context: &Context<'_>,
-    known: Known<'_>,
-    issues: &[Issue],
-    acknowledged: &HashSet<FindingKey>,
-) -> Item {
+/// Decides about a request in one of the incidence statuses. `known.issue` is not looked at.
+pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item {
     let request = known.request;
     let mut open: Vec<&Issue> = issues.iter().filter(|issue| !issue.resolved).collect();
     open.sort_by_key(|issue| issue.issue_sequence);
@@ -45,17 +37,11 @@ pub fn decide(
         let index = first_match(context.rules, subject, context.now);
         let ruling = match index {
             Some(index) => {
-                let key = sighting(request, FindingKind::UnresolvedIssue, label(issue), "").key;
-                let acknowledged = acknowledged.contains(&key);
-                plan::rule_on(
-                    context,
-                    Known {
-                        issue: Some(issue),
-                        acknowledged,
-                        ..known
-                    },
-                    index,
-                )
+                let known = Known {
+                    issue: Some(issue),
+                    ..known
+                };
+                plan::rule_on(context, known, index)
             }
             None => Ruling::flag("no rule matches it"),
         };
@@ -160,7 +146,7 @@ fn unresolved(known: &Known<'_>, issue: &Issue, ruling: &Ruling, party: Option<&
 }
 
 /// What tells one issue of a request from another.
-fn label(issue: &Issue) -> String {
+pub(super) fn label(issue: &Issue) -> String {
     match issue.issue_sequence {
         Some(sequence) => format!("{sequence} {}", issue.issue_code),
         None => issue.issue_code.clone(),
@@ -250,10 +236,9 @@ mod tests {
                 request,
                 issue: None,
                 attempts,
-                acknowledged: false,
+                acknowledged: None,
             },
             issues,
-            &HashSet::new(),
         )
     }
 

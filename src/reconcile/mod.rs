@@ -1,5 +1,6 @@
 //! The reconciler: select, observe, decide, guard, act, record.
 
+pub mod acknowledged;
 pub mod breaker;
 pub mod compose;
 pub mod events;

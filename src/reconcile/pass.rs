@@ -50,6 +50,7 @@ impl Reconciler {
             store,
             org,
             job,
+            elders: self.elders(&job.name),
             lease,
             now,
             notes: Notes::new(lasting.as_ref()),

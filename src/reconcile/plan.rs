@@ -1,8 +1,8 @@
 //! What to do about one request: pure, with a reason for everything.
 //!
 //! A decision never sends anything. It says what a rule wants and what stands in the way, in this order: what the
-//! request is (unknown or final status), what the ledger knows (a write in doubt, given up, backing off), what a
-//! person said (acknowledged), what the rule lacks, and last what forbids writes just now (pause, latch, circuit,
+//! request is (unknown or final status), what the rule lacks, a write in doubt, what a person said (acknowledged), what
+//! else the ledger knows (given up, backing off), and last what forbids writes just now (pause, latch, circuit,
 //! mode). The most lasting reason comes first because it is the one that a person can act on.
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -16,6 +16,7 @@ use crate::domain::run::Mode;
 use crate::domain::{
     Decision, FindingKind, Issue, Observation, Operation, ReferenceId, SkipReason, Verdict,
 };
+use crate::store::acknowledgements::Acknowledgement;
 use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
 
@@ -56,8 +57,8 @@ pub struct Known<'a> {
     pub issue: Option<&'a Issue>,
     /// Every attempt for its order.
     pub attempts: &'a [Attempt],
-    /// A person acknowledged the finding about it: hands off.
-    pub acknowledged: bool,
+    /// A person said hands off, of it or of its order.
+    pub acknowledged: Option<&'a Acknowledgement>,
 }
 
 /// A write that was decided on and not yet allowed.
@@ -196,6 +197,8 @@ fn rule_on_write(
                 ..skip(SkipReason::InDoubt, why)
             };
         }
+        // A person's word comes before what the ledger says about trying again: it is theirs to take back.
+        _ if known.acknowledged.is_some() => {}
         Standing::GivenUp(why) => {
             return Ruling {
                 attention: Some(Attention::GivenUp),
@@ -208,12 +211,13 @@ fn rule_on_write(
         }
         Standing::Clear => {}
     }
+    if let Some(said) = known.acknowledged {
+        let (who, at) = (&said.who, instant(said.given_at));
+        let why = format!("{who} said hands off at {at}: {}", said.reason);
+        let explanation = format!("would send {operation}, but {why}");
+        return skip(SkipReason::Acknowledged, explanation);
+    }
     let blocked = [
-        (
-            known.acknowledged,
-            SkipReason::Acknowledged,
-            "a person acknowledged it",
-        ),
         (
             context.writes.paused,
             SkipReason::Paused,

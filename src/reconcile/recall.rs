@@ -5,7 +5,7 @@
 //! policy of writes, the same acknowledgements and, where it watched only, on the same ledger. Otherwise, and once an
 //! hour in any case, everything is looked up in the store and compared anew. Nothing depends on the memory but time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +17,8 @@ use super::plan::WritePolicy;
 use super::recorder::{Remembered, few_findings, remembered_findings};
 use super::runner::{Reconciler, RunOrder};
 use crate::config::Job;
-use crate::domain::ids::{AttemptId, JobName, Org, RunId};
+use crate::domain::ids::{AcknowledgementId, AttemptId, JobName, Org, RunId};
 use crate::domain::run::Mode;
-use crate::store::findings::FindingKey;
 use crate::store::runs::{RunFilter, RunLease};
 use crate::store::{Page, StoreError};
 
@@ -33,7 +32,8 @@ struct Basis {
     /// With its rules; a reload makes another one.
     job: Arc<Job>,
     writes: WritePolicy,
-    acknowledged: HashSet<FindingKey>,
+    /// What people said that holds.
+    acknowledged: Vec<AcknowledgementId>,
     /// The newest attempt, where none is made: what only watches decides on the ledger as it is.
     newest: Option<AttemptId>,
 }
@@ -108,33 +108,32 @@ impl Reconciler {
             }
             Mode::Enforce => None,
         };
-        let basis = |acknowledged: &HashSet<FindingKey>| Basis {
+        let said = store.acknowledgements(Some(org)).await?;
+        let basis = Basis {
             job: Arc::clone(job),
             writes,
-            acknowledged: acknowledged.clone(),
+            acknowledged: said.iter().map(|said| said.id).collect(),
             newest,
         };
         if let Some(kept) = kept
             && is_recent(kept.compared_at, now)
             && self.run_before(order, lease).await? == Some(kept.run)
+            && basis == kept.basis
         {
             let findings = few_findings(store, org, job).await?;
-            let basis = basis(&findings.acknowledged);
-            if basis == kept.basis {
-                return Ok(Start {
-                    findings,
-                    comparison: Comparison::new(vec![], now),
-                    lasting: Some(kept.lasting),
-                    ground: Ground {
-                        basis,
-                        compared_at: kept.compared_at,
-                    },
-                });
-            }
+            return Ok(Start {
+                findings,
+                comparison: Comparison::new(vec![], now),
+                lasting: Some(kept.lasting),
+                ground: Ground {
+                    basis,
+                    compared_at: kept.compared_at,
+                },
+            });
         }
         let (findings, comparison) = remembered_findings(store, org, &job.name, now).await?;
         let ground = Ground {
-            basis: basis(&findings.acknowledged),
+            basis,
             compared_at: now,
         };
         Ok(Start {

@@ -1,6 +1,6 @@
 //! Writes a run's plan down as it is made: decisions that changed, findings that differ, and the intents to act on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,7 +13,6 @@ use super::plan::{Intent, Item};
 use super::rules;
 use super::survey::{CHUNK, Kept, LARGEST_BATCH, PlanSink};
 use crate::config::{Job, JobKind};
-use crate::domain::finding::FindingState;
 use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{Decision, FindingKind, Observation, SkipReason, Verdict};
 use crate::store::findings::{FindingChanges, FindingKey, Live, LiveFinding, Sighting};
@@ -48,6 +47,8 @@ pub struct Recorder<'a> {
     pub org: &'a Org,
     /// Decided by.
     pub job: &'a Job,
+    /// The jobs that come before it in the configuration.
+    pub elders: Vec<JobName>,
     /// Everything is written down under this.
     pub lease: &'a RunLease,
     /// Its instant.
@@ -65,8 +66,6 @@ pub struct Recorder<'a> {
 /// The findings of a job and org that aren't resolved, as its decisions ask for them.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    /// A person has acknowledged these.
-    pub acknowledged: HashSet<FindingKey>,
     /// All findings of the requests that have an event which the upstream itself calls inconsistent: what a job may
     /// act on without reading the events again.
     pub marked: HashMap<ReferenceId, Vec<FindingKey>>,
@@ -81,10 +80,7 @@ pub async fn remembered_findings(
 ) -> Result<(Remembered, Comparison), StoreError> {
     let live = store.live_findings(org, job, Live::All).await?;
     let mut remembered = Remembered::default();
-    for LiveFinding { key, state, .. } in &live {
-        if *state == FindingState::Acknowledged {
-            remembered.acknowledged.insert(key.clone());
-        }
+    for LiveFinding { key, .. } in &live {
         if events::is_mark(key) {
             let id = key.reference_id.clone();
             remembered.marked.entry(id).or_default();
@@ -105,11 +101,7 @@ pub async fn few_findings(
     job: &Job,
 ) -> Result<Remembered, StoreError> {
     let name = &job.name;
-    let acknowledged = store.live_findings(org, name, Live::Acknowledged).await?;
-    let mut remembered = Remembered {
-        acknowledged: acknowledged.into_iter().map(|live| live.key).collect(),
-        marked: HashMap::new(),
-    };
+    let mut remembered = Remembered::default();
     // The only kind of job that asks for them.
     if job.kind == JobKind::FlagEvents {
         let marks = Live::OfKind(FindingKind::InconsistentEvent);
@@ -157,7 +149,10 @@ impl<'a> Recorder<'a> {
 
     /// Compares sightings with what is remembered and writes the difference down.
     pub async fn sightings(&mut self, sightings: Vec<Sighting>) -> Result<(), StoreError> {
-        let changes = self.comparison.compare(sightings);
+        let changes = FindingChanges {
+            elders: self.elders.clone(),
+            ..self.comparison.compare(sightings)
+        };
         self.apply(&changes).await
     }
 
@@ -230,7 +225,7 @@ impl<'a> Recorder<'a> {
     }
 
     async fn apply(&self, changes: &FindingChanges) -> Result<(), StoreError> {
-        if *changes == FindingChanges::default() {
+        if changes.seen.is_empty() && changes.touched.is_empty() {
             return Ok(());
         }
         let opened = self

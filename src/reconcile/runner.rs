@@ -84,6 +84,8 @@ pub struct Reconciler {
     pub retention: Duration,
     /// Reads per second and org, all replicas together.
     pub reads_per_second: u32,
+    /// Every configured job, in the configuration's order.
+    pub job_names: Vec<JobName>,
     /// What runs leave to the next ones.
     pub recall: Recall,
 }
@@ -260,7 +262,6 @@ impl Reconciler {
                 writes,
                 now,
             },
-            acknowledged: &findings.acknowledged,
             marked: &findings.marked,
             lasting: None,
             max_in_flight: self.max_in_flight,
@@ -298,6 +299,12 @@ impl Reconciler {
             remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
         let survey = self.survey(order, writes, now, &findings, None, &stop);
         Ok(survey.consider(request).await?.map(|item| item.decision))
+    }
+
+    /// The jobs that come before this one in the configuration.
+    pub(super) fn elders(&self, job: &JobName) -> Vec<JobName> {
+        let before = self.job_names.iter().take_while(|name| *name != job);
+        before.cloned().collect()
     }
 
     /// Attempts and pauses, from the configuration.

@@ -163,11 +163,12 @@ mod tests {
             writes,
             now: fixtures::now(),
         };
+        let said = fixtures::acknowledgement();
         let known = Known {
             request,
             issue: None,
             attempts,
-            acknowledged,
+            acknowledged: acknowledged.then_some(&said),
         };
         decide(&context, &selections(&rules, &org), known)
     }

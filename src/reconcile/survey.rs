@@ -5,10 +5,11 @@
 //! batches, several at a time, and decides; the *sink* takes the plan: the run's recorder, or the `plan` command's
 //! printer. So the same path decides in both, and memory holds a few batches of requests plus the ids listed.
 
+mod beside;
 mod pipeline;
 mod reading;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::issues;
 use super::lasting::Lasting;
-use super::plan::{self, Context, Item, Known};
-use super::rules::{Action, Rule};
+use super::plan::{self, Context, Item};
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
 use crate::domain::id_list::IdBatch;
-use crate::domain::ids::{ExternalReference, ReferenceId};
+use crate::domain::ids::ReferenceId;
 use crate::domain::{FindingKind, Observation, SkipReason};
-use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::looks::Look as StoredLook;
 use crate::store::runs::RunLease;
@@ -111,8 +110,6 @@ pub struct Survey<'a> {
     pub job: &'a Job,
     /// What the decisions have in common.
     pub context: Context<'a>,
-    /// Findings that a person acknowledged.
-    pub acknowledged: &'a HashSet<FindingKey>,
     /// The findings of requests with an inconsistent event.
     pub marked: &'a HashMap<ReferenceId, Vec<FindingKey>>,
     /// What the run before decided, if it may be taken over.
@@ -236,43 +233,27 @@ impl Survey<'_> {
     /// about requests.
     pub async fn consider(&self, request: &Observation) -> Result<Option<Item>, SurveyError> {
         let (org, id) = (self.context.org, &request.reference_id);
-        let attempts = self.attempts_by_order([request]).await?;
-        let known = self.known(request, &attempts);
         Ok(match self.job.kind {
-            JobKind::RetryStuck => Some(self.decide_one_stuck(known)),
+            JobKind::RetryStuck => {
+                let beside = self.beside([(request, None)]).await?;
+                Some(self.decide_one_stuck(beside.known(request)))
+            }
             JobKind::ResolveIssues => {
                 let issues = self.api.get_request_issues(org, id).await?;
+                let beside = self.beside([(request, Some(&*issues))]).await?;
                 Some(issues::decide(
                     &self.context,
-                    known,
+                    beside.known(request),
                     &issues,
-                    self.acknowledged,
                 ))
             }
             JobKind::FlagEvents => {
                 let events = self.api.get_request_events(org, id).await?;
-                Some(self.judge_stream(known, &events))
+                let beside = self.beside([(request, None)]).await?;
+                Some(self.judge_stream(beside.known(request), &events))
             }
             JobKind::Housekeeping => None,
         })
-    }
-
-    /// What is known of a request, its order's attempts among them. Whether its finding is acknowledged is the
-    /// job kind's to say.
-    pub(super) fn known<'k>(
-        &self,
-        request: &'k Observation,
-        attempts: &'k HashMap<ExternalReference, Vec<Attempt>>,
-    ) -> Known<'k> {
-        let order = request.external_reference.as_ref();
-        Known {
-            request,
-            issue: None,
-            attempts: order
-                .and_then(|order| attempts.get(order))
-                .map_or(&[], Vec::as_slice),
-            acknowledged: false,
-        }
     }
 
     /// What could not be read becomes an item of the portion.
@@ -311,30 +292,5 @@ impl Survey<'_> {
         into.not_looked_at.push(id.clone());
         into.items.push(plan::unreadable(id, reason, why, seen));
         Ok(())
-    }
-
-    /// The attempts that decisions about these requests ask for: none where no rule sends anything.
-    pub(super) async fn attempts_by_order(
-        &self,
-        requests: impl IntoIterator<Item = &Observation>,
-    ) -> Result<HashMap<ExternalReference, Vec<Attempt>>, StoreError> {
-        let sends = |rule: &Rule| matches!(rule.action, Action::Send(_));
-        let asked = self.context.rules.iter().any(sends);
-        let orders: Vec<ExternalReference> = requests
-            .into_iter()
-            .filter(|_| asked)
-            .filter_map(|request| request.external_reference.clone())
-            .collect();
-        let mut by_order: HashMap<ExternalReference, Vec<Attempt>> = HashMap::new();
-        if orders.is_empty() {
-            return Ok(by_order);
-        }
-        for attempt in self.store.attempts_for(self.context.org, &orders).await? {
-            by_order
-                .entry(attempt.external_reference.clone())
-                .or_default()
-                .push(attempt);
-        }
-        Ok(by_order)
     }
 }

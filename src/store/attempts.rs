@@ -54,6 +54,8 @@ pub enum IntentRefused {
     Paused,
     /// The guard's latch holds this job and org.
     Held,
+    /// A person said hands off, of the request or of the order.
+    Acknowledged,
     /// The run's cap is reached.
     RunCap,
     /// The hour's cap is reached.
@@ -164,9 +166,10 @@ pub struct AttemptCount {
 /// See the module.
 #[async_trait]
 pub trait Attempts {
-    /// Commits the intent to write, or says why not. Pause, hold, both caps, the lease and "no other open attempt
-    /// for this order" are checked in the same transaction, in the order lease, pause, hold, open attempt, run's
-    /// cap, hour's cap. The hour and a pause's end go by the store's clock where it has one. Attempts that ended `not_sent` count towards no cap. `Fenced` when the run was taken away.
+    /// Commits the intent to write, or says why not. Pause, hold, acknowledgement, both caps, the lease and "no other
+    /// open attempt for this order" are checked in the same transaction, in the order lease, pause, hold,
+    /// acknowledgement, open attempt, run's cap, hour's cap. The hour and a pause's end go by the store's clock where it
+    /// has one. Attempts that ended `not_sent` count towards no cap. `Fenced` when the run was taken away.
     ///
     /// After a time-out it isn't known whether the intent was committed. The same call again (same run, same
     /// correlation id, still `intended`) answers the same id, so it may be repeated; if it is not, nothing is

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::runs::RunLease;
-use super::{Actor, Page, StoreError};
+use super::{Page, StoreError};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId};
 
@@ -32,8 +32,7 @@ pub struct Sighting {
     pub since: Option<DateTime<Utc>>,
     /// Why it waits for a person, if it does.
     pub attention: Option<Attention>,
-    /// What was seen: dates, codes, numbers; never personal data. If it changes, an acknowledged finding opens
-    /// again.
+    /// What was seen: dates, codes, numbers; never personal data.
     pub evidence: String,
 }
 
@@ -59,8 +58,6 @@ pub struct LiveFinding {
 pub enum Live<'a> {
     /// All of them.
     All,
-    /// Those that a person knows of.
-    Acknowledged,
     /// Those of a kind.
     OfKind(FindingKind),
     /// Those about these requests: a few hundred a call.
@@ -76,6 +73,8 @@ pub struct FindingChanges {
     pub touched: Vec<FindingId>,
     /// No longer seen.
     pub resolved: Vec<FindingId>,
+    /// The jobs that come before this one in the configuration: what is theirs stays theirs.
+    pub elders: Vec<JobName>,
 }
 
 /// A finding as listed.
@@ -110,10 +109,6 @@ pub struct Finding {
     pub times_reopened: u64,
     /// When it was resolved.
     pub resolved_at: Option<DateTime<Utc>>,
-    /// Who acknowledged it.
-    pub acknowledged_by: Option<String>,
-    /// And why.
-    pub acknowledged_reason: Option<String>,
 }
 
 /// Which findings to list. `states` empty means all that aren't resolved.
@@ -123,7 +118,8 @@ pub struct FindingFilter {
     pub org: Option<Org>,
     /// Of this kind.
     pub kind: Option<FindingKind>,
-    /// In this state; none means every state but `resolved`.
+    /// In this state; none means every state but `resolved`. `acknowledged` means all of which a person's word holds,
+    /// those that are no longer seen too.
     pub state: Option<FindingState>,
     /// Waiting for a person.
     pub attention: Option<Attention>,
@@ -157,12 +153,12 @@ pub trait Findings {
         which: Live<'_>,
     ) -> Result<Vec<LiveFinding>, StoreError>;
 
-    /// Carries the difference out: a few hundred rows a transaction. A `seen` one that is acknowledged stays so
-    /// unless its evidence or attention differ from the remembered ones; a resolved one is reopened.
+    /// Carries the difference out: a few hundred rows a transaction. A resolved one is reopened; whether it is open or
+    /// acknowledged then follows from what was said of it and holds.
     /// Answers the kinds that were newly opened or came back after they were resolved, one entry each.
     ///
-    /// While it isn't resolved, a finding belongs to the job that opened it: another job's sighting of the same
-    /// renews `last_seen` and nothing else.
+    /// While it isn't resolved, a finding belongs to the first of the configured jobs that see it: another one's
+    /// sighting of the same renews `last_seen` and nothing else.
     async fn apply_findings(
         &self,
         lease: &RunLease,
@@ -180,14 +176,6 @@ pub trait Findings {
         seen: &Sighting,
         now: DateTime<Utc>,
     ) -> Result<Vec<FindingKind>, StoreError>;
-
-    /// A person knows. Ids that are resolved or unknown are refused, all or nothing (`NotFound`). Audited.
-    async fn acknowledge_findings(
-        &self,
-        ids: &[FindingId],
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError>;
 
     /// Findings, newest first.
     async fn findings(

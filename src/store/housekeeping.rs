@@ -17,6 +17,8 @@ pub struct Pruned {
     pub slots: u64,
     /// Resolved findings.
     pub findings: u64,
+    /// Acknowledgements that have ended.
+    pub acknowledgements: u64,
     /// Finished requests not seen since.
     pub observations: u64,
     /// Decisions about those, and about requests that could never be read.
@@ -38,6 +40,7 @@ impl Pruned {
             + self.runs
             + self.slots
             + self.findings
+            + self.acknowledgements
             + self.observations
             + self.decisions
             + self.looks
@@ -56,7 +59,7 @@ pub trait Housekeeping {
     /// Never removed: an open attempt and its run, a closed attempt whose request still has a finding that isn't
     /// resolved (the backoff counts it, and "given up" must not be forgotten), a run that goes on, a live finding,
     /// an observation of a request that isn't finished, has an open attempt or a live finding, a look at a request
-    /// that is remembered, an unanswered trigger. The last slot, start, outcome and success of a job and org are kept beside the history.
+    /// that is remembered, an unanswered trigger, an acknowledgement that holds and the finding it was said of. The last slot, start, outcome and success of a job and org are kept beside the history.
     async fn prune(
         &self,
         lease: &RunLease,

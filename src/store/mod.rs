@@ -5,14 +5,15 @@
 //! leases). Every call has a time-out inside the back end; dropping a call's future rolls its transaction back.
 //!
 //! Three promises rest on this module rather than on anybody's care:
-//! - an attempt is committed before its write is sent ([`Attempts::intend`] checks pause, hold, caps, lease and
-//!   "no other open attempt" in the same transaction that inserts the row);
+//! - an attempt is committed before its write is sent ([`Attempts::intend`] checks pause, hold, acknowledgement, caps,
+//!   lease and "no other open attempt" in the same transaction that inserts the row);
 //! - whoever lost its run changes nothing (every write that a run makes takes its [`runs::RunLease`] and is checked against
 //!   it in the same transaction);
 //! - a slot runs once ([`Runs::start`] claims it by inserting it);
 //! - history is never overwritten (states change by appended steps, and only along
 //!   [`AttemptState::predecessors`]).
 
+pub mod acknowledgements;
 pub mod attempts;
 pub mod audit;
 pub mod changes;
@@ -35,6 +36,7 @@ mod timed;
 
 use async_trait::async_trait;
 
+pub use acknowledgements::Acknowledgements;
 pub use attempts::Attempts;
 pub use audit::Audit;
 pub use changes::{Change, Changes};
@@ -60,6 +62,7 @@ pub trait Store:
     + Runs
     + Attempts
     + Findings
+    + Acknowledgements
     + Looks
     + Notices
     + Controls

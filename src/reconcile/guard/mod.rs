@@ -2,7 +2,8 @@
 //!
 //! [`Guard::authorise`] commits the attempt to the ledger and only then mints the [`WritePermit`] that the
 //! upstream's one write method takes. Mode, and that the run's configuration is still in force, are checked here; pause,
-//! latch, caps, lease and "no other open attempt" are checked by the store in the very transaction that commits the attempt, because only there they hold over
+//! latch, acknowledgement, caps, lease and "no other open attempt" are checked by the store in the very transaction that
+//! commits the attempt, because only there they hold over
 //! all replicas. What can't be committed is not sent.
 
 pub mod circuit;
@@ -181,6 +182,10 @@ fn explain(refused: IntentRefused) -> Refused {
         IntentRefused::Held => (
             SkipReason::GuardHeld,
             "the guard holds this job until it is released".to_owned(),
+        ),
+        IntentRefused::Acknowledged => (
+            SkipReason::Acknowledged,
+            "a person said hands off, of it or of its order".to_owned(),
         ),
         IntentRefused::RunCap => (
             SkipReason::CapReached,

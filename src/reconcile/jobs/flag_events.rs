@@ -53,7 +53,9 @@ impl Survey<'_> {
         rests: Vec<Rest>,
         portion: &mut Portion,
     ) -> Result<(), SurveyError> {
-        let attempts = self.attempts_by_order(&fresh).await?;
+        let beside = self
+            .beside(fresh.iter().map(|request| (request, None)))
+            .await?;
         for (request, rest) in fresh.into_iter().zip(rests) {
             let Rest::Events(events) = rest else {
                 continue;
@@ -65,8 +67,9 @@ impl Survey<'_> {
                         looked_at: request.observed_at,
                         issues: vec![],
                     });
-                    let known = self.known(&request, &attempts);
-                    portion.items.push(self.judge_stream(known, &events));
+                    portion
+                        .items
+                        .push(self.judge_stream(beside.known(&request), &events));
                 }
                 Err(error) => {
                     portion.tally.failed += 1;
@@ -106,7 +109,9 @@ impl Survey<'_> {
             return Ok(vec![]);
         }
         let requests = self.store.observations(self.context.org, &marked).await?;
-        let attempts = self.attempts_by_order(&requests).await?;
+        let beside = self
+            .beside(requests.iter().map(|request| (request, None)))
+            .await?;
         let decide = |request: &Observation| {
             let keys: Vec<&FindingKey> = self
                 .marked
@@ -114,8 +119,7 @@ impl Survey<'_> {
                 .into_iter()
                 .flatten()
                 .collect();
-            let known = self.known(request, &attempts);
-            let (rule, ruling) = self.rule_on_stream(known, &keys);
+            let (rule, ruling) = self.rule_on_stream(beside.known(request), &keys);
             self.item(request, rule, ruling, vec![])
         };
         Ok(requests.iter().map(decide).collect())
@@ -124,13 +128,8 @@ impl Survey<'_> {
     /// What is to be done about a request whose stream has these findings.
     fn rule_on_stream(&self, known: Known<'_>, keys: &[&FindingKey]) -> (Option<usize>, Ruling) {
         let request = known.request;
-        let mut marks = keys.iter().filter(|key| events::is_mark(key)).peekable();
-        let acts =
-            marks.peek().is_some() && request.status.is_known() && !request.status.is_final();
-        let known = Known {
-            acknowledged: marks.all(|key| self.acknowledged.contains(*key)),
-            ..known
-        };
+        let marked = keys.iter().any(|key| events::is_mark(key));
+        let acts = marked && request.status.is_known() && !request.status.is_final();
         let subject = Subject {
             org: self.context.org,
             request,

@@ -118,12 +118,12 @@ impl Survey<'_> {
     }
 
     async fn decide_issues(&self, looks: &[(Observation, Look)]) -> Result<Vec<Item>, SurveyError> {
-        let attempts = self
-            .attempts_by_order(looks.iter().map(|(request, _)| request))
-            .await?;
+        let seen = looks
+            .iter()
+            .map(|(request, look)| (request, Some(&*look.issues)));
+        let beside = self.beside(seen).await?;
         let decide = |(request, look): &(Observation, Look)| {
-            let known = self.known(request, &attempts);
-            issues::decide(&self.context, known, &look.issues, self.acknowledged)
+            issues::decide(&self.context, beside.known(request), &look.issues)
         };
         Ok(looks.iter().map(decide).collect())
     }

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
+use crate::domain::Observation;
 use crate::domain::id_list::{self, IdList, IdSet};
 use crate::domain::ids::ReferenceId;
-use crate::domain::{FindingKind, Observation};
 use crate::reconcile::lasting::Stand;
-use crate::reconcile::plan::{Item, Known, sighting};
+use crate::reconcile::plan::{Item, Known};
 use crate::reconcile::selection::{Selection, selections};
 use crate::reconcile::stuck;
 use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
@@ -103,37 +103,15 @@ impl Survey<'_> {
         all: &[Selection],
         requests: &[Observation],
     ) -> Result<Vec<Item>, SurveyError> {
-        let attempts = self.attempts_by_order(requests).await?;
-        let decide = |request| {
-            let known = Known {
-                acknowledged: self.is_acknowledged(request),
-                ..self.known(request, &attempts)
-            };
-            stuck::decide(&self.context, all, known)
-        };
+        let seen = requests.iter().map(|request| (request, None));
+        let beside = self.beside(seen).await?;
+        let decide = |request| stuck::decide(&self.context, all, beside.known(request));
         Ok(requests.iter().map(decide).collect())
     }
 
     /// The decision about one request, as if it had been listed.
     pub(in crate::reconcile) fn decide_one_stuck(&self, known: Known<'_>) -> Item {
-        let acknowledged = self.is_acknowledged(known.request);
         let all = selections(self.context.rules, self.context.org);
-        stuck::decide(
-            &self.context,
-            &all,
-            Known {
-                acknowledged,
-                ..known
-            },
-        )
-    }
-
-    fn is_acknowledged(&self, request: &Observation) -> bool {
-        if self.acknowledged.is_empty() {
-            return false;
-        }
-        let detail = stuck::detail(request);
-        let key = sighting(request, FindingKind::StuckRequest, detail, "").key;
-        self.acknowledged.contains(&key)
+        stuck::decide(&self.context, &all, known)
     }
 }

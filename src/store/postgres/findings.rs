@@ -1,25 +1,26 @@
 //! Findings: seen, touched, resolved, acknowledged, counted.
 //!
-//! While it isn't resolved a finding belongs to the job that opened it: another job that sees the same only
-//! touches it. Two jobs with different words for one divergence would otherwise open it again and again under
-//! the hands of whoever acknowledged it.
+//! While it isn't resolved a finding belongs to the first of the configured jobs that see it; another one only touches
+//! it. A job that is no longer configured has nothing left. Two jobs with different words for one divergence would
+//! otherwise write it anew with every run.
+//!
+//! Whether it is acknowledged follows from what was said of it (`acknowledgements.rs`), which outlives it.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::runs::hold;
 use super::values::{column, last_of_each, stamp, stamp_opt, text, texts, texts_opt};
-use super::{PgStore, audit, lock};
+use super::{PgStore, lock};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{FindingId, JobName, Org, ReferenceId};
-use crate::store::fault::Fault;
 use crate::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, Findings, Live, LiveFinding, Sighting,
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow};
 use crate::store::rows::{all, word};
 use crate::store::runs::RunLease;
-use crate::store::{Actor, Page, StoreError};
+use crate::store::{Page, StoreError};
 
 /// Rows a transaction: long enough to be worth its sync to disk, short enough that other writers get their turn.
 const CHUNK: usize = 500;
@@ -35,7 +36,6 @@ macro_rules! live {
     };
 }
 pub(super) const LIVE: &str = live!("state <> 'resolved'");
-pub(super) const LIVE_ACKNOWLEDGED: &str = live!("state = 'acknowledged'");
 pub(super) const LIVE_OF_KIND: &str = live!("state <> 'resolved' AND kind = $3");
 pub(super) const LIVE_ABOUT: &str = live!("state <> 'resolved' AND reference_id = ANY($3)");
 
@@ -47,38 +47,29 @@ pub(super) const NEWLY_OPEN: &str = "
         AND f.detail = seen.detail
     WHERE f.id IS NULL OR f.state = 'resolved'";
 
-// In the UPDATE every right side sees the row as it was. `again`: it comes back. `ours`: it is this job's to word.
-// `news`: it says something else than what was acknowledged.
+// In the UPDATE every right side sees the row as it was. A row that isn't resolved keeps its state: what was said of it
+// is shown, and taken back, by who says so.
 const SEE: &str = "
     INSERT INTO findings (
         org, job_name, first_seen, last_seen, reference_id, kind, detail, external_reference, since, attention,
         evidence, state)
-    SELECT $1, $2, $3, $3, seen.*, 'open'
-    FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::text[]) AS seen
+    SELECT $1, $2, $3, $3, seen.*, CASE WHEN EXISTS (
+        SELECT 1 FROM acknowledgements AS a
+        WHERE a.ended_at IS NULL AND a.org = $1 AND a.reference_id = seen.reference_id AND a.kind = seen.kind
+            AND a.detail = seen.detail) THEN 'acknowledged' ELSE 'open' END
+    FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::text[])
+        AS seen (reference_id, kind, detail, external_reference, since, attention, evidence)
     ON CONFLICT (org, reference_id, kind, detail) DO UPDATE SET
-        job_name = CASE WHEN findings.state = 'resolved' THEN excluded.job_name ELSE findings.job_name END,
-        state = CASE
-            WHEN findings.state = 'resolved' THEN 'open'
-            WHEN findings.job_name = excluded.job_name
-                AND (findings.evidence, findings.attention) IS DISTINCT FROM (excluded.evidence, excluded.attention) THEN 'open'
-            ELSE findings.state END,
-        acknowledged_by = CASE
-            WHEN findings.state = 'resolved' THEN NULL
-            WHEN findings.job_name = excluded.job_name
-                AND (findings.evidence, findings.attention) IS DISTINCT FROM (excluded.evidence, excluded.attention) THEN NULL
-            ELSE findings.acknowledged_by END,
-        acknowledged_reason = CASE
-            WHEN findings.state = 'resolved' THEN NULL
-            WHEN findings.job_name = excluded.job_name
-                AND (findings.evidence, findings.attention) IS DISTINCT FROM (excluded.evidence, excluded.attention) THEN NULL
-            ELSE findings.acknowledged_reason END,
-        external_reference = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+        job_name = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+            THEN excluded.job_name ELSE findings.job_name END,
+        state = CASE WHEN findings.state = 'resolved' THEN excluded.state ELSE findings.state END,
+        external_reference = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
             THEN excluded.external_reference ELSE findings.external_reference END,
-        since = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+        since = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
             THEN excluded.since ELSE findings.since END,
-        attention = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+        attention = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
             THEN excluded.attention ELSE findings.attention END,
-        evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name = excluded.job_name
+        evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
             THEN excluded.evidence ELSE findings.evidence END,
         last_seen = excluded.last_seen,
         times_seen = findings.times_seen + 1,
@@ -93,15 +84,6 @@ pub(super) const RESOLVE: &str = "
     UPDATE findings SET state = 'resolved', resolved_at = $2
     WHERE id = ANY($1) AND state <> 'resolved'";
 
-pub(super) const NOT_LIVE: &str = "
-    SELECT asked.id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
-    WHERE NOT EXISTS (SELECT 1 FROM findings WHERE findings.id = asked.id AND state <> 'resolved')
-    ORDER BY place";
-
-pub(super) const ACKNOWLEDGE: &str = "
-    UPDATE findings SET state = 'acknowledged', acknowledged_by = $2, acknowledged_reason = $3
-    WHERE id = ANY($1)";
-
 // From the counts that are kept with every change; the oldest of each is one step into an index.
 pub(super) const COUNTS: &str = "
     SELECT c.org, c.kind, c.status, sum(c.count)::bigint AS count,
@@ -112,11 +94,18 @@ pub(super) const COUNTS: &str = "
 
 macro_rules! listing {
     ($driver:literal) => {
+        listing!(
+            $driver,
+            "($4::text IS NOT NULL OR state <> 'resolved') AND ($4::text IS NULL OR state = $4)"
+        )
+    };
+    ($driver:literal, $states:literal) => {
         concat!(
             "SELECT * FROM findings WHERE ",
             $driver,
+            " AND ",
+            $states,
             " AND id < $1 AND ($2::text IS NULL OR org = $2) AND ($3::text IS NULL OR kind = $3)
-              AND ($4::text IS NOT NULL OR state <> 'resolved') AND ($4::text IS NULL OR state = $4)
               AND ($5::text IS NULL OR attention = $5)
               AND ($6::text IS NULL OR reference_id = $6 OR external_reference = $6) ORDER BY id DESC LIMIT $7"
         )
@@ -124,6 +113,12 @@ macro_rules! listing {
 }
 pub(super) const LIST: &str = listing!("true");
 pub(super) const LIST_LIVE: &str = listing!("state <> 'resolved'");
+// What was said of a finding may outlive it.
+const LIST_ACKNOWLEDGED: &str = listing!(
+    "(org, reference_id, kind, detail) IN (
+        SELECT org, reference_id, kind, detail FROM acknowledgements WHERE ended_at IS NULL)",
+    "$4::text = 'acknowledged'"
+);
 pub(super) const LIST_OF_REFERENCE: &str = listing!(
     "id IN (SELECT id FROM findings WHERE reference_id = $6
             UNION SELECT id FROM findings WHERE external_reference = $6)"
@@ -136,6 +131,7 @@ impl PgStore {
         org: &Org,
         job: &JobName,
         seen: &[Sighting],
+        elders: &[JobName],
         now: DateTime<Utc>,
     ) -> Result<Vec<FindingKind>, StoreError> {
         self.call("apply_findings", || async {
@@ -174,6 +170,7 @@ impl PgStore {
                 .bind(column(&seen, |seen| stamp_opt(seen.since)))
                 .bind(column(&seen, |seen| seen.attention.map(|why| why.as_str())))
                 .bind(texts(seen.iter().map(|seen| seen.evidence.as_str())))
+                .bind(texts(elders.iter().map(JobName::as_str)))
                 .execute(&mut *tx)
                 .await?;
             tx.commit().await?;
@@ -217,13 +214,12 @@ impl Findings for PgStore {
         self.call("live_findings", || async {
             let asked = sqlx::query_as(match which {
                 Live::All => LIVE,
-                Live::Acknowledged => LIVE_ACKNOWLEDGED,
                 Live::OfKind(_) => LIVE_OF_KIND,
                 Live::About(_) => LIVE_ABOUT,
             });
             let asked = asked.bind(org.as_str()).bind(job.as_str());
             let asked = match which {
-                Live::All | Live::Acknowledged => asked,
+                Live::All => asked,
                 Live::OfKind(kind) => asked.bind(kind.as_str()),
                 Live::About(ids) => asked.bind(texts(ids.iter().map(ReferenceId::as_str))),
             };
@@ -243,7 +239,10 @@ impl Findings for PgStore {
     ) -> Result<Vec<FindingKind>, StoreError> {
         let mut opened = Vec::new();
         for chunk in changes.seen.chunks(CHUNK) {
-            opened.extend(self.see_findings(Some(lease), org, job, chunk, now).await?);
+            opened.extend(
+                self.see_findings(Some(lease), org, job, chunk, &changes.elders, now)
+                    .await?,
+            );
         }
         for chunk in changes.touched.chunks(CHUNK) {
             self.set_findings(lease, TOUCH, chunk, now).await?;
@@ -262,40 +261,7 @@ impl Findings for PgStore {
         now: DateTime<Utc>,
     ) -> Result<Vec<FindingKind>, StoreError> {
         let seen = std::slice::from_ref(seen);
-        self.see_findings(None, org, job, seen, now).await
-    }
-
-    async fn acknowledge_findings(
-        &self,
-        ids: &[FindingId],
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        self.call("acknowledge_findings", || async {
-            let listed = column(ids, |id| id.0);
-            let mut tx = self.begin().await?;
-            let missing: Vec<i64> = sqlx::query_scalar(NOT_LIVE)
-                .bind(&listed)
-                .fetch_all(&mut *tx)
-                .await?;
-            if !missing.is_empty() {
-                let missing: Vec<String> = missing.iter().map(i64::to_string).collect();
-                let what = format!("finding {} that isn't resolved", missing.join(", "));
-                let operation = "acknowledge_findings";
-                return Err(Fault::Refused(StoreError::NotFound { operation, what }));
-            }
-            sqlx::query(ACKNOWLEDGE)
-                .bind(listed)
-                .bind(&actor.who)
-                .bind(&actor.reason)
-                .execute(&mut *tx)
-                .await?;
-            for id in ids {
-                audit::append(&mut tx, "acknowledge", &id.to_string(), actor, now).await?;
-            }
-            Ok(tx.commit().await?)
-        })
-        .await
+        self.see_findings(None, org, job, seen, &[], now).await
     }
 
     async fn findings(
@@ -305,7 +271,9 @@ impl Findings for PgStore {
     ) -> Result<Vec<Finding>, StoreError> {
         self.call("findings", || async {
             // One statement a way in: a single one for all filters could use no index.
-            let statement = if filter.reference.is_some() {
+            let statement = if filter.state == Some(FindingState::Acknowledged) {
+                LIST_ACKNOWLEDGED
+            } else if filter.reference.is_some() {
                 LIST_OF_REFERENCE
             } else if filter.state == Some(FindingState::Resolved) {
                 LIST

@@ -2,11 +2,21 @@
 //! database how it would go about each.
 
 use super::{
-    attempts, audit, controls, findings, housekeeping, intend, looks, notices, requests, runs,
+    acknowledgements, attempts, audit, controls, findings, housekeeping, intend, looks, notices,
+    requests, runs,
 };
 
 /// See the module.
 pub const HOT: &[(&str, &str)] = &[
+    ("acknowledgements::NOT_LIVE", acknowledgements::NOT_LIVE),
+    (
+        "acknowledgements::NOT_ACKNOWLEDGED",
+        acknowledgements::NOT_ACKNOWLEDGED,
+    ),
+    ("acknowledgements::SAY", acknowledgements::SAY),
+    ("acknowledgements::TAKE_BACK", acknowledgements::TAKE_BACK),
+    ("acknowledgements::ABOUT", acknowledgements::ABOUT),
+    ("acknowledgements::OF_REQUEST", acknowledgements::OF_REQUEST),
     ("attempts::ADVANCE", attempts::ADVANCE),
     ("attempts::RECOVER", attempts::RECOVER),
     ("attempts::DUE", attempts::DUE),
@@ -20,14 +30,11 @@ pub const HOT: &[(&str, &str)] = &[
     ("audit::LIST", audit::LIST),
     ("controls::TAKE_TRIGGERS", controls::TAKE_TRIGGERS),
     ("findings::LIVE", findings::LIVE),
-    ("findings::LIVE_ACKNOWLEDGED", findings::LIVE_ACKNOWLEDGED),
     ("findings::LIVE_OF_KIND", findings::LIVE_OF_KIND),
     ("findings::LIVE_ABOUT", findings::LIVE_ABOUT),
     ("findings::NEWLY_OPEN", findings::NEWLY_OPEN),
     ("findings::TOUCH", findings::TOUCH),
     ("findings::RESOLVE", findings::RESOLVE),
-    ("findings::NOT_LIVE", findings::NOT_LIVE),
-    ("findings::ACKNOWLEDGE", findings::ACKNOWLEDGE),
     ("findings::COUNTS", findings::COUNTS),
     ("findings::LIST", findings::LIST),
     ("findings::LIST_LIVE", findings::LIST_LIVE),
@@ -38,6 +45,10 @@ pub const HOT: &[(&str, &str)] = &[
     ("housekeeping::SLOTS", housekeeping::SLOTS),
     ("housekeeping::UNRUN_SLOTS", housekeeping::UNRUN_SLOTS),
     ("housekeeping::FINDINGS", housekeeping::FINDINGS),
+    (
+        "housekeeping::ACKNOWLEDGEMENTS",
+        housekeeping::ACKNOWLEDGEMENTS,
+    ),
     ("housekeeping::OBSERVATIONS", housekeeping::OBSERVATIONS),
     ("housekeeping::DECISIONS", housekeeping::DECISIONS),
     (
@@ -49,6 +60,7 @@ pub const HOT: &[(&str, &str)] = &[
     ("housekeeping::AUDIT", housekeeping::AUDIT),
     ("intend::PAUSED", intend::PAUSED),
     ("intend::LATCHED", intend::LATCHED),
+    ("intend::ACKNOWLEDGED", intend::ACKNOWLEDGED),
     ("intend::REPEATED", intend::REPEATED),
     ("intend::OPEN_ATTEMPT", intend::OPEN_ATTEMPT),
     ("intend::OF_RUN", intend::OF_RUN),

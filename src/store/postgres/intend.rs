@@ -31,6 +31,12 @@ pub(super) const PAUSED: &str = "
 pub(super) const LATCHED: &str =
     "SELECT EXISTS (SELECT 1 FROM latches WHERE job_name = $1 AND org = $2)";
 
+pub(super) const ACKNOWLEDGED: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM acknowledgements WHERE ended_at IS NULL AND org = $1 AND reference_id = $2)
+      OR EXISTS (
+        SELECT 1 FROM acknowledgements WHERE ended_at IS NULL AND org = $1 AND external_reference = $3)";
+
 pub(super) const REPEATED: &str = "
     SELECT id FROM attempts WHERE correlation_id = $1 AND run_id = $2 AND state = 'intended'";
 
@@ -112,7 +118,16 @@ async fn steered_away(
         .bind(attempt.org.as_str())
         .fetch_one(&mut *tx)
         .await?;
-    Ok(latched.then_some(IntentRefused::Held))
+    if latched {
+        return Ok(Some(IntentRefused::Held));
+    }
+    let acknowledged: bool = sqlx::query_scalar(ACKNOWLEDGED)
+        .bind(attempt.org.as_str())
+        .bind(text(attempt.reference_id.as_str()))
+        .bind(text(attempt.external_reference.as_str()))
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(acknowledged.then_some(IntentRefused::Acknowledged))
 }
 
 async fn insert(

@@ -13,6 +13,7 @@
 //! The database ends what takes too long by itself (statement, lock and idle time-outs on every connection), so that
 //! a call given up here doesn't go on there.
 
+mod acknowledgements;
 mod attempts;
 mod audit;
 mod changes;

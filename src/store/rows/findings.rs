@@ -77,8 +77,6 @@ pub(in crate::store) struct FindingRow {
     times_seen: i64,
     times_reopened: i64,
     resolved_at: Option<Micros>,
-    acknowledged_by: Option<String>,
-    acknowledged_reason: Option<String>,
 }
 
 impl TryFrom<FindingRow> for Finding {
@@ -101,8 +99,6 @@ impl TryFrom<FindingRow> for Finding {
             times_seen: number("findings.times_seen", row.times_seen)?,
             times_reopened: number("findings.times_reopened", row.times_reopened)?,
             resolved_at: instant_opt("findings.resolved_at", row.resolved_at)?,
-            acknowledged_by: row.acknowledged_by,
-            acknowledged_reason: row.acknowledged_reason,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! serve every back end: a back end's statements have to name their columns alike. A word that is
 //! in no closed set, or an instant out of range, is a row that contradicts itself, never a panic.
 
+pub(super) mod acknowledgements;
 pub(super) mod attempts;
 pub(super) mod controls;
 pub(super) mod correlation;

@@ -46,9 +46,17 @@ pub(super) const UNRUN_SLOTS: &str = "
     DELETE FROM unrun_slots WHERE (job_name, org, result, first_at) IN (
         SELECT job_name, org, result, first_at FROM unrun_slots WHERE last_at < ?1 LIMIT ?2)";
 
+// One that was acknowledged stays as long as that holds: it is by its id that a person takes it back.
 pub(super) const FINDINGS: &str = "
     DELETE FROM findings WHERE id IN (
-        SELECT id FROM findings WHERE state = 'resolved' AND resolved_at < ?1 LIMIT ?2)";
+        SELECT f.id FROM findings AS f WHERE f.state = 'resolved' AND f.resolved_at < ?1
+            AND NOT EXISTS (SELECT 1 FROM acknowledgements AS a WHERE a.ended_at IS NULL AND a.org = f.org
+                            AND a.reference_id = f.reference_id AND a.kind = f.kind AND a.detail = f.detail)
+        LIMIT ?2)";
+
+pub(super) const ACKNOWLEDGEMENTS: &str = "
+    DELETE FROM acknowledgements WHERE id IN (
+        SELECT id FROM acknowledgements WHERE ended_at < ?1 LIMIT ?2)";
 
 // The victims are picked twice by the same statement, in one transaction: first the decisions about them go.
 macro_rules! finished_observations {
@@ -118,6 +126,10 @@ const TABLES: &[Together] = &[
     &[(SLOTS, Some(|pruned| &mut pruned.slots))],
     &[(UNRUN_SLOTS, Some(|pruned| &mut pruned.slots))],
     &[(FINDINGS, Some(|pruned| &mut pruned.findings))],
+    &[(
+        ACKNOWLEDGEMENTS,
+        Some(|pruned| &mut pruned.acknowledgements),
+    )],
     &[
         (DECISIONS, Some(|pruned| &mut pruned.decisions)),
         (OBSERVATIONS, Some(|pruned| &mut pruned.observations)),

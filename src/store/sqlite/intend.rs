@@ -1,6 +1,6 @@
 //! The intent: every check and the ledger's row in one transaction that holds the write lock throughout.
 //!
-//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, open
+//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, acknowledgement, open
 //! attempt, the run's cap, the hour's cap.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,6 +21,12 @@ pub(super) const PAUSED: &str = "
 
 pub(super) const LATCHED: &str =
     "SELECT EXISTS (SELECT 1 FROM latches WHERE job_name = ?1 AND org = ?2)";
+
+pub(super) const ACKNOWLEDGED: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM acknowledgements WHERE ended_at IS NULL AND org = ?1 AND reference_id = ?2)
+      OR EXISTS (
+        SELECT 1 FROM acknowledgements WHERE ended_at IS NULL AND org = ?1 AND external_reference = ?3)";
 
 pub(super) const REPEATED: &str = "
     SELECT id FROM attempts WHERE correlation_id = ?1 AND run_id = ?2 AND state = 'intended'";
@@ -105,7 +111,16 @@ async fn steered_away(
         .bind(attempt.org.as_str())
         .fetch_one(&mut *tx)
         .await?;
-    Ok(latched.then_some(IntentRefused::Held))
+    if latched {
+        return Ok(Some(IntentRefused::Held));
+    }
+    let acknowledged: bool = sqlx::query_scalar(ACKNOWLEDGED)
+        .bind(attempt.org.as_str())
+        .bind(attempt.reference_id.as_str())
+        .bind(attempt.external_reference.as_str())
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(acknowledged.then_some(IntentRefused::Acknowledged))
 }
 
 async fn insert(

@@ -9,6 +9,7 @@
 //! A write first looks whether the file at the path is still the one that was opened: a ledger in a deleted file
 //! is no ledger.
 
+mod acknowledgements;
 mod attempts;
 mod audit;
 mod bulk;

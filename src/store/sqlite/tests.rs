@@ -16,6 +16,15 @@ async fn migrated() -> (tempfile::TempDir, SqliteStore) {
 
 /// The statements that run for every request, write, beat or page, by the name of the constant.
 const HOT: &[(&str, &str)] = &[
+    ("acknowledgements::NOT_LIVE", acknowledgements::NOT_LIVE),
+    (
+        "acknowledgements::NOT_ACKNOWLEDGED",
+        acknowledgements::NOT_ACKNOWLEDGED,
+    ),
+    ("acknowledgements::SAY", acknowledgements::SAY),
+    ("acknowledgements::TAKE_BACK", acknowledgements::TAKE_BACK),
+    ("acknowledgements::ABOUT", acknowledgements::ABOUT),
+    ("acknowledgements::OF_REQUEST", acknowledgements::OF_REQUEST),
     ("attempts::ADVANCE", attempts::ADVANCE),
     ("attempts::RECOVER", attempts::RECOVER),
     ("attempts::DUE", attempts::DUE),
@@ -29,14 +38,11 @@ const HOT: &[(&str, &str)] = &[
     ("audit::LIST", audit::LIST),
     ("controls::TAKE_TRIGGERS", controls::TAKE_TRIGGERS),
     ("findings::LIVE", findings::LIVE),
-    ("findings::LIVE_ACKNOWLEDGED", findings::LIVE_ACKNOWLEDGED),
     ("findings::LIVE_OF_KIND", findings::LIVE_OF_KIND),
     ("findings::LIVE_ABOUT", findings::LIVE_ABOUT),
     ("findings::NEWLY_OPEN", findings::NEWLY_OPEN),
     ("findings::TOUCH", findings::TOUCH),
     ("findings::RESOLVE", findings::RESOLVE),
-    ("findings::NOT_LIVE", findings::NOT_LIVE),
-    ("findings::ACKNOWLEDGE", findings::ACKNOWLEDGE),
     ("findings::COUNTS", findings::COUNTS),
     ("findings::LIST", findings::LIST),
     ("findings::LIST_LIVE", findings::LIST_LIVE),
@@ -47,6 +53,10 @@ const HOT: &[(&str, &str)] = &[
     ("housekeeping::SLOTS", housekeeping::SLOTS),
     ("housekeeping::UNRUN_SLOTS", housekeeping::UNRUN_SLOTS),
     ("housekeeping::FINDINGS", housekeeping::FINDINGS),
+    (
+        "housekeeping::ACKNOWLEDGEMENTS",
+        housekeeping::ACKNOWLEDGEMENTS,
+    ),
     ("housekeeping::OBSERVATIONS", housekeeping::OBSERVATIONS),
     ("housekeeping::DECISIONS", housekeeping::DECISIONS),
     (
@@ -59,6 +69,7 @@ const HOT: &[(&str, &str)] = &[
     ("runs::HELD", runs::HELD),
     ("intend::PAUSED", intend::PAUSED),
     ("intend::LATCHED", intend::LATCHED),
+    ("intend::ACKNOWLEDGED", intend::ACKNOWLEDGED),
     ("intend::REPEATED", intend::REPEATED),
     ("intend::OPEN_ATTEMPT", intend::OPEN_ATTEMPT),
     ("intend::OF_RUN", intend::OF_RUN),

@@ -49,7 +49,7 @@ async fn findings_open_resolve_when_the_stream_heals_and_reopen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_acknowledged_stays_quiet_until_it_changes() {
+async fn what_is_acknowledged_stays_quiet_until_the_request_changes() {
     let world = World::new(empty(), "", EVENTS).await;
     stream(&world, "ORDER-1", &[1, 3]);
     world.run_well(JOB).await;
@@ -67,8 +67,14 @@ async fn what_is_acknowledged_stays_quiet_until_it_changes() {
         world.run_well(JOB).await;
         assert_eq!(state().await, FindingState::Acknowledged);
     }
-    // The gap is another one's now: its dates are part of the evidence.
+    // A gap between other events, and a new date: still known.
     stream(&world, "ORDER-1", &[1, 3]);
+    world.run_well(JOB).await;
+    assert_eq!(state().await, FindingState::Acknowledged);
+    world.advance(HOUR);
+    let moved = json!({"external_reference": "ORDER-1", "status": "INSTALLED", "age": "1m"});
+    world.patch(moved);
+    world.run_well(JOB).await;
     world.run_well(JOB).await;
     assert_eq!(state().await, FindingState::Open);
 }

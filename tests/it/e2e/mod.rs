@@ -3,6 +3,7 @@
 //! What happened is judged by the *sandbox's* ledger, not by ours: a daemon that kept wrong books could not pass.
 //! Only time is made up. It stands still unless a test moves it, so nothing here waits for anything but answers.
 
+mod acknowledgements;
 mod ahead;
 mod backoff;
 mod clocks;

@@ -84,8 +84,30 @@ async fn lists_and_explain_tell_what_happened() {
     assert_eq!(world.run(&ack).await.code, Some(0));
     let findings = table(&world, &["findings", "--state", "acknowledged"]).await;
     assert_line(&findings, &["ORD-SLOW", "acknowledged"]);
+    assert_line(&findings, &["ORD-SLOW", "cli:tester", "the carrier knows"]);
+    let slow = table(&world, &["explain", "ORD-SLOW"]).await;
+    assert_line(&slow, &["hands off", "cli:tester", "the carrier knows"]);
+    let status = table(&world, &["status"]).await;
+    assert_line(&status, &["hands off", "1 acknowledgements hold"]);
     let audit = table(&world, &["audit"]).await;
     assert_line(&audit, &["cli:tester", "acknowledge", "the carrier knows"]);
+
+    world.run(&ack).await;
+    let unack = ["findings", "unack", &id, "--reason", "it moves again"];
+    let ended = world.run(&unack).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let ended = world.run(&unack).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("that is acknowledged"), "{ended:?}");
+    let findings = table(&world, &["findings"]).await;
+    assert_line(&findings, &["ORD-SLOW", "open"]);
+    let slow = table(&world, &["explain", "ORD-SLOW"]).await;
+    assert_line(
+        &slow,
+        &["hands off", "taken back by cli:tester: it moves again"],
+    );
+    let audit = table(&world, &["audit"]).await;
+    assert_line(&audit, &["cli:tester", "unacknowledge", "it moves again"]);
     assert_line(&audit, &["cli:tester", "trigger", "retry-stuck/masmovil"]);
     assert_line(&audit, &["daemon", "start"]);
     daemon.stop().await;

@@ -2,7 +2,6 @@
 
 use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
 use tesa_reconciler::domain::ids::{FindingId, JobName};
-use tesa_reconciler::store::audit::AuditFilter;
 use tesa_reconciler::store::findings::{
     Finding, FindingChanges, FindingFilter, FindingKey, Live, LiveFinding, Sighting,
 };
@@ -18,14 +17,12 @@ behaviours![
     a_finding_seen_again_is_the_same_row,
     a_touched_finding_is_only_renewed,
     a_resolved_finding_comes_back_as_the_same_row,
-    an_acknowledged_finding_stays_so_until_it_says_something_else,
-    acknowledging_is_all_or_nothing_and_audited,
-    another_job_s_sighting_only_touches_a_live_finding,
+    a_live_finding_belongs_to_the_first_configured_job_that_sees_it,
     what_opened_is_answered_one_entry_each,
     more_findings_than_one_transaction_takes_are_all_applied,
 ];
 
-async fn only(store: &dyn Store) -> Finding {
+pub async fn only(store: &dyn Store) -> Finding {
     let any = [None, Some(FindingState::Resolved)];
     let mut rows = Vec::new();
     for state in any {
@@ -81,8 +78,6 @@ async fn a_new_sighting_opens_a_finding(fresh: Fresh) {
         times_seen: 1,
         times_reopened: 0,
         resolved_at: None,
-        acknowledged_by: None,
-        acknowledged_reason: None,
     };
     assert_eq!(row, wanted);
     let live = store
@@ -132,18 +127,12 @@ async fn live_findings_can_be_asked_for_in_part(fresh: Fresh) {
         row.unwrap().id
     };
     resolve(store, id_of(&given[4]), 1).await;
-    assert!(live(Live::Acknowledged).await.is_empty());
-    store
-        .acknowledge_findings(&[id_of(&given[2])], &person(), at(2))
-        .await
-        .unwrap();
     let keys = |places: &[usize]| -> Vec<FindingKey> {
         let mut keys: Vec<_> = places.iter().map(|&n| given[n].key.clone()).collect();
         keys.sort();
         keys
     };
     assert_eq!(live(Live::All).await, keys(&[0, 1, 2, 3]));
-    assert_eq!(live(Live::Acknowledged).await, keys(&[2]));
     let gaps = Live::OfKind(FindingKind::EventSequenceGap);
     assert_eq!(live(gaps).await, keys(&[1, 3]));
     let asked = ["a".into(), "over".into(), "nobody".into()];
@@ -240,10 +229,6 @@ async fn a_resolved_finding_comes_back_as_the_same_row(fresh: Fresh) {
     let store = &*fresh.store;
     see(store, &[sighting("r", "NOT_SENT")], 0).await;
     let first = only(store).await;
-    store
-        .acknowledge_findings(&[first.id], &person(), at(1))
-        .await
-        .unwrap();
     resolve(store, first.id, 10).await;
     let row = only(store).await;
     assert_eq!(
@@ -275,136 +260,40 @@ async fn a_resolved_finding_comes_back_as_the_same_row(fresh: Fresh) {
     );
     assert_eq!((row.times_reopened, row.times_seen), (1, 2));
     assert_eq!((row.first_seen, row.last_seen), (at(0), at(20)));
-    assert_eq!((row.acknowledged_by, row.acknowledged_reason), (None, None));
 }
 
-async fn an_acknowledged_finding_stays_so_until_it_says_something_else(fresh: Fresh) {
-    let store = &*fresh.store;
-    let given = sighting("r", "NOT_SENT");
-    see(store, std::slice::from_ref(&given), 0).await;
-    let id = only(store).await.id;
-    let acknowledge = async || {
-        store
-            .acknowledge_findings(&[id], &person(), at(1))
-            .await
-            .unwrap();
-        let row = only(store).await;
-        assert_eq!(row.state, FindingState::Acknowledged);
-        assert_eq!(row.acknowledged_by.as_deref(), Some("cli:operator"));
-        assert_eq!(row.acknowledged_reason, Some(person().reason));
-    };
-    acknowledge().await;
-    see(store, std::slice::from_ref(&given), 2).await;
-    assert_eq!(
-        only(store).await.state,
-        FindingState::Acknowledged,
-        "nothing new"
-    );
-    let news = Sighting {
-        evidence: "two hours ago".to_owned(),
-        ..given
-    };
-    assert!(see(store, std::slice::from_ref(&news), 3).await.is_empty());
-    let row = only(store).await;
-    assert_eq!((row.state, row.acknowledged_by), (FindingState::Open, None));
-    assert_eq!(row.times_reopened, 0, "it was never resolved");
-    acknowledge().await;
-    let worse = Sighting {
-        attention: Some(Attention::NeedsHuman),
-        ..news
-    };
-    see(store, std::slice::from_ref(&worse), 4).await;
-    assert_eq!(only(store).await.state, FindingState::Open);
-    acknowledge().await;
-    see(store, &[worse], 5).await;
-    assert_eq!(only(store).await.state, FindingState::Acknowledged);
-}
-
-async fn acknowledging_is_all_or_nothing_and_audited(fresh: Fresh) {
-    let store = &*fresh.store;
-    see(store, &["r", "s", "t"].map(|r| sighting(r, "NOT_SENT")), 0).await;
-    let ids: Vec<_> = store
-        .live_findings(&org(), &job(), Live::All)
-        .await
-        .unwrap()
-        .iter()
-        .map(|live| live.id)
-        .collect();
-    resolve(store, ids[2], 1).await;
-    let unknown = FindingId(4_711);
-    let asked = [ids[0], ids[2], unknown];
-    let error = store
-        .acknowledge_findings(&asked, &person(), at(2))
-        .await
-        .unwrap_err();
-    assert_eq!(error.reason(), "not_found");
-    let names_both = format!("finding {}, {unknown} that isn't resolved", ids[2]);
-    assert!(error.to_string().contains(&names_both), "{error}");
-    let live = store
-        .live_findings(&org(), &job(), Live::All)
-        .await
-        .unwrap();
-    assert!(live.iter().all(|live| live.state == FindingState::Open));
-    let all = AuditFilter::default();
-    assert!(store.audit(&all, Page::first(9)).await.unwrap().is_empty());
-
-    store
-        .acknowledge_findings(&ids[..2], &person(), at(3))
-        .await
-        .unwrap();
-    store
-        .acknowledge_findings(&[], &person(), at(3))
-        .await
-        .unwrap();
-    let rows = store.audit(&all, Page::first(9)).await.unwrap();
-    let audited: Vec<_> = rows
-        .iter()
-        .map(|row| (row.action.as_str(), row.subject.clone()))
-        .collect();
-    let wanted = [
-        ("acknowledge", ids[1].to_string()),
-        ("acknowledge", ids[0].to_string()),
-    ];
-    assert_eq!(audited, wanted);
-}
-
-async fn another_job_s_sighting_only_touches_a_live_finding(fresh: Fresh) {
+async fn a_live_finding_belongs_to_the_first_configured_job_that_sees_it(fresh: Fresh) {
     let store = &*fresh.store;
     see(store, &[sighting("r", "NOT_SENT")], 0).await;
-    let id = only(store).await.id;
-    store
-        .acknowledge_findings(&[id], &person(), at(1))
-        .await
-        .unwrap();
     let before = only(store).await;
-    let other = JobName::new("resolve-issues");
-    let otherwise = Sighting {
-        evidence: "in other words".to_owned(),
-        ..sighting("r", "NOT_SENT")
+    let other = JobName::new("resend-again");
+    let otherwise = |elders: &[JobName]| FindingChanges {
+        elders: elders.to_vec(),
+        ..seen(&[Sighting {
+            evidence: "in other words".to_owned(),
+            ..sighting("r", "NOT_SENT")
+        }])
     };
-    let changes = seen(&[otherwise]);
+    let later = otherwise(&[job()]);
     let opened = store
-        .apply_findings(&a_run(store).await, &org(), &other, &changes, at(2))
+        .apply_findings(&a_run(store).await, &org(), &other, &later, at(2))
         .await
         .unwrap();
     assert!(opened.is_empty());
-    let wanted = Finding {
+    let touched = Finding {
         last_seen: at(2),
         times_seen: 2,
-        ..before
+        ..before.clone()
     };
-    assert_eq!(only(store).await, wanted);
-    resolve(store, id, 3).await;
+    assert_eq!(only(store).await, touched);
+    // The owner comes later now, or is configured no more.
+    let first = otherwise(&["another".into()]);
     store
-        .apply_findings(&a_run(store).await, &org(), &other, &changes, at(4))
+        .apply_findings(&a_run(store).await, &org(), &other, &first, at(3))
         .await
         .unwrap();
     let row = only(store).await;
-    assert_eq!(
-        (row.id, row.job_name),
-        (id, other),
-        "resolved, it is anybody's"
-    );
+    assert_eq!((row.id, row.job_name), (before.id, other));
     assert_eq!(row.evidence, "in other words");
 }
 
@@ -449,9 +338,9 @@ async fn more_findings_than_one_transaction_takes_are_all_applied(fresh: Fresh) 
         .collect();
     assert_eq!(ids.len(), 1_201);
     let changes = FindingChanges {
-        seen: Vec::new(),
         touched: ids[..600].to_vec(),
         resolved: ids[600..].to_vec(),
+        ..FindingChanges::default()
     };
     store
         .apply_findings(&a_run(store).await, &org(), &job(), &changes, at(1))

@@ -1,9 +1,10 @@
 //! Pruning: what is closed and old goes, in batches; what is open or needed stays.
 
 use chrono::{DateTime, Utc};
+use tesa_reconciler::domain::finding::FindingState;
 use tesa_reconciler::domain::run::SlotResult;
 use tesa_reconciler::domain::{AttemptState, Observation, RunOutcome, SkipReason, Status, Verdict};
-use tesa_reconciler::store::findings::{FindingChanges, Live};
+use tesa_reconciler::store::findings::{FindingChanges, FindingFilter, Live};
 use tesa_reconciler::store::runs::{NewRun, RunFilter, RunLease, RunSummary, UnrunSlots};
 use tesa_reconciler::store::{Page, Pruned, Store};
 
@@ -84,6 +85,15 @@ async fn one_of_each(store: &dyn Store) {
             .collect(),
         ..FindingChanges::default()
     };
+    let ids = &resolved.resolved;
+    store
+        .acknowledge_findings(ids, &person(), at(0))
+        .await
+        .unwrap();
+    store
+        .unacknowledge_findings(ids, &person(), at(1))
+        .await
+        .unwrap();
     store
         .apply_findings(&a_run(store).await, &org(), &job(), &resolved, at(1))
         .await
@@ -136,11 +146,12 @@ async fn prune_removes_what_is_closed_and_old(fresh: Fresh) {
         runs: 1,
         slots: 2,
         findings: 1,
+        acknowledgements: 1,
         observations: 1,
         decisions: 1,
         looks: 2,
         triggers: 1,
-        audit: 1,
+        audit: 3,
         replicas: 1,
     };
     assert_eq!(pruned, wanted);
@@ -165,7 +176,7 @@ async fn prune_keeps_what_is_open(fresh: Fresh) {
     }
     finish(store, &lease).await;
     let going_on = started(store, &new_run(Some(at(1))), at(1)).await;
-    let findings = seen(&[sighting("open", "x"), sighting("acknowledged", "x")]);
+    let findings = seen(&["open", "acknowledged", "held"].map(|one| sighting(one, "x")));
     store
         .apply_findings(&a_run(store).await, &org(), &job(), &findings, at(0))
         .await
@@ -174,10 +185,16 @@ async fn prune_keeps_what_is_open(fresh: Fresh) {
         .live_findings(&org(), &job(), Live::All)
         .await
         .unwrap();
+    let known = |reference: &str| {
+        let mut live = live.iter();
+        let found = live.find(|live| live.key.reference_id.as_str() == reference);
+        found.unwrap().id
+    };
     store
-        .acknowledge_findings(&[live[1].id], &person(), at(1))
+        .acknowledge_findings(&[known("acknowledged"), known("held")], &person(), at(1))
         .await
         .unwrap();
+    super::findings::resolve(store, known("held"), 2).await;
     let finished = |reference: &str| Observation {
         status: Status::Finished,
         ..observation(reference)
@@ -232,6 +249,17 @@ async fn prune_keeps_what_is_open(fresh: Fresh) {
     );
     assert!(store.run(going_on.run_id).await.unwrap().is_some());
     store.beat(&going_on, at(2)).await.unwrap();
+    let held = FindingFilter {
+        state: Some(FindingState::Acknowledged),
+        ..FindingFilter::default()
+    };
+    let held = store.findings(&held, Page::first(9)).await.unwrap();
+    assert_eq!(
+        held.len(),
+        2,
+        "what people said holds, and can be taken back"
+    );
+    assert_eq!(store.acknowledgements(None).await.unwrap().len(), 2);
     assert_eq!(
         store
             .live_findings(&org(), &job(), Live::All)

@@ -390,6 +390,22 @@ async fn refusals_come_in_their_documented_order(fresh: Fresh) {
         .release_guard(&job(), &org(), &person(), at(1))
         .await
         .unwrap();
+    let found = seen(&[sighting("ref-A", "NOT_SENT")]);
+    store
+        .apply_findings(&lease, &org(), &job(), &found, at(1))
+        .await
+        .unwrap();
+    let found = store.findings(&Default::default(), Page::first(1)).await;
+    let said = [found.unwrap()[0].id];
+    store
+        .acknowledge_findings(&said, &person(), at(1))
+        .await
+        .unwrap();
+    assert_eq!(ask("A", none).await, IntentRefused::Acknowledged);
+    store
+        .unacknowledge_findings(&said, &person(), at(1))
+        .await
+        .unwrap();
     assert_eq!(ask("A", none).await, IntentRefused::OpenAttempt(open));
     assert_eq!(ask("B", none).await, IntentRefused::RunCap);
     let more_a_run = IntentLimits { per_run: 2, ..none };

@@ -30,6 +30,7 @@ macro_rules! behaviours {
     };
 }
 
+mod acknowledgements;
 mod attempts;
 mod bulk;
 mod controls;

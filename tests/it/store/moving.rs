@@ -35,6 +35,11 @@ async fn lived_in(store: &dyn Store) {
         )
         .await
         .unwrap();
+    let found = store.findings(&Default::default(), ALL).await.unwrap();
+    store
+        .acknowledge_findings(&[found[0].id], &person(), at(2))
+        .await
+        .unwrap();
     store
         .pause(Some(&job()), None, &person(), at(2))
         .await
@@ -91,6 +96,11 @@ async fn all_arrives_as_it_was_and_life_goes_on() {
     }
     let findings = new.findings(&Default::default(), ALL).await.unwrap();
     assert_eq!(findings.len(), 1);
+    let said = new.acknowledgements(None).await.unwrap();
+    assert_eq!(
+        (said.len(), &said),
+        (1, &old.acknowledgements(None).await.unwrap())
+    );
     assert_eq!(
         findings,
         old.findings(&Default::default(), ALL).await.unwrap()

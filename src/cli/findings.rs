@@ -1,0 +1,252 @@
+//! `findings`: what diverges, who said hands off of it, and whether the job that saw it is still configured; `ack` and
+//! `unack`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use clap::builder::TypedValueParser;
+use serde::Serialize;
+
+use super::common::{Session, person};
+use super::exit::Failure;
+use super::lists::{PageArgs, word};
+use super::output::{self, Row, instant, or_dash};
+use crate::domain::finding::{Attention, FindingKind, FindingState};
+use crate::domain::ids::{FindingId, Org, ReferenceId};
+use crate::store::acknowledgements::Acknowledgement;
+use crate::store::findings::{Finding, FindingFilter, FindingKey};
+
+/// How many requests are looked up together.
+const CHUNK: usize = 500;
+
+/// `findings`.
+#[derive(Debug, Args)]
+pub struct FindingsArgs {
+    /// Only of this reference id or external reference
+    reference: Option<String>,
+    /// Only of this org
+    #[arg(long)]
+    org: Option<String>,
+    /// Only of this kind
+    #[arg(long, value_parser = word!(FindingKind))]
+    kind: Option<FindingKind>,
+    /// Only in this state (default: all but resolved; with --attention: open). `acknowledged`: all of which a person's
+    /// word holds, no longer seen ones too
+    #[arg(long, value_parser = word!(FindingState))]
+    state: Option<FindingState>,
+    /// Only those that wait for a person
+    #[arg(long, value_parser = word!(Attention))]
+    attention: Option<Attention>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// `findings ack` and `findings unack`.
+#[derive(Debug, Args)]
+pub struct AckArgs {
+    /// The findings
+    #[arg(required = true)]
+    ids: Vec<FindingId>,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
+}
+
+/// A finding as listed.
+#[derive(Debug, Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    finding: Finding,
+    /// Some job of this name is configured.
+    job_configured: bool,
+    acknowledgements: Vec<Said>,
+}
+
+/// A person's word as listed.
+#[derive(Debug, Serialize)]
+pub(super) struct Said {
+    who: String,
+    reason: String,
+    given_at: DateTime<Utc>,
+    /// The request's date is a later one than it was then.
+    changed_since: bool,
+    ended_at: Option<DateTime<Utc>>,
+    ended_why: Option<String>,
+}
+
+impl Said {
+    /// `last_updated` is the request's, as far as it is known.
+    pub(super) fn new(said: Acknowledgement, last_updated: Option<DateTime<Utc>>) -> Self {
+        let then = said.given.last_updated;
+        Self {
+            who: said.who,
+            reason: said.reason,
+            given_at: said.given_at,
+            changed_since: then.is_some_and(|then| last_updated.is_some_and(|now| now > then)),
+            ended_at: said.ended_at,
+            ended_why: said.ended_why,
+        }
+    }
+
+    pub(super) fn show(&self) -> String {
+        let mut text = format!(
+            "{} at {}: {}",
+            self.who,
+            instant(self.given_at),
+            self.reason
+        );
+        if self.changed_since {
+            text.push_str(" (changed since)");
+        }
+        if let (Some(at), Some(why)) = (self.ended_at, &self.ended_why) {
+            text.push_str(&format!("; ended at {}: {why}", instant(at)));
+        }
+        text
+    }
+}
+
+/// Lists them.
+pub async fn list(session: &Session, args: &FindingsArgs) -> Result<(), Failure> {
+    let filter = FindingFilter {
+        org: args.org.as_ref().map(Org::new),
+        kind: args.kind,
+        // Who said hands off of one does not need to be told of it.
+        state: args.state.or(args.attention.map(|_| FindingState::Open)),
+        attention: args.attention,
+        reference: args.reference.clone(),
+    };
+    let found = session.store.findings(&filter, args.page.page()).await?;
+    let mut said = what_holds(session, filter.org.as_ref()).await?;
+    let jobs: HashSet<&str> = session
+        .config
+        .jobs
+        .iter()
+        .map(|job| job.name.as_str())
+        .collect();
+    let rows: Vec<Listed> = found
+        .into_iter()
+        .map(|finding| Listed {
+            job_configured: jobs.contains(finding.job_name.as_str()),
+            acknowledgements: said
+                .remove(&(finding.org.clone(), finding.key.clone()))
+                .unwrap_or_default(),
+            finding,
+        })
+        .collect();
+    Ok(output::list(session.format, &rows)?)
+}
+
+/// What people said that holds, by what they said it of.
+async fn what_holds(
+    session: &Session,
+    org: Option<&Org>,
+) -> Result<HashMap<(Org, FindingKey), Vec<Said>>, Failure> {
+    let said = session.store.acknowledgements(org).await?;
+    let mut requests: BTreeMap<Org, Vec<ReferenceId>> = BTreeMap::new();
+    for one in &said {
+        let id = one.key.reference_id.clone();
+        requests.entry(one.org.clone()).or_default().push(id);
+    }
+    let mut dates = HashMap::new();
+    for (org, ids) in requests {
+        for ids in ids.chunks(CHUNK) {
+            for request in session.store.observations(&org, ids).await? {
+                let updated = request.last_updated;
+                dates.insert((org.clone(), request.reference_id), updated);
+            }
+        }
+    }
+    let mut by_finding: HashMap<_, Vec<Said>> = HashMap::new();
+    for one in said {
+        let (org, key) = (one.org.clone(), one.key.clone());
+        let date = dates.get(&(org.clone(), key.reference_id.clone()));
+        let said = Said::new(one, date.copied().flatten());
+        by_finding.entry((org, key)).or_default().push(said);
+    }
+    Ok(by_finding)
+}
+
+/// A person says hands off.
+pub async fn acknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
+    session
+        .store
+        .acknowledge_findings(&args.ids, &person(&args.reason)?, session.now())
+        .await?;
+    output::note(&format!(
+        "acknowledged {} finding(s): no job writes to their requests and orders until a request's status or cancellation \
+         changes (of an issue's finding: the issue does), or you say `tesa-reconciler findings unack ID… --reason …`",
+        args.ids.len()
+    ));
+    Ok(())
+}
+
+/// A person takes it back.
+pub async fn unacknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
+    let taken = session
+        .store
+        .unacknowledge_findings(&args.ids, &person(&args.reason)?, session.now())
+        .await?;
+    output::note(&format!(
+        "took back what was said of {} finding(s)",
+        args.ids.len()
+    ));
+    // Something else may have been said of the same request, or of its order.
+    let mut told = HashSet::new();
+    for said in taken {
+        let request = [said.key.reference_id];
+        let order: Vec<_> = said.external_reference.into_iter().collect();
+        let store = &session.store;
+        for left in store
+            .acknowledgements_about(&said.org, &request, &order)
+            .await?
+        {
+            if told.insert(left.id) {
+                let (id, kind) = (&left.key.reference_id, left.key.kind);
+                let why = Said::new(left.clone(), None).show();
+                output::note(&format!("still hands off of {id} ({kind}): {why}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Row for Listed {
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "org",
+        "request",
+        "order",
+        "kind",
+        "detail",
+        "state",
+        "job",
+        "waits for a person",
+        "first seen",
+        "evidence",
+        "acknowledged by",
+    ];
+    fn cells(&self) -> Vec<String> {
+        let finding = &self.finding;
+        let gone = if self.job_configured {
+            ""
+        } else {
+            " (not configured)"
+        };
+        let said: Vec<String> = self.acknowledgements.iter().map(Said::show).collect();
+        vec![
+            finding.id.to_string(),
+            finding.org.to_string(),
+            finding.key.reference_id.to_string(),
+            or_dash(finding.external_reference.as_ref(), ToString::to_string),
+            finding.key.kind.to_string(),
+            finding.key.detail.clone(),
+            finding.state.to_string(),
+            format!("{}{gone}", finding.job_name),
+            or_dash(finding.attention, |attention| attention.to_string()),
+            instant(finding.first_seen),
+            finding.evidence.clone(),
+            or_dash((!said.is_empty()).then(|| said.join("; ")), |said| said),
+        ]
+    }
+}

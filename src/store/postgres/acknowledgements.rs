@@ -1,0 +1,261 @@
+//! What people said: hands off. Each call that changes it sets the state of the findings it was said of in the same
+//! transaction.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::runs::hold;
+use super::values::{column, stamp, stamp_opt, text, texts};
+use super::{PgStore, audit};
+use crate::domain::ids::{ExternalReference, FindingId, Org, ReferenceId};
+use crate::store::acknowledgements::{Acknowledgement, AcknowledgementChange, Acknowledgements};
+use crate::store::fault::Fault;
+use crate::store::rows::acknowledgements::AcknowledgementRow;
+use crate::store::rows::all;
+use crate::store::runs::RunLease;
+use crate::store::{Actor, StoreError};
+
+pub(super) const NOT_LIVE: &str = "
+    SELECT asked.id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
+    WHERE NOT EXISTS (SELECT 1 FROM findings WHERE findings.id = asked.id AND state <> 'resolved')
+    ORDER BY place";
+
+pub(super) const NOT_ACKNOWLEDGED: &str = "
+    SELECT asked.id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM findings AS f JOIN acknowledgements AS a
+            ON a.org = f.org AND a.reference_id = f.reference_id AND a.kind = f.kind AND a.detail = f.detail
+        WHERE f.id = asked.id AND a.ended_at IS NULL)
+    ORDER BY place";
+
+// What is not known of the request itself is taken from the finding, whose detail says where it is stuck.
+pub(super) const SAY: &str = "
+    INSERT INTO acknowledgements (
+        org, reference_id, kind, detail, external_reference, status, cancelling, last_updated, who, reason, given_at)
+    SELECT f.org, f.reference_id, f.kind, f.detail, coalesce(o.external_reference, f.external_reference),
+        coalesce(o.status, CASE WHEN f.kind = 'stuck_request' AND f.detail <> 'CANCELLING' THEN f.detail END),
+        coalesce(o.cancelling, CASE WHEN f.kind = 'stuck_request' THEN f.detail = 'CANCELLING' END),
+        coalesce(o.last_updated, CASE WHEN f.kind = 'stuck_request' THEN f.since END), $2, $3, $4
+    FROM findings AS f LEFT JOIN observations AS o ON o.reference_id = f.reference_id AND o.org = f.org
+    WHERE f.id = ANY($1) ORDER BY f.id";
+
+const SHOW_SAID: &str = "
+    UPDATE findings SET state = 'acknowledged'
+    WHERE id = ANY($1) AND state = 'open'";
+
+pub(super) const TAKE_BACK: &str = "
+    UPDATE acknowledgements SET ended_at = $2, ended_why = $3
+    WHERE ended_at IS NULL AND (org, reference_id, kind, detail) IN (
+        SELECT org, reference_id, kind, detail FROM findings WHERE id = ANY($1))
+    RETURNING *";
+
+pub(super) const SHOW_TAKEN_BACK: &str = "
+    UPDATE findings SET state = 'open'
+    WHERE id = ANY($1) AND state = 'acknowledged'";
+
+pub(super) const ABOUT: &str = "
+    SELECT * FROM acknowledgements
+    WHERE ended_at IS NULL AND org = $1 AND reference_id = ANY($2)
+    UNION
+    SELECT * FROM acknowledgements
+    WHERE ended_at IS NULL AND org = $1 AND external_reference = ANY($3)
+    ORDER BY id";
+
+pub(super) const HOLDING: &str = "
+    SELECT * FROM acknowledgements WHERE ended_at IS NULL AND ($1::text IS NULL OR org = $1) ORDER BY id";
+
+pub(super) const OF_REQUEST: &str =
+    "SELECT * FROM acknowledgements WHERE reference_id = $2 AND org = $1 ORDER BY id";
+
+const KEEP: &str = "
+    UPDATE acknowledgements SET external_reference = coalesce(external_reference, $2), status = coalesce(status, $3),
+        cancelling = coalesce(cancelling, $4), last_updated = coalesce(last_updated, $5),
+        repeated = coalesce(repeated, $6), ended_why = $7::text, ended_at = CASE WHEN $7::text IS NOT NULL THEN $8::timestamptz END
+    WHERE id = $1 AND ended_at IS NULL
+    RETURNING org || '/' || reference_id || ' ' || kind";
+
+const SHOW_ENDED: &str = "
+    UPDATE findings SET state = 'open'
+    WHERE state = 'acknowledged' AND (org, reference_id, kind, detail) IN (
+        SELECT org, reference_id, kind, detail FROM acknowledgements WHERE id = $1)
+      AND NOT EXISTS (
+        SELECT 1 FROM acknowledgements AS a
+        WHERE a.ended_at IS NULL AND a.org = findings.org AND a.reference_id = findings.reference_id
+            AND a.kind = findings.kind AND a.detail = findings.detail)";
+
+impl PgStore {
+    /// Refuses all if one is missing.
+    async fn none_missing(
+        tx: &mut sqlx::PgConnection,
+        statement: &'static str,
+        operation: &'static str,
+        listed: &[i64],
+        which: &str,
+    ) -> Result<(), Fault> {
+        let missing: Vec<i64> = sqlx::query_scalar(statement)
+            .bind(listed)
+            .fetch_all(tx)
+            .await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<String> = missing.iter().map(i64::to_string).collect();
+        let what = format!("finding {} {which}", missing.join(", "));
+        Err(Fault::Refused(StoreError::NotFound { operation, what }))
+    }
+}
+
+#[async_trait]
+impl Acknowledgements for PgStore {
+    async fn acknowledge_findings(
+        &self,
+        ids: &[FindingId],
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let operation = "acknowledge_findings";
+        self.call(operation, || async {
+            let listed = column(ids, |id| id.0);
+            let mut tx = self.begin().await?;
+            Self::none_missing(&mut tx, NOT_LIVE, operation, &listed, "that isn't resolved")
+                .await?;
+            sqlx::query(SAY)
+                .bind(&listed)
+                .bind(&actor.who)
+                .bind(&actor.reason)
+                .bind(stamp(now))
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query(SHOW_SAID)
+                .bind(listed)
+                .execute(&mut *tx)
+                .await?;
+            for id in ids {
+                audit::append(&mut tx, "acknowledge", &id.to_string(), actor, now).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn unacknowledge_findings(
+        &self,
+        ids: &[FindingId],
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Acknowledgement>, StoreError> {
+        let operation = "unacknowledge_findings";
+        self.call(operation, || async {
+            let listed = column(ids, |id| id.0);
+            let mut tx = self.begin().await?;
+            let which = "that is acknowledged";
+            Self::none_missing(&mut tx, NOT_ACKNOWLEDGED, operation, &listed, which).await?;
+            let taken: Vec<AcknowledgementRow> = sqlx::query_as(TAKE_BACK)
+                .bind(&listed)
+                .bind(stamp(now))
+                .bind(format!("taken back by {}: {}", actor.who, actor.reason))
+                .fetch_all(&mut *tx)
+                .await?;
+            sqlx::query(SHOW_TAKEN_BACK)
+                .bind(listed)
+                .execute(&mut *tx)
+                .await?;
+            for id in ids {
+                audit::append(&mut tx, "unacknowledge", &id.to_string(), actor, now).await?;
+            }
+            tx.commit().await?;
+            all(taken)
+        })
+        .await
+    }
+
+    async fn acknowledgements_about(
+        &self,
+        org: &Org,
+        requests: &[ReferenceId],
+        orders: &[ExternalReference],
+    ) -> Result<Vec<Acknowledgement>, StoreError> {
+        self.call("acknowledgements_about", || async {
+            let rows: Vec<AcknowledgementRow> = sqlx::query_as(ABOUT)
+                .bind(org.as_str())
+                .bind(texts(requests.iter().map(ReferenceId::as_str)))
+                .bind(texts(orders.iter().map(ExternalReference::as_str)))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn acknowledgements(
+        &self,
+        org: Option<&Org>,
+    ) -> Result<Vec<Acknowledgement>, StoreError> {
+        self.call("acknowledgements", || async {
+            let rows: Vec<AcknowledgementRow> = sqlx::query_as(HOLDING)
+                .bind(org.map(Org::as_str))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn acknowledgements_of(
+        &self,
+        org: &Org,
+        request: &ReferenceId,
+    ) -> Result<Vec<Acknowledgement>, StoreError> {
+        self.call("acknowledgements_of", || async {
+            let rows: Vec<AcknowledgementRow> = sqlx::query_as(OF_REQUEST)
+                .bind(org.as_str())
+                .bind(text(request.as_str()))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn keep_acknowledgements(
+        &self,
+        lease: &RunLease,
+        changes: &[AcknowledgementChange],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("keep_acknowledgements", || async {
+            let mut tx = self.begin().await?;
+            hold(&mut tx, "keep_acknowledgements", lease).await?;
+            for change in changes {
+                let AcknowledgementChange {
+                    id,
+                    external_reference,
+                    given,
+                    ended_why,
+                } = change;
+                let kept: Option<String> = sqlx::query_scalar(KEEP)
+                    .bind(id.0)
+                    .bind(
+                        external_reference
+                            .as_ref()
+                            .map(|order| text(order.as_str())),
+                    )
+                    .bind(given.status.as_ref().map(|status| text(status.as_str())))
+                    .bind(given.cancelling)
+                    .bind(stamp_opt(given.last_updated))
+                    .bind(given.repeated)
+                    .bind(ended_why.as_deref())
+                    .bind(stamp(now))
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                if let (Some(subject), Some(why)) = (kept, ended_why) {
+                    sqlx::query(SHOW_ENDED).bind(id.0).execute(&mut *tx).await?;
+                    let actor = Actor::daemon(why);
+                    audit::append(&mut tx, "acknowledgement_ended", &subject, &actor, now).await?;
+                }
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+}
