@@ -66,7 +66,7 @@ fn run(bencher: Bencher<'_, '_>, status: Status) {
                 request,
                 issue: None,
                 attempts: &[],
-                acknowledged: false,
+                acknowledged: None,
             };
             black_box(decide(&context, black_box(&all), known));
         }
