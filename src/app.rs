@@ -22,6 +22,7 @@ mod keeper;
 mod notifier;
 mod once;
 mod outage;
+mod rates;
 mod reader;
 mod reload;
 mod runs;
@@ -47,7 +48,7 @@ use crate::telemetry::{self, Scope, StoreGauges, record};
 pub use self::core::{Core, Live, StartError, new_replica, scheduled, store_options};
 pub use crate::store::replicas::ALIVE_WITHIN;
 pub use once::{OnceReport, run_once};
-pub use reader::Reader;
+pub use reader::{Reader, tenth};
 pub use reload::ReadAgain;
 
 /// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.

@@ -181,7 +181,7 @@ async fn upstream(url: &str, folder: &tempfile::TempDir) -> Arc<dyn Tesamanager>
         credentials: config::Credentials::TokenFile(token),
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(10),
-        max_in_flight: IN_FLIGHT,
+        max_in_flight: Some(IN_FLIGHT),
         reads_per_second: 1_000_000,
         writes_per_second: 1,
         ca_file: None,

@@ -144,7 +144,7 @@ fn upstream(url: &str) -> (HttpTesamanager, tempfile::TempDir) {
         credentials: config::Credentials::TokenFile(token),
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(10),
-        max_in_flight: 16,
+        max_in_flight: Some(16),
         reads_per_second: 1_000,
         writes_per_second: 1,
         ca_file: None,

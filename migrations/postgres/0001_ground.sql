@@ -347,6 +347,21 @@ CREATE TABLE circuits (
     probe_at  timestamptz
 );
 
+-- Orgs of which the upstream asked for patience (Retry-After).
+CREATE TABLE held_back (
+    org   text COLLATE "C" NOT NULL PRIMARY KEY,
+    until timestamptz NOT NULL
+);
+
+-- Up to when the rate of an org's reads and writes is given away, for all replicas together. Written several times a
+-- second and read by nobody but the statement that writes it.
+CREATE TABLE rates (
+    org  text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL CHECK (kind IN ('reads', 'writes')),
+    next timestamptz NOT NULL,
+    PRIMARY KEY (org, kind)
+) WITH (fillfactor = 10);
+
 CREATE TABLE audit (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at      timestamptz NOT NULL,

@@ -341,6 +341,13 @@ CREATE TABLE circuits (
     probe_at  INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- Orgs of which the upstream asked for patience (Retry-After). How much of a rate is given away stands in the daemon's
+-- memory: on SQLite there is only one.
+CREATE TABLE held_back (
+    org   TEXT    NOT NULL PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE audit (
     id      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at      INTEGER NOT NULL,

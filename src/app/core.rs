@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::DateTime;
 
+use super::rates::StoredRates;
 use crate::clock::SharedClock;
 use crate::config::{self, Config, Job, JobKind, State};
 use crate::domain::ids::{JobName, ReplicaId};
@@ -23,7 +23,7 @@ use crate::schedule::ticker::AlarmError;
 use crate::store::replicas::ReplicaRow;
 use crate::store::{self, Actor, SchemaState, Store, StoreError, StoreOptions};
 use crate::telemetry::traces::TracesError;
-use crate::tesamanager::{BuildError, HttpTesamanager, Tesamanager};
+use crate::tesamanager::{BuildError, HttpTesamanager, MOST_IN_FLIGHT, Rates, Tesamanager};
 
 /// Why the daemon can't start.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +70,6 @@ pub struct Core {
     pub replica: ReplicaRow,
     /// Attempts being sent right now.
     pub in_flight: InFlight,
-    /// How many replicas live, this one included: each takes its part of the rates.
-    replicas: Arc<AtomicU32>,
     /// The circuit breakers' memory is read once, from the store; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
 }
@@ -84,21 +82,10 @@ pub struct Live {
     pub reconciler: Reconciler,
     /// Settles attempts.
     pub verifier: Verifier,
-    /// The upstream's client itself, whose rates are this replica's part of all.
-    client: Option<Arc<HttpTesamanager>>,
     /// The jobs by name.
     pub jobs: HashMap<JobName, Arc<Job>>,
     /// Whom to tell.
     pub webhook: Option<Arc<Webhook>>,
-}
-
-impl Live {
-    /// Takes this replica's part of the rates: `replicas` share them.
-    pub fn set_share(&self, replicas: u32) {
-        if let Some(client) = &self.client {
-            client.set_share(replicas);
-        }
-    }
 }
 
 impl Core {
@@ -143,13 +130,11 @@ impl Core {
             last_beat: now,
         };
         let breakers = Breaker::remembered(&*store, CircuitPolicy::default()).await?;
-        let replicas = Arc::new(AtomicU32::new(1));
         Ok(Self {
             store,
             clock,
             replica,
             in_flight: InFlight::default(),
-            replicas,
             breakers: Arc::new(breakers),
         })
     }
@@ -178,28 +163,21 @@ impl Core {
         super::keeper::recover(self).await
     }
 
-    /// Remembers how many replicas live, for the clients that are made from now on.
-    pub fn set_replicas(&self, live: usize) {
-        let live = u32::try_from(live).unwrap_or(u32::MAX).max(1);
-        self.replicas.store(live, Ordering::Relaxed);
-    }
-
-    /// How many replicas lived at the last look, this one included.
-    pub fn replicas(&self) -> u32 {
-        self.replicas.load(Ordering::Relaxed)
-    }
-
     /// Builds what a configuration decides.
     pub fn live(&self, config: Config) -> Result<Live, StartError> {
-        let client = HttpTesamanager::new(&config.tesamanager, Arc::clone(&self.clock))?;
-        client.set_share(self.replicas());
-        let client = Arc::new(client);
+        let rates = StoredRates::new(Arc::clone(&self.store), &self.clock);
+        self.live_at(config, Arc::new(rates))
+    }
+
+    /// The same with rates that are kept elsewhere.
+    pub fn live_at(&self, config: Config, rates: Arc<dyn Rates>) -> Result<Live, StartError> {
+        let clock = Arc::clone(&self.clock);
+        let client = HttpTesamanager::with_rates(&config.tesamanager, clock, rates)?;
         let webhook = config.notify.as_ref().map(Webhook::new).transpose()?;
-        let upstream = Arc::clone(&client) as Arc<dyn Tesamanager>;
+        let prompt = Arc::new(client.prompt());
         Ok(Live {
-            client: Some(client),
             webhook: webhook.map(Arc::new),
-            ..self.live_over(config, upstream)
+            ..self.wire(config, Arc::new(client), prompt)
         })
     }
 
@@ -218,28 +196,42 @@ impl Core {
 
     /// The same around any upstream, and telling nobody.
     pub fn live_over(&self, config: Config, upstream: Arc<dyn Tesamanager>) -> Live {
-        let api: Arc<dyn Tesamanager> = Arc::new(Breaker::new(
-            upstream,
-            Arc::clone(&self.store),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.breakers),
-        ));
+        self.wire(config, Arc::clone(&upstream), upstream)
+    }
+
+    /// `prompt` is the same upstream for those for whom somebody waits.
+    fn wire(
+        &self,
+        config: Config,
+        upstream: Arc<dyn Tesamanager>,
+        prompt: Arc<dyn Tesamanager>,
+    ) -> Live {
+        let behind_breaker = |upstream| -> Arc<dyn Tesamanager> {
+            Arc::new(Breaker::new(
+                upstream,
+                Arc::clone(&self.store),
+                Arc::clone(&self.clock),
+                Arc::clone(&self.breakers),
+            ))
+        };
+        let prompt = behind_breaker(prompt);
         let reconciler = Reconciler {
-            api: Arc::clone(&api),
+            api: behind_breaker(upstream),
+            prompt_api: Arc::clone(&prompt),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             replica: self.replica.id.clone(),
             in_flight: self.in_flight.clone(),
             in_force: InForce::default(),
             safety: config.safety.clone(),
-            max_in_flight: config.tesamanager.max_in_flight,
+            max_in_flight: config.tesamanager.max_in_flight.unwrap_or(MOST_IN_FLIGHT),
             retention: config.state.retention,
             reads_per_second: config.tesamanager.reads_per_second,
             job_names: config.jobs.iter().map(|job| job.name.clone()).collect(),
             recall: Recall::default(),
         };
         let verifier = Verifier::new(
-            api,
+            prompt,
             Arc::clone(&self.store),
             Arc::clone(&self.clock),
             self.in_flight.clone(),
@@ -254,7 +246,6 @@ impl Core {
             config,
             reconciler,
             verifier,
-            client: None,
             jobs,
             webhook: None,
         }

@@ -69,11 +69,7 @@ async fn keep_once(
         let lost = core.store.reap_lost(Some(silent_since), now).await?;
         report_lost(&lost);
         recover(core).await?;
-    } else {
-        count_replicas(core).await?;
     }
-    // While the store is away the last share stands: the others are likely as alive as before.
-    live.borrow().set_share(core.replicas());
     Ok(())
 }
 
@@ -100,21 +96,14 @@ impl Hearing {
     }
 }
 
-/// Who lives; each takes its part of the rates.
-async fn count_replicas(core: &Core) -> Result<Vec<ReplicaId>, StoreError> {
-    let now = core.clock.now();
-    let live = core
-        .store
-        .live_replicas(now - super::ALIVE_WITHIN, now)
-        .await?;
-    core.set_replicas(live.len());
-    Ok(live.into_iter().map(|replica| replica.id).collect())
-}
-
 /// Writes that a dead process left without an answer become `unknown`, and are then verified.
 pub async fn recover(core: &Core) -> Result<(), StoreError> {
     let now = core.clock.now();
-    let alive = count_replicas(core).await?;
+    let alive = core
+        .store
+        .live_replicas(now - super::ALIVE_WITHIN, now)
+        .await?;
+    let alive: Vec<ReplicaId> = alive.into_iter().map(|replica| replica.id).collect();
     for attempt in core.store.recover_intended(&alive, now, now).await? {
         record::attempt(attempt.operation, attempt.state);
         tracing::warn!(

@@ -7,7 +7,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, Job, State};
 use crate::reconcile::runner::Reconciler;
 use crate::store::{self, Store, StoreOptions};
-use crate::tesamanager::Tesamanager;
+use crate::tesamanager::{LocalRates, Tesamanager};
 
 use super::StartError;
 
@@ -21,6 +21,8 @@ pub struct Reader {
     pub reconciler: Reconciler,
     /// The configured jobs.
     pub jobs: Vec<Arc<Job>>,
+    /// At most so many reads a second and org: see [`tenth`].
+    pub reads_per_second: u32,
     /// Holds the stand-in for a store that isn't there yet.
     _stand_in: Option<tempfile::TempDir>,
 }
@@ -31,7 +33,11 @@ impl Reader {
     pub async fn open(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
         let (store, stand_in) = open_or_stand_in(&config.state).await?;
         let core = Core::over(Arc::clone(&store), clock).await?;
-        let live = core.live(config.clone())?;
+        let mut config = config.clone();
+        config.tesamanager.reads_per_second = tenth(config.tesamanager.reads_per_second);
+        let reads_per_second = config.tesamanager.reads_per_second;
+        // Kept here, because a reader writes nothing anywhere, not even what it asks of the rate.
+        let live = core.live_at(config, Arc::new(LocalRates::default()))?;
         let mut jobs: Vec<Arc<Job>> = live.jobs.into_values().collect();
         jobs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
@@ -39,9 +45,15 @@ impl Reader {
             store,
             reconciler: live.reconciler,
             jobs,
+            reads_per_second,
             _stand_in: stand_in,
         })
     }
+}
+
+/// Whoever writes nothing can't reserve of the rate that the daemons share, so it takes little beside them.
+pub fn tenth(per_second: u32) -> u32 {
+    (per_second / 10).max(1)
 }
 
 async fn open_or_stand_in(

@@ -16,7 +16,8 @@ pub mod lists;
 pub mod migrate;
 pub mod output;
 pub mod plan;
-pub mod run;
+pub mod rates;
+mod run;
 pub mod shell;
 pub mod state;
 pub mod status;
@@ -126,6 +127,12 @@ enum Command {
     },
     /// List who did what, when and why
     Audit(lists::AuditArgs),
+    /// List the orgs that the upstream asked to be left alone (Retry-After), or ask one again
+    #[command(args_conflicts_with_subcommands = true)]
+    Rates {
+        #[command(subcommand)]
+        act: Option<rates::RatesCommand>,
+    },
     /// Show on one screen how things stand, and what to do next
     Status,
     /// Check configuration, network, token, clock and store, and say how to mend what is wrong
@@ -229,6 +236,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
             None => lists::attempts(&session, &list).await,
             Some(AttemptsCommand::Settle(args)) => steer::settle(&session, &args).await,
         }),
+        Command::Rates { act } => done(rates::run(&session, act.as_ref()).await),
         Command::Audit(args) => done(lists::audit(&session, &args).await),
         other => Err(Failure::new(
             Exit::Internal,

@@ -92,6 +92,10 @@ pub async fn run(common: &Common, args: &PlanArgs) -> Result<(), Failure> {
     let jobs = find_jobs(&config, &args.jobs)?;
     let orgs = find_orgs(&config, args.org.as_deref())?;
     let reader = app::Reader::open(&config, Arc::new(SystemClock)).await?;
+    output::note(&format!(
+        "asking at most {} requests a second and org: a tenth of the rate, to leave the rest to the daemon",
+        reader.reads_per_second
+    ));
     let mut lines = Vec::new();
     for job in jobs {
         for org in &orgs {

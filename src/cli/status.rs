@@ -17,6 +17,7 @@ use crate::domain::{AttemptState, FindingKind, RunOutcome};
 use crate::store::Page;
 use crate::store::controls::CircuitRow;
 use crate::store::findings::FindingFilter;
+use crate::store::rates::HeldBack;
 use crate::store::replicas::ReplicaRow;
 use crate::store::runs::RunFilter;
 
@@ -36,6 +37,8 @@ struct Status {
     last_run_mode: Option<Mode>,
     jobs: Vec<JobRow>,
     circuits: Vec<CircuitRow>,
+    /// Orgs that the upstream asked to be left alone.
+    held_back: Vec<HeldBack>,
     /// Writes whose outcome isn't settled, by state.
     open_attempts: BTreeMap<AttemptState, u64>,
     /// Findings that aren't resolved, by kind.
@@ -96,6 +99,7 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
         last_run_mode: last_run.first().map(|run| run.mode),
         jobs: jobs::rows(session).await?,
         circuits,
+        held_back: store.held_back(now).await?,
         open_attempts,
         findings,
         acknowledgements,
@@ -125,6 +129,10 @@ fn hints(status: &Status) -> Vec<String> {
     hint(
         !status.circuits.is_empty(),
         "an org's circuit is open: `tesa-reconciler doctor` says whether the upstream can be reached",
+    );
+    hint(
+        !status.held_back.is_empty(),
+        "the upstream asked for patience (Retry-After): `tesa-reconciler rates reset --org ORG --reason …` ends that, if you know better",
     );
     hint(
         status.open_attempts.contains_key(&AttemptState::NeedsHuman),
@@ -204,6 +212,13 @@ fn show(status: &Status) -> String {
         line(
             "circuit",
             format!("{} for {} since {since}", circuit.state, circuit.org),
+        );
+    }
+    for held in &status.held_back {
+        let until = instant(held.until);
+        line(
+            "rate",
+            format!("{} is asked nothing until {until} (Retry-After)", held.org),
         );
     }
     line(

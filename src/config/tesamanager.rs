@@ -24,8 +24,8 @@ pub struct Tesamanager {
     pub connect_timeout: Duration,
     /// For a whole call; for the list call, between two chunks.
     pub request_timeout: Duration,
-    /// Calls at once.
-    pub max_in_flight: usize,
+    /// Reads at once; none: what the rate needs at the measured latency.
+    pub max_in_flight: Option<usize>,
     /// Reads per second and org.
     pub reads_per_second: u32,
     /// Writes per second and org.
@@ -95,7 +95,12 @@ pub(super) const SECTION: Section = Section {
             "\"10s\"",
             "How long a call may take; for the list of ids, how long it may be silent.",
         ),
-        Key::preset("max_in_flight", Kind::Number, "16", "Calls at once."),
+        Key::optional(
+            "max_in_flight",
+            Kind::Number,
+            "64",
+            "Reads at once; absent: what the rate needs at the measured latency, 16 to 128.",
+        ),
         Key::preset(
             "reads_per_second",
             Kind::Number,
@@ -126,7 +131,7 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
     let credentials = credentials(&section, problems);
     let connect_timeout = section.required(problems, "connect_timeout", call());
     let request_timeout = section.required(problems, "request_timeout", call());
-    let max_in_flight = section.required(problems, "max_in_flight", value::number(1, 1024));
+    let max_in_flight = section.optional(problems, "max_in_flight", value::number(1, 1024));
     let reads = section.required(problems, "reads_per_second", value::number(1, 100_000));
     let writes = section.required(problems, "writes_per_second", value::number(1, 100_000));
     let ca_file = section.optional(problems, "ca_file", value::text);
@@ -137,7 +142,7 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
         credentials: credentials?,
         connect_timeout: connect_timeout?,
         request_timeout: request_timeout?,
-        max_in_flight: usize::try_from(max_in_flight?).ok()?,
+        max_in_flight: max_in_flight?.and_then(|most| usize::try_from(most).ok()),
         reads_per_second: reads?,
         writes_per_second: writes?,
         ca_file: ca_file?.map(PathBuf::from),

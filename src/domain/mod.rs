@@ -12,6 +12,7 @@ pub mod id_list;
 pub mod ids;
 pub mod issue;
 pub mod operation;
+pub mod rate;
 pub mod request;
 pub mod run;
 pub mod status;

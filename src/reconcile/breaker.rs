@@ -158,6 +158,8 @@ impl Breaker {
     async fn judge<T>(&self, org: &Org, result: Result<T, ReadError>) -> Result<T, ReadError> {
         match &result {
             Err(error) if error.is_ill_health() => self.report(org, true, false).await,
+            // The upstream was not asked, so it said nothing.
+            Err(ReadError::NoLeave { .. }) => {}
             // Any other answer, even a refusal, is an answer.
             Ok(_) | Err(_) => self.report(org, true, true).await,
         }
@@ -207,8 +209,8 @@ impl Tesamanager for Breaker {
         self.inner.clocks_apart()
     }
 
-    async fn await_write_quota(&self, org: &Org) {
-        self.inner.await_write_quota(org).await;
+    async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError> {
+        self.inner.await_write_quota(org).await
     }
 
     /// Goes only through a closed circuit: a write never probes.

@@ -63,8 +63,10 @@ pub enum Halt {
 
 /// Carries out a run's intents.
 pub struct Executor<'a> {
-    /// The upstream.
+    /// The upstream, for the reads before a write: they overtake a sweep's.
     pub api: &'a dyn Tesamanager,
+    /// The same as the run has it: its writes are in no greater haste than the run.
+    pub paced: &'a dyn Tesamanager,
     /// The ledger.
     pub store: &'a dyn Store,
     /// The time.
@@ -99,7 +101,7 @@ impl Executor<'_> {
     }
 
     async fn carry_out(&self, seen: &Observation, intent: &Intent) -> Result<Done, Halt> {
-        if let Err(stopped) = self.quota(intent).await {
+        if let Err(stopped) = self.quota(intent).await? {
             return Ok(stopped);
         }
         let request = match self.read_again(seen, intent).await? {
@@ -154,16 +156,16 @@ impl Executor<'_> {
     }
 
     /// Waits for the write rate, unless the run is to act no longer.
-    async fn quota(&self, intent: &Intent) -> Result<(), Done> {
+    async fn quota(&self, intent: &Intent) -> Result<Result<(), Done>, ReadError> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {
-                Err(skip(intent, SkipReason::Draining, "the run is stopping"))
+                Ok(Err(skip(intent, SkipReason::Draining, "the run is stopping")))
             }
             () = self.in_force.ended() => {
-                Err(skip(intent, SkipReason::ConfigurationChanged, RELOADED))
+                Ok(Err(skip(intent, SkipReason::ConfigurationChanged, RELOADED)))
             }
-            () = self.api.await_write_quota(&self.run.org) => Ok(()),
+            quota = self.paced.await_write_quota(&self.run.org) => quota.map(Ok),
         }
     }
 

@@ -78,7 +78,7 @@ impl Reconciler {
                 .await?;
         } else {
             let run = self.guarded(&job.name, org, lease);
-            self.act(job, &run, candidates, &mut recorder, stop, summary)
+            self.act(order, &run, candidates, &mut recorder, stop, summary)
                 .await?;
         }
         summary.flagged = recorder.count("flag");
@@ -119,16 +119,17 @@ impl Reconciler {
     /// Acts on the candidates in turn, until a cap is reached or something forbids the rest.
     async fn act(
         &self,
-        job: &Arc<Job>,
+        order: &RunOrder,
         run: &GuardedRun,
         candidates: Vec<Candidate>,
         recorder: &mut Recorder<'_>,
         stop: &CancellationToken,
         summary: &mut RunSummary,
     ) -> Result<(), SurveyError> {
-        let guard = self.guard();
+        let (guard, job) = (self.guard(), &order.job);
         let executor = Executor {
-            api: &*self.api,
+            api: &*self.prompt_api,
+            paced: &**self.api_for(order.trigger),
             store: &*self.store,
             clock: &self.clock,
             guard: &guard,

@@ -64,8 +64,10 @@ pub enum RunResult {
 
 /// Runs jobs. One for the process's life; a reload makes a new one around the same upstream and store.
 pub struct Reconciler {
-    /// The upstream.
+    /// The upstream, for scheduled runs.
     pub api: Arc<dyn Tesamanager>,
+    /// The same, for those for whom somebody waits: its calls overtake the others at the org's rate.
+    pub prompt_api: Arc<dyn Tesamanager>,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The time.
@@ -251,7 +253,7 @@ impl Reconciler {
         stop: &'a CancellationToken,
     ) -> Survey<'a> {
         Survey {
-            api: &self.api,
+            api: self.api_for(order.trigger),
             store: &self.store,
             clock: &*self.clock,
             job: &order.job,
@@ -305,6 +307,14 @@ impl Reconciler {
     pub(super) fn elders(&self, job: &JobName) -> Vec<JobName> {
         let before = self.job_names.iter().take_while(|name| *name != job);
         before.cloned().collect()
+    }
+
+    /// A person who triggers a run waits for it.
+    pub(super) fn api_for(&self, trigger: Trigger) -> &Arc<dyn Tesamanager> {
+        match trigger {
+            Trigger::Manual => &self.prompt_api,
+            Trigger::Schedule | Trigger::CatchUp | Trigger::Signal | Trigger::Once => &self.api,
+        }
     }
 
     /// Attempts and pauses, from the configuration.

@@ -27,6 +27,7 @@ pub mod looks;
 pub mod notices;
 mod open;
 pub mod postgres;
+pub mod rates;
 pub mod replicas;
 pub mod requests;
 mod rows;
@@ -48,6 +49,7 @@ pub use housekeeping::{Housekeeping, Pruned};
 pub use looks::Looks;
 pub use notices::Notices;
 pub use open::{StoreOptions, exists, open, open_for_daemon};
+pub use rates::Rates;
 pub use replicas::Replicas;
 pub use requests::Requests;
 pub use runs::Runs;
@@ -68,6 +70,7 @@ pub trait Store:
     + Controls
     + Audit
     + Replicas
+    + Rates
     + Housekeeping
     + Send
     + Sync

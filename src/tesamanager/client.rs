@@ -3,7 +3,7 @@
 //! Thin on purpose. Addresses, limits, tokens, retries and decoding are files of their own; here they meet.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use reqwest::header::DATE;
 
 use super::auth::{AuthError, Tokens};
 use super::endpoints::{AddressError, Routes};
-use super::limits::Limits;
+use super::limits::{Limits, LocalRates, Rates};
 use super::read::{self, Question};
 use super::retry::Budget;
 use super::skew::Skew;
@@ -23,6 +23,7 @@ use super::{id_stream, transport, wire};
 use crate::clock::SharedClock;
 use crate::config;
 use crate::domain::ids::{Org, ReferenceId};
+use crate::domain::rate::Haste;
 use crate::domain::{Event, Issue, ReadOperation, Request};
 use crate::reconcile::guard::WritePermit;
 
@@ -37,44 +38,63 @@ pub enum BuildError {
     Tls(#[from] TlsError),
 }
 
-/// The HTTP client. Share it: connections, limits and the token live in it.
-#[derive(Debug)]
+/// The HTTP client. Clones share connections, limits and the token.
+#[derive(Debug, Clone)]
 pub struct HttpTesamanager {
     pub(super) http: reqwest::Client,
-    pub(super) routes: Routes,
-    pub(super) tokens: Tokens,
-    pub(super) limits: Limits,
-    pub(super) budget: Budget,
+    pub(super) routes: Arc<Routes>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) haste: Haste,
+    pub(super) budget: Arc<Budget>,
     pub(super) clock: SharedClock,
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
-    skew: Mutex<Skew>,
+    skew: Arc<Mutex<Skew>>,
 }
 
 impl HttpTesamanager {
-    /// Builds the client without calling anyone. Credentials are read when they are first needed.
+    /// Builds the client without calling anyone. Credentials are read when they are first needed. Its rates are this
+    /// process's alone.
     pub fn new(settings: &config::Tesamanager, clock: SharedClock) -> Result<Self, BuildError> {
+        Self::with_rates(settings, clock, Arc::new(LocalRates::default()))
+    }
+
+    /// The same, with rates that are kept elsewhere.
+    pub fn with_rates(
+        settings: &config::Tesamanager,
+        clock: SharedClock,
+        rates: Arc<dyn Rates>,
+    ) -> Result<Self, BuildError> {
         let http = tls::client(settings)?;
+        let limits = Limits::new(
+            rates,
+            settings.reads_per_second,
+            settings.writes_per_second,
+            settings.max_in_flight,
+            settings.orgs.len(),
+        );
         Ok(Self {
-            routes: Routes::new(&settings.base_url, &settings.endpoints)?,
-            tokens: Tokens::new(settings, http.clone(), clock.clone()),
-            limits: Limits::new(
-                settings.reads_per_second,
-                settings.writes_per_second,
-                settings.max_in_flight,
-            ),
-            budget: Budget::default(),
+            routes: Arc::new(Routes::new(&settings.base_url, &settings.endpoints)?),
+            tokens: Arc::new(Tokens::new(settings, http.clone(), clock.clone())),
+            limits: Arc::new(limits),
+            haste: Haste::Sweep,
+            budget: Arc::default(),
             clock,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
-            skew: Mutex::default(),
+            skew: Arc::default(),
             http,
         })
     }
 
-    /// Takes the `replicas`th part of the read and write rates, at once; for all who wait, too.
-    pub fn set_share(&self, replicas: u32) {
-        self.limits.set_share(replicas);
+    /// The same client for those for whom somebody waits: their calls overtake a sweep's.
+    #[must_use]
+    pub fn prompt(&self) -> Self {
+        Self {
+            haste: Haste::Prompt,
+            ..self.clone()
+        }
     }
 
     /// How far the upstream's clock was ahead of ours when it last answered. Its `Date` header has whole seconds,
@@ -188,8 +208,9 @@ impl Tesamanager for HttpTesamanager {
         self.skew().worst()
     }
 
-    async fn await_write_quota(&self, org: &Org) {
-        self.limits.admit_write(org).await;
+    async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError> {
+        let admitted = self.limits.admit_write(org, self.haste).await;
+        admitted.map_err(|no| read::no_leave("write", &no))
     }
 
     async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {

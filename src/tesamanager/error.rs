@@ -26,6 +26,14 @@ pub enum ReadError {
         /// `Retry-After`, if given.
         retry_after: Option<Duration>,
     },
+    /// It was not sent: the org's rate allows no call, or nobody can say whether it does.
+    #[error("{operation}: not asked: {detail}")]
+    NoLeave {
+        /// The operation's name.
+        operation: &'static str,
+        /// Why.
+        detail: String,
+    },
     /// No token, or the upstream refuses it even after one forced refresh: the whole run is futile.
     #[error("{operation}: not authorised: {detail}")]
     Auth {
@@ -69,7 +77,7 @@ fn wait(retry_after: Option<Duration>) -> String {
 impl ReadError {
     /// No other item will fare better: the run ends instead of asking on.
     pub const fn ends_the_run(&self) -> bool {
-        matches!(self, Self::Auth { .. })
+        matches!(self, Self::Auth { .. } | Self::NoLeave { .. })
     }
 
     /// Counts against the circuit breaker: the upstream is unwell, rather than the question wrong.

@@ -41,6 +41,7 @@ use crate::reconcile::guard::WritePermit;
 pub use auth::AuthError;
 pub use client::{BuildError, HttpTesamanager};
 pub use error::{Problem, ReadError, WriteError};
+pub use limits::{LARGEST as MOST_IN_FLIGHT, LocalRates, Rates};
 pub use tls::{Connections, TlsError, http_client, install_crypto_provider};
 pub use transport::describe;
 
@@ -84,8 +85,8 @@ pub trait Tesamanager: Send + Sync + 'static {
     fn clocks_apart(&self) -> Option<Duration>;
 
     /// Waits until the org's write rate allows another write. Called *before* the guard commits the intent, so
-    /// that no ledger row waits in a queue.
-    async fn await_write_quota(&self, org: &Org);
+    /// that no ledger row waits in a queue. [`ReadError::NoLeave`] when that is longer than a call waits.
+    async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError>;
 
     /// Sends the one write that `permit` allows, once. Never repeats it, whatever happens.
     async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError>;

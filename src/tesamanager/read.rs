@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode};
 
 use super::client::HttpTesamanager;
 use super::error::{Problem, ReadError};
-use super::limits::Slot;
+use super::limits::{NoLeave, Slot};
 use super::transport::{self, Call, LARGEST_ANSWER};
 use super::{redact, retry, wire};
 use crate::domain::ReadOperation;
@@ -151,7 +151,8 @@ impl HttpTesamanager {
                 operation: question.name(),
                 detail: redact::text(&error.to_string(), 200),
             })?;
-        let slot = self.limits.admit_read(org).await;
+        let slot = self.limits.admit_read(org, self.haste).await;
+        let slot = slot.map_err(|no| no_leave(question.name(), &no))?;
         let correlation_id = self.clock.uuid();
         let request = transport::request(method, url, bearer.header(), correlation_id, None);
         let call = Call::begin(question.name(), org, correlation_id, nth);
@@ -178,22 +179,20 @@ impl HttpTesamanager {
         }
         let after = transport::retry_after(&head.response, self.clock.now());
         let patient = after.is_none_or(|after| after <= retry::PATIENCE);
+        if let Some(pause) = after {
+            self.limits.hold_back(question.org, pause).await;
+        }
         let problem = self.problem(head).await;
         let http_status = status.as_u16();
         Err(match http_status {
-            429 => {
-                if let Some(pause) = after.filter(|_| patient) {
-                    self.limits.pause(question.org, pause);
-                }
-                Failure {
-                    error: ReadError::Throttled {
-                        operation,
-                        retry_after: after,
-                    },
-                    again: patient,
-                    after,
-                }
-            }
+            429 => Failure {
+                error: ReadError::Throttled {
+                    operation,
+                    retry_after: after,
+                },
+                again: patient,
+                after,
+            },
             404 if question.id.is_some() => ReadError::NotFound { operation }.into(),
             408 | 500.. => Failure {
                 error: transient(operation, format!("{http_status}: {problem}")),
@@ -250,6 +249,14 @@ pub fn violation(operation: ReadOperation, org: &Org, detail: &str, body: &[u8])
     ReadError::Contract {
         operation,
         detail: detail.to_owned(),
+    }
+}
+
+/// A call that was not let out.
+pub fn no_leave(operation: &'static str, no: &NoLeave) -> ReadError {
+    ReadError::NoLeave {
+        operation,
+        detail: no.to_string(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 
+use super::limits::LARGEST;
 use super::transport;
 use crate::config;
 
@@ -67,7 +68,7 @@ pub fn client(settings: &config::Tesamanager) -> Result<Client, TlsError> {
         url: &settings.base_url,
         ca_file: settings.ca_file.as_deref(),
         connect_timeout: settings.connect_timeout,
-        idle: settings.max_in_flight.max(1),
+        idle: settings.max_in_flight.unwrap_or(LARGEST),
     })
 }
 

@@ -6,6 +6,7 @@ use super::client::HttpTesamanager;
 use super::error::{Problem, WriteError};
 use super::transport::{self, Call, LARGEST_ERROR};
 use super::{Accepted, redact, wire};
+use crate::domain::ids::Org;
 use crate::reconcile::guard::WritePermit;
 use crate::telemetry::record;
 
@@ -61,12 +62,13 @@ impl HttpTesamanager {
         if response.status() == StatusCode::UNAUTHORIZED {
             self.tokens.forget(&bearer);
         }
-        self.outcome(operation.as_str(), &call, response).await
+        self.outcome(operation.as_str(), org, &call, response).await
     }
 
     async fn outcome(
         &self,
         operation: &'static str,
+        org: &Org,
         call: &Call<'_>,
         response: Response,
     ) -> Result<Accepted, WriteError> {
@@ -104,6 +106,9 @@ impl HttpTesamanager {
             };
         }
         let retry_after = transport::retry_after(&response, self.clock.now());
+        if let Some(pause) = retry_after {
+            self.limits.hold_back(org, pause).await;
+        }
         let body = call.read_error(response, within).await;
         let problem = wire::problem(&body);
         if is_definite_refusal(http_status) {

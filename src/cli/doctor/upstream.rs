@@ -8,6 +8,7 @@ use reqwest::Url;
 
 use super::super::exit::Exit;
 use super::Check;
+use crate::app::tenth;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::ids::ExternalReference;
@@ -26,7 +27,9 @@ const NOBODY: &str = "tesa-reconciler-doctor";
 
 /// Checks everything up to the first answers.
 pub(super) async fn check(config: &Config, clock: SharedClock, checks: &mut Vec<Check>) {
-    let client = match HttpTesamanager::new(&config.tesamanager, clock) {
+    let mut settings = config.tesamanager.clone();
+    settings.reads_per_second = tenth(settings.reads_per_second);
+    let client = match HttpTesamanager::new(&settings, clock) {
         Ok(client) => client,
         Err(error) => {
             checks.push(Check::fail(

@@ -3,7 +3,7 @@
 
 use super::{
     acknowledgements, attempts, audit, controls, findings, housekeeping, intend, looks, notices,
-    requests, runs,
+    rates, requests, runs,
 };
 
 /// See the module.
@@ -68,6 +68,7 @@ pub const HOT: &[(&str, &str)] = &[
     ("notices::DIFFERS", notices::DIFFERS),
     ("notices::DUE", notices::DUE),
     ("notices::TAKE", notices::TAKE),
+    ("rates::RESERVE", rates::RESERVE),
     ("requests::OBSERVATIONS", requests::OBSERVATIONS),
     ("requests::FIND_OBSERVATIONS", requests::FIND_OBSERVATIONS),
     ("requests::DECISIONS_ABOUT", requests::DECISIONS_ABOUT),

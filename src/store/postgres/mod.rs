@@ -28,6 +28,7 @@ mod lock;
 mod looks;
 mod meaning;
 mod notices;
+mod rates;
 mod replicas;
 mod requests;
 mod runs;

@@ -22,6 +22,7 @@ mod intend;
 mod lock;
 mod looks;
 mod notices;
+mod rates;
 mod replicas;
 mod requests;
 mod runs;
@@ -79,6 +80,7 @@ pub struct SqliteStore {
     timed: Timed,
     migrate_timeout: Duration,
     lock: Mutex<Option<DaemonLock>>,
+    given: rates::GivenAway,
 }
 
 impl SqliteStore {
@@ -153,6 +155,7 @@ impl SqliteStore {
             timed,
             migrate_timeout: options.migrate_timeout,
             lock: Mutex::new(None),
+            given: Mutex::default(),
         })
     }
 

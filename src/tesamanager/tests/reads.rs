@@ -268,7 +268,7 @@ async fn a_list_that_is_being_read_does_not_block_the_reads_about_its_ids() {
         }
     })
     .await;
-    let fixture = client_with(&server.url, |settings| settings.max_in_flight = 1);
+    let fixture = client_with(&server.url, |settings| settings.max_in_flight = Some(1));
     let filter = ListFilter::default();
     let mut stream = fixture
         .client

@@ -180,7 +180,7 @@ pub fn settings(url: &str, folder: &tempfile::TempDir) -> config::Tesamanager {
         credentials: config::Credentials::TokenFile(token),
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(10),
-        max_in_flight: 16,
+        max_in_flight: Some(16),
         reads_per_second: 100_000,
         writes_per_second: 1_000,
         ca_file: None,

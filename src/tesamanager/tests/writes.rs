@@ -207,7 +207,7 @@ async fn the_write_rate_is_kept_by_whoever_awaits_it() {
     let fixture = client_with(&server.url, |settings| settings.writes_per_second = 20);
     let start = std::time::Instant::now();
     for _ in 0..6 {
-        fixture.client.await_write_quota(&org()).await;
+        fixture.client.await_write_quota(&org()).await.unwrap();
         write(&fixture).await.unwrap();
     }
     // Two leave at once (a tenth of a second's worth), four wait 50 ms each.

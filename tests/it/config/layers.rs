@@ -25,7 +25,7 @@ fn the_least_file_gives_the_defaults_of_the_design() {
             upstream.reads_per_second,
             upstream.writes_per_second
         ),
-        (16, 50, 2)
+        (None, 50, 2)
     );
     assert_eq!(config.state.url, "sqlite:tesa-reconciler.db");
     assert_eq!(config.state.retention, Duration::from_secs(90 * 86_400));
@@ -190,7 +190,7 @@ fn a_whole_configuration_can_come_from_the_environment() {
         config.tesamanager.credentials,
         Credentials::ServiceAccountFile("/run/account.json".into())
     );
-    assert_eq!(config.tesamanager.max_in_flight, 4);
+    assert_eq!(config.tesamanager.max_in_flight, Some(4));
     let port =
         &config.tesamanager.endpoints.writes[&tesa_reconciler::domain::Operation::CreatePort];
     assert_eq!(

@@ -50,6 +50,7 @@ mod outage;
 mod postgres_network;
 mod postgres_plans;
 mod postgres_server;
+mod rates;
 mod requests;
 mod runs;
 mod schema;
