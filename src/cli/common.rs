@@ -1,6 +1,6 @@
 //! What every command needs: the configuration, the store, the time, and how to print.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -21,6 +21,22 @@ pub struct Common {
     pub format: Format,
     /// Flags that override the configuration.
     pub overrides: Overrides,
+}
+
+/// Where the configuration is looked for when nobody names it.
+const PLACES: [&str; 2] = [
+    "tesa-reconciler.toml",
+    "/etc/tesa-reconciler/tesa-reconciler.toml",
+];
+
+/// The configuration file: the one that was named, else the first of the usual places where there is one. An empty name
+/// is none: that is how a variable is unset.
+pub fn configuration(named: Option<PathBuf>, exists: impl Fn(&Path) -> bool) -> PathBuf {
+    if let Some(named) = named.filter(|named| !named.as_os_str().is_empty()) {
+        return named;
+    }
+    let found = PLACES.iter().map(Path::new).find(|place| exists(place));
+    found.unwrap_or(Path::new(PLACES[0])).to_owned()
 }
 
 impl Common {
@@ -215,5 +231,21 @@ mod tests {
     fn a_reason_must_say_something() {
         assert_eq!(person("  ").unwrap_err().exit, Exit::Usage);
         assert_eq!(person(" night shift ").unwrap().reason, "night shift");
+    }
+
+    #[test]
+    fn the_configuration_is_the_named_one_then_the_one_here_then_the_machines() {
+        let [here, machine] = PLACES;
+        for (named, there, expected) in [
+            (Some("x.toml"), &PLACES[..], "x.toml"),
+            (None, &PLACES[..], here),
+            (None, &[machine][..], machine),
+            (Some(""), &[machine][..], machine),
+            (None, &[], here),
+        ] {
+            let exists = |path: &Path| there.iter().any(|place| Path::new(place) == path);
+            let found = configuration(named.map(PathBuf::from), exists);
+            assert_eq!(found, Path::new(expected), "{named:?} {there:?}");
+        }
     }
 }

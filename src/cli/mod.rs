@@ -13,6 +13,7 @@ pub mod findings;
 pub mod healthcheck;
 pub mod jobs;
 pub mod lists;
+pub mod manual;
 pub mod migrate;
 pub mod output;
 pub mod plan;
@@ -24,7 +25,7 @@ pub mod status;
 pub mod steer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -32,8 +33,15 @@ use self::common::{Common, Session};
 use self::exit::{Exit, Failure};
 use crate::clock::SystemClock;
 use crate::config::Overrides;
-use crate::lifecycle::Signals;
+use crate::lifecycle::{SignalEvent, Signals};
 use crate::sandbox;
+use crate::telemetry::record::REVISION;
+
+/// Version and revision, as people quote them in a report.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let revision = REVISION.unwrap_or("not a release");
+    format!("{} ({revision})", env!("CARGO_PKG_VERSION"))
+});
 
 /// Keeps the provisioning requests in Tesamanager from getting stuck.
 ///
@@ -42,7 +50,7 @@ use crate::sandbox;
 #[derive(Debug, Parser)]
 #[command(
     name = "tesa-reconciler",
-    version,
+    version = VERSION.as_str(),
     propagate_version = true,
     max_term_width = 120
 )]
@@ -55,15 +63,14 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// The configuration file
+    /// The configuration file [default: ./tesa-reconciler.toml, then /etc/tesa-reconciler/tesa-reconciler.toml]
     #[arg(
         long,
         global = true,
         value_name = "FILE",
-        env = "TESA_RECONCILER_CONFIG",
-        default_value = "tesa-reconciler.toml"
+        env = "TESA_RECONCILER_CONFIG"
     )]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// How data is printed
     #[arg(long, global = true, value_enum, default_value_t)]
     output: output::Format,
@@ -149,8 +156,8 @@ enum Command {
     Healthcheck,
     /// Print a shell's completions
     Completions(shell::CompletionsArgs),
-    /// Print the manual page
-    Man,
+    /// Print a manual page, or write all of them
+    Man(shell::ManArgs),
     /// Serve a Tesamanager to try it on; its paths are assumptions
     Sandbox(Box<sandbox::Args>),
     /// Show it at work: sandbox and daemon on loopback, in a temporary directory
@@ -183,7 +190,7 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         log_format,
     } = cli.global;
     let common = Common {
-        config,
+        config: common::configuration(config, std::path::Path::exists),
         format: output,
         overrides: Overrides {
             state_url,
@@ -194,26 +201,44 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         },
     };
     match cli.command {
-        Command::Run(args) => return run::run(&common, &args, signals).await,
-        Command::Plan(args) => plan::run(&common, &args).await?,
-        Command::Explain(args) => explain::run(&common, &args).await?,
-        Command::Doctor => return doctor::run(&common).await,
-        Command::Config(command) => config_command(&common, &command)?,
-        Command::State(command) => state::run(&common, &command).await?,
-        Command::Migrate => migrate::run(&common).await?,
-        Command::Healthcheck => healthcheck::run(&common).await?,
-        Command::Completions(args) => shell::completions(&args)?,
-        Command::Man => shell::man()?,
+        Command::Run(args) => run::run(&common, &args, signals).await,
         Command::Sandbox(args) => {
             let stop = run::stop_on_signal(signals);
-            sandbox::run(*args, Arc::new(SystemClock), stop)
-                .await
-                .map_err(|error| Failure::new(Exit::Failed, format!("{error:#}")))?;
+            let served = sandbox::run(*args, Arc::new(SystemClock), stop).await;
+            served.map_err(|error| Failure::new(Exit::Failed, format!("{error:#}")))?;
+            Ok(Exit::Done)
         }
-        Command::Demo(args) => return demo::run(&args, signals).await,
-        command => return with_store(&common, command).await,
+        Command::Demo(args) => demo::run(&args, signals).await,
+        command => tokio::select! {
+            ended = short(&common, command) => ended,
+            () = interrupted(signals) => Err(Failure::new(Exit::Failed, "interrupted")),
+        },
+    }
+}
+
+/// The commands that end by themselves.
+async fn short(common: &Common, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Plan(args) => plan::run(common, &args).await?,
+        Command::Explain(args) => explain::run(common, &args).await?,
+        Command::Doctor => return doctor::run(common).await,
+        Command::Config(command) => config_command(common, &command)?,
+        Command::State(command) => state::run(common, &command).await?,
+        Command::Migrate => migrate::run(common).await?,
+        Command::Healthcheck => healthcheck::run(common).await?,
+        Command::Completions(args) => shell::completions(common, &args)?,
+        Command::Man(args) => shell::man(&args)?,
+        command => return with_store(common, command).await,
     }
     Ok(Exit::Done)
+}
+
+/// The handlers are in place for the life of the process, so a command that has nothing to drain heeds them here.
+async fn interrupted(mut signals: Signals) {
+    while !matches!(
+        signals.next().await,
+        SignalEvent::Stop | SignalEvent::StopNow
+    ) {}
 }
 
 /// The commands that work on the store alone.

@@ -1,8 +1,9 @@
 //! The files that the configuration names: where a relative name is looked for, and that they are there.
 //!
 //! A relative name means a file beside the configuration file. If there is none, it is looked for in
-//! `$CREDENTIALS_DIRECTORY`, where systemd puts what a unit loads with `LoadCredential=`; so the same file serves in
-//! a container and under systemd. A file that is missing is found here, at load, rather than at the first call.
+//! `$CREDENTIALS_DIRECTORY`, where systemd puts what a unit loads with `LoadCredential=`, and then in the folder
+//! `secrets` beside the configuration, from where the unit loads it; so the same file serves in a container, under
+//! systemd, and for a command that root types. A file that is missing is found here, at load, rather than at the first call.
 
 use std::fs::File;
 use std::io;
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 use super::keys::{Kind, SECTIONS};
 use super::problem::{Problems, looks_like_a_secret, shown};
 use super::tree::{self, Table, Value};
+
+/// The folder beside the configuration from which the unit loads its credentials.
+const SECRETS: &str = "secrets";
 
 /// Where relative names are looked for.
 pub(super) struct Folders<'a> {
@@ -71,15 +75,20 @@ pub(super) fn resolve(
 
 fn find(name: &Path, folders: &Folders<'_>) -> io::Result<PathBuf> {
     let beside = folders.beside.join(name);
-    match (open(&beside), folders.credentials) {
-        (Err(error), Some(credentials))
-            if error.kind() == io::ErrorKind::NotFound && name.is_relative() =>
-        {
-            let loaded = credentials.join(name);
-            open(&loaded).map(|()| loaded)
-        }
-        (outcome, _) => outcome.map(|()| beside),
+    let outcome = open(&beside);
+    let missing = |outcome: &io::Result<()>| matches!(outcome, Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if !missing(&outcome) || !name.is_relative() {
+        return outcome.map(|()| beside);
     }
+    let loaded = folders.credentials.map(Path::to_owned);
+    for folder in loaded.into_iter().chain([folders.beside.join(SECRETS)]) {
+        let place = folder.join(name);
+        let outcome = open(&place);
+        if !missing(&outcome) {
+            return outcome.map(|()| place);
+        }
+    }
+    outcome.map(|()| beside)
 }
 
 /// Can it be read? A pipe is taken at its word: opening one would take from it, or wait.
@@ -120,5 +129,10 @@ fn way_out(name: &str, folders: &Folders<'_>) -> String {
         || "$CREDENTIALS_DIRECTORY (not set)".to_owned(),
         |path| path.display().to_string(),
     );
-    format!("looked for in {} and in {credentials}", beside.display())
+    let secrets = beside.join(SECRETS);
+    format!(
+        "looked for in {}, in {credentials} and in {}",
+        beside.display(),
+        secrets.display()
+    )
 }

@@ -10,12 +10,13 @@ const HEAD: &str = "\
 Made from the table of keys in the code, and a test holds the two equal; after a change there, `UPDATE_DOCS=1 cargo
 nextest run configuration_page` writes it anew.
 
-- The file is TOML: `--config FILE`, `$TESA_RECONCILER_CONFIG`, or `tesa-reconciler.toml` here.
+- The file is TOML: `--config FILE`, `$TESA_RECONCILER_CONFIG`, `tesa-reconciler.toml` here, or
+  `/etc/tesa-reconciler/tesa-reconciler.toml`.
 - Each key can also be set in the environment, as `TESA_RECONCILER__SECTION__KEY`, except jobs and rules; and a few by a
   flag. A flag wins over the environment, and that over the file.
 - Durations carry their unit: `\"30s\"`, `\"5m\"`, `\"2h 30m\"`, `\"7d\"`.
 - Secrets come from files only. A relative file name means a file beside the configuration, then one in
-  `$CREDENTIALS_DIRECTORY`.
+  `$CREDENTIALS_DIRECTORY`, then one in the folder `secrets` beside the configuration.
 - `tesa-reconciler config check` finds every mistake at once; `config show` prints what is in force; `config example`
   prints a file with all of this.
 

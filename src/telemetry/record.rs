@@ -250,9 +250,12 @@ pub fn mode(mode: Mode) {
     }
 }
 
-/// Says which version runs. The revision is what the build put into `TESA_RECONCILER_REVISION`.
+/// Which source it was built from: what the build put into `TESA_RECONCILER_REVISION`.
+pub const REVISION: Option<&str> = option_env!("TESA_RECONCILER_REVISION");
+
+/// Says which version runs.
 pub fn build_info() {
-    let revision = option_env!("TESA_RECONCILER_REVISION").unwrap_or("unknown");
+    let revision = REVISION.unwrap_or("unknown");
     gauge!(m::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION"), "revision" => revision)
         .set(1.0);
 }

@@ -281,6 +281,20 @@ fn a_relative_file_is_looked_for_beside_the_configuration_and_in_the_credentials
 }
 
 #[test]
+fn a_relative_file_is_found_in_the_folder_from_which_the_unit_loads_it() {
+    let (folder, path) = folder(LEAST);
+    let secrets = folder.path().join("secrets");
+    fs::create_dir(&secrets).unwrap();
+    let errors = command(ConfigCommand::Check, &path).unwrap_err();
+    let help = errors.iter().next().unwrap().help.clone().unwrap();
+    assert!(help.contains(secrets.to_str().unwrap()), "{help}");
+    fs::write(secrets.join("token"), "t").unwrap();
+    let config = config::load(&path, std::iter::empty(), &Overrides::default()).unwrap();
+    let expected = Credentials::TokenFile(secrets.join("token"));
+    assert_eq!(config.tesamanager.credentials, expected);
+}
+
+#[test]
 fn steering_needs_no_credentials_of_the_upstream() {
     let (_folder, path) = folder(LEAST);
     let steering =

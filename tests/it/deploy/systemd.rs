@@ -55,6 +55,25 @@ fn units_and_drop_ins_are_understood_by_systemd() {
 }
 
 #[test]
+fn units_call_nothing_that_a_small_system_lacks() {
+    for unit in UNITS {
+        for line in super::text(&format!("deploy/systemd/{unit}")).lines() {
+            let Some((_, command)) = line
+                .split_once('=')
+                .filter(|(key, _)| key.starts_with("Exec"))
+            else {
+                continue;
+            };
+            let program = command.split_whitespace().next().unwrap();
+            assert!(
+                ["/usr/bin/tesa-reconciler", "/bin/sh"].contains(&program),
+                "{unit}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
 fn services_are_exposed_as_little_as_they_can_be() {
     let dir = units();
     for unit in UNITS.iter().filter(|unit| unit.ends_with(".service")) {

@@ -1,9 +1,10 @@
-//! What a stranger expects of the tree: the files with the usual names, examples that work, and a test command that
+//! What a stranger expects of the tree: the files with the usual names, examples that work, pages and completions for each command, and a test command that
 //! says what it lacks instead of changing the machine.
 
 mod examples;
 mod pages;
 mod runner;
+mod shell;
 
 use std::path::{Path, PathBuf};
 

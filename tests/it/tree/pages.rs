@@ -104,5 +104,5 @@ fn the_manifest_tells_what_it_is() {
     assert!(Path::new(package["readme"].as_str().unwrap()).ends_with("README.md"));
     let version = package["version"].as_str().unwrap();
     let stated = super::text("deploy/Dockerfile");
-    assert!(stated.contains(&format!("image.version=\"{version}\"")));
+    assert!(stated.contains(&format!("ARG VERSION={version}\n")));
 }

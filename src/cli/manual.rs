@@ -1,0 +1,389 @@
+//! The manual pages: one for the program and one for each command.
+//!
+//! What clap knows (synopsis, options) is rendered from the command tree; what it doesn't know (how a command ends,
+//! what signals do, which files there are, how it is used) stands here.
+
+use std::io::{self, Write};
+
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use super::exit::Exit;
+
+/// A command by its names, without the program's, and lines that show its use.
+pub type Examples = (
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+);
+
+/// How each command is used. A test reads every line with the real command line.
+pub const EXAMPLES: &[Examples] = &[
+    (
+        &[],
+        &[
+            (
+                "tesa-reconciler plan",
+                "What would be done now; nothing is written.",
+            ),
+            ("tesa-reconciler status", "How things stand, on one screen."),
+            (
+                "tesa-reconciler pause --all --reason 'change at the gateway'",
+                "Stop new writes on every replica, at once.",
+            ),
+        ],
+    ),
+    (
+        &["run"],
+        &[
+            (
+                "tesa-reconciler run --config /etc/tesa-reconciler/tesa-reconciler.toml",
+                "The daemon.",
+            ),
+            (
+                "tesa-reconciler run --once --job retry-stuck --output json",
+                "One job, once, for a timer; ends with its outcome.",
+            ),
+        ],
+    ),
+    (
+        &["plan"],
+        &[
+            (
+                "tesa-reconciler plan --job retry-stuck --org masmovil",
+                "What this job would do for this tenant, and why.",
+            ),
+            (
+                "tesa-reconciler plan --all",
+                "With what is left alone, and why.",
+            ),
+        ],
+    ),
+    (
+        &["explain"],
+        &[(
+            "tesa-reconciler explain SBX-0001234",
+            "Why was this order not sent again?",
+        )],
+    ),
+    (
+        &["trigger"],
+        &[(
+            "tesa-reconciler trigger retry-stuck --org masmovil --wait",
+            "Run it now, and end with its outcome.",
+        )],
+    ),
+    (
+        &["pause"],
+        &[
+            (
+                "tesa-reconciler pause --all --reason 'change at the gateway' --until 2h",
+                "Everything, for two hours.",
+            ),
+            (
+                "tesa-reconciler pause retry-stuck --reason 'being looked at'",
+                "One job, until it is resumed.",
+            ),
+        ],
+    ),
+    (
+        &["resume"],
+        &[(
+            "tesa-reconciler resume --all --reason 'change is done'",
+            "Everything goes on.",
+        )],
+    ),
+    (
+        &["release"],
+        &[(
+            "tesa-reconciler release retry-stuck --org masmovil --reason 'box was repaired'",
+            "Let a job go on that the guard holds.",
+        )],
+    ),
+    (
+        &["jobs"],
+        &[(
+            "tesa-reconciler jobs",
+            "When each runs, how it went, what holds it.",
+        )],
+    ),
+    (
+        &["runs"],
+        &[(
+            "tesa-reconciler runs --since 12h --outcome failed",
+            "What failed last night.",
+        )],
+    ),
+    (
+        &["findings"],
+        &[(
+            "tesa-reconciler findings --kind stuck_request --org masmovil",
+            "What is stuck.",
+        )],
+    ),
+    (
+        &["findings", "ack"],
+        &[(
+            "tesa-reconciler findings ack 17 18 --reason 'the carrier knows'",
+            "Hands off, until they change.",
+        )],
+    ),
+    (
+        &["attempts"],
+        &[(
+            "tesa-reconciler attempts --state needs_human --output json",
+            "Writes that wait for a person.",
+        )],
+    ),
+    (
+        &["attempts", "settle"],
+        &[(
+            "tesa-reconciler attempts settle 42 --confirmed --reason 'seen in the portal'",
+            "The write had its effect.",
+        )],
+    ),
+    (
+        &["audit"],
+        &[(
+            "tesa-reconciler audit --since 12h",
+            "Who did what, and why.",
+        )],
+    ),
+    (
+        &["status"],
+        &[(
+            "tesa-reconciler status",
+            "How things stand, and what to do next.",
+        )],
+    ),
+    (
+        &["doctor"],
+        &[(
+            "tesa-reconciler doctor",
+            "What is wrong here, and how it is mended.",
+        )],
+    ),
+    (
+        &["config"],
+        &[(
+            "tesa-reconciler config check",
+            "What is wrong with the configuration.",
+        )],
+    ),
+    (
+        &["config", "check"],
+        &[(
+            "tesa-reconciler config check --config new.toml",
+            "All that is wrong with a file, before it is put in place.",
+        )],
+    ),
+    (
+        &["config", "show"],
+        &[(
+            "tesa-reconciler config show",
+            "What holds, and where each value comes from.",
+        )],
+    ),
+    (
+        &["config", "example"],
+        &[(
+            "tesa-reconciler config example",
+            "Every key with its default: save it as tesa-reconciler.toml, and begin.",
+        )],
+    ),
+    (
+        &["state"],
+        &[(
+            "tesa-reconciler state copy --help",
+            "What moving to another database takes.",
+        )],
+    ),
+    (
+        &["state", "copy"],
+        &[(
+            "tesa-reconciler state copy --from sqlite:tesa-reconciler.db --to postgres://tesa@db.example.org/tesa --reason 'replicas'",
+            "The daemon is stopped, the database empty.",
+        )],
+    ),
+    (
+        &["migrate"],
+        &[(
+            "tesa-reconciler migrate",
+            "Before the daemon is started, if you like.",
+        )],
+    ),
+    (
+        &["healthcheck"],
+        &[(
+            "tesa-reconciler healthcheck",
+            "Ends with 0 while the daemon here lives.",
+        )],
+    ),
+    (
+        &["completions"],
+        &[
+            (
+                "tesa-reconciler completions bash",
+                "In ~/.bashrc: source <(tesa-reconciler completions bash)",
+            ),
+            (
+                "tesa-reconciler completions fish",
+                "In config.fish: tesa-reconciler completions fish | source",
+            ),
+        ],
+    ),
+    (
+        &["man"],
+        &[
+            (
+                "tesa-reconciler man findings ack",
+                "A page to the terminal: pipe it into man -l -",
+            ),
+            (
+                "tesa-reconciler man --dir /usr/local/share/man/man1",
+                "All pages, to be found by man(1).",
+            ),
+        ],
+    ),
+    (
+        &["sandbox"],
+        &[(
+            "tesa-reconciler sandbox --requests 2000 --stuck-unsent 10",
+            "A Tesamanager in memory.",
+        )],
+    ),
+    (
+        &["demo"],
+        &[("tesa-reconciler demo --for 30s", "See it at work.")],
+    ),
+];
+
+/// How a command ends.
+const ENDS: &[(Exit, &str)] = &[
+    (Exit::Done, "Done."),
+    (Exit::Failed, "It failed."),
+    (Exit::Usage, "The command line is wrong."),
+    (
+        Exit::PartialOrHeld,
+        "Some items failed, or the guard held the job.",
+    ),
+    (
+        Exit::UpstreamUnreachable,
+        "Tesamanager can't be reached, or refuses us.",
+    ),
+    (Exit::Internal, "A fault of the program: please report it."),
+    (
+        Exit::StoreUnavailable,
+        "The store is busy or can't be reached.",
+    ),
+    (Exit::Configuration, "The configuration is wrong."),
+];
+
+/// What signals do to the daemon.
+const DAEMON_SIGNALS: &[(&str, &str)] = &[
+    (
+        "SIGTERM, SIGINT",
+        "Nothing new is begun; what is in flight is finished within [daemon].drain_timeout. A second one ends it now.",
+    ),
+    (
+        "SIGHUP",
+        "Reads the configuration again. A wrong one changes nothing.",
+    ),
+    ("SIGUSR1", "Runs every job now."),
+    ("SIGUSR2", "Logs the full state."),
+];
+
+/// What signals do to commands that serve for a while.
+const SERVING_SIGNALS: &[(&str, &str)] = &[("SIGTERM, SIGINT", "It ends in good order.")];
+
+/// What signals do to commands that end by themselves.
+const COMMAND_SIGNALS: &[(&str, &str)] = &[(
+    "SIGTERM, SIGINT",
+    "It breaks off. What it had asked for in the store by then stays.",
+)];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "tesa-reconciler.toml",
+        "The configuration, in the folder where the command is typed, unless --config or $TESA_RECONCILER_CONFIG names another.",
+    ),
+    (
+        "/etc/tesa-reconciler/tesa-reconciler.toml",
+        "The configuration, where there is none in that folder.",
+    ),
+    (
+        "/etc/tesa-reconciler/secrets/",
+        "What the unit hands to the daemon as credentials; readable by root only.",
+    ),
+    (
+        "/var/lib/tesa-reconciler/tesa-reconciler.db",
+        "The store under systemd, with -wal, -shm, .lock and .bell beside it while the daemon runs.",
+    ),
+];
+
+/// Writes the page of `command`, which comes out of the built tree. `path` holds its names without the program's.
+pub fn page(command: &Command, path: &[&str], out: &mut dyn Write) -> io::Result<()> {
+    let root = path.is_empty();
+    let man = Man::new(command.clone());
+    // Without a date: the same source makes the same page. (What clap_mangen makes of an empty one is no title.)
+    let names = std::iter::once("tesa-reconciler").chain(path.iter().copied());
+    let title = names.collect::<Vec<_>>().join("-").to_uppercase();
+    let version = env!("CARGO_PKG_VERSION");
+    writeln!(
+        out,
+        ".TH \"{title}\" \"1\" \"\" \"tesa-reconciler {version}\" \"tesa-reconciler\""
+    )?;
+    man.render_name_section(out)?;
+    man.render_synopsis_section(out)?;
+    man.render_description_section(out)?;
+    man.render_options_section(out)?;
+    if root || command.has_subcommands() {
+        man.render_subcommands_section(out)?;
+    }
+    let mut rest = Roff::new();
+    rest.control("SH", ["EXIT STATUS"]);
+    for (exit, meaning) in ENDS {
+        entry(&mut rest, &(*exit as u8).to_string(), meaning);
+    }
+    rest.control("SH", ["SIGNALS"]);
+    for (signal, effect) in signals(path) {
+        entry(&mut rest, signal, effect);
+    }
+    rest.control("SH", ["FILES"]);
+    for (file, meaning) in FILES {
+        entry(&mut rest, file, meaning);
+    }
+    rest.control("SH", ["EXAMPLES"]);
+    let examples = EXAMPLES.iter().find(|(names, _)| *names == path);
+    for (line, meaning) in examples.into_iter().flat_map(|(_, lines)| *lines) {
+        entry(&mut rest, line, meaning);
+    }
+    rest.control("SH", ["SEE ALSO"]);
+    rest.text([roman(see_also(path))]);
+    rest.to_writer(out)
+}
+
+fn signals(path: &[&str]) -> &'static [(&'static str, &'static str)] {
+    match path {
+        [] | ["run"] => DAEMON_SIGNALS,
+        ["sandbox" | "demo"] => SERVING_SIGNALS,
+        _ => COMMAND_SIGNALS,
+    }
+}
+
+fn see_also(path: &[&str]) -> &'static str {
+    match path {
+        [] => "systemctl(1), journalctl(1)",
+        [_] => "tesa-reconciler(1)",
+        ["config", ..] => "tesa-reconciler(1), tesa-reconciler-config(1)",
+        ["findings", ..] => "tesa-reconciler(1), tesa-reconciler-findings(1)",
+        ["attempts", ..] => "tesa-reconciler(1), tesa-reconciler-attempts(1)",
+        _ => "tesa-reconciler(1), tesa-reconciler-state(1)",
+    }
+}
+
+fn entry(page: &mut Roff, term: &str, meaning: &str) {
+    page.control("TP", []);
+    page.text([bold(term)]);
+    page.text([roman(meaning)]);
+}
