@@ -143,6 +143,20 @@ pub const EXAMPLES: &[Examples] = &[
         )],
     ),
     (
+        &["rates"],
+        &[(
+            "tesa-reconciler rates",
+            "Which orgs the upstream asked to be left alone, and until when.",
+        )],
+    ),
+    (
+        &["rates", "reset"],
+        &[(
+            "tesa-reconciler rates reset --org masmovil --reason 'their team says it is over'",
+            "Ask that org again.",
+        )],
+    ),
+    (
         &["audit"],
         &[(
             "tesa-reconciler audit --since 12h",
@@ -371,14 +385,11 @@ fn signals(path: &[&str]) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-fn see_also(path: &[&str]) -> &'static str {
+fn see_also(path: &[&str]) -> String {
     match path {
-        [] => "systemctl(1), journalctl(1)",
-        [_] => "tesa-reconciler(1)",
-        ["config", ..] => "tesa-reconciler(1), tesa-reconciler-config(1)",
-        ["findings", ..] => "tesa-reconciler(1), tesa-reconciler-findings(1)",
-        ["attempts", ..] => "tesa-reconciler(1), tesa-reconciler-attempts(1)",
-        _ => "tesa-reconciler(1), tesa-reconciler-state(1)",
+        [] => "systemctl(1), journalctl(1)".to_owned(),
+        [_] => "tesa-reconciler(1)".to_owned(),
+        [group, ..] => format!("tesa-reconciler(1), tesa-reconciler-{group}(1)"),
     }
 }
 
