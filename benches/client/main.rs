@@ -185,6 +185,7 @@ async fn upstream(url: &str, folder: &tempfile::TempDir) -> Arc<dyn Tesamanager>
         reads_per_second: 1_000_000,
         writes_per_second: 1,
         ca_file: None,
+        timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     };
     let clock = Arc::new(SystemClock);

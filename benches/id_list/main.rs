@@ -148,6 +148,7 @@ fn upstream(url: &str) -> (HttpTesamanager, tempfile::TempDir) {
         reads_per_second: 1_000,
         writes_per_second: 1,
         ca_file: None,
+        timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     };
     let client = HttpTesamanager::new(&settings, Arc::new(SystemClock)).unwrap();

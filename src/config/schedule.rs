@@ -153,7 +153,8 @@ fn occurs(cron: &Cron) -> bool {
         .is_ok_and(|next| next - START < five_years)
 }
 
-fn zone(node: &Node, problems: &mut Problems) -> Option<Tz> {
+/// A zone of the IANA database.
+pub(super) fn zone(node: &Node, problems: &mut Problems) -> Option<Tz> {
     let name = value::text(node, problems)?;
     if let Ok(zone) = name.parse() {
         return Some(zone);

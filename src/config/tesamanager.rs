@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono_tz::Tz;
+
 use super::endpoints::{self, Endpoints};
 use super::keys::{Key, Kind, Section};
 use super::peer::{self, Peer};
 use super::problem::Problems;
+use super::schedule;
 use super::tree::{Node, Table};
 use super::value::{self, Reader};
 use crate::domain::ids::Org;
@@ -32,6 +35,8 @@ pub struct Tesamanager {
     pub writes_per_second: u32,
     /// A private CA (PEM).
     pub ca_file: Option<PathBuf>,
+    /// What dates that say no zone are meant in.
+    pub timezone: Tz,
     /// Methods and paths of all sixteen operations.
     pub endpoints: Endpoints,
 }
@@ -119,6 +124,12 @@ pub(super) const SECTION: Section = Section {
             "\"ca.pem\"",
             "A private certificate authority (PEM) to trust beside the machine's own.",
         ),
+        Key::preset(
+            "timezone",
+            Kind::Text,
+            "\"UTC\"",
+            "The zone in which dates of the upstream that say none are read.",
+        ),
     ],
 };
 
@@ -135,6 +146,7 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
     let reads = section.required(problems, "reads_per_second", value::number(1, 100_000));
     let writes = section.required(problems, "writes_per_second", value::number(1, 100_000));
     let ca_file = section.optional(problems, "ca_file", value::text);
+    let timezone = section.required(problems, "timezone", schedule::zone);
     let endpoints = endpoints::read(root, problems);
     Some(Tesamanager {
         base_url: base_url?,
@@ -146,6 +158,7 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
         reads_per_second: reads?,
         writes_per_second: writes?,
         ca_file: ca_file?.map(PathBuf::from),
+        timezone: timezone?,
         endpoints: endpoints?,
     })
 }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, SubsecRound, Utc};
+
 use super::plan::{instant, sighting};
 use crate::domain::{Event, FindingKind, Observation, closed_set};
 use crate::store::findings::{FindingKey, Sighting};
@@ -49,7 +51,7 @@ pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> 
     {
         for event in events
             .iter()
-            .filter(|event| event.event_date.is_some_and(|date| date > ended))
+            .filter(|event| event.event_date.is_some_and(|date| is_later(date, ended)))
         {
             let evidence = format!(
                 "{}; {} since {}",
@@ -80,11 +82,14 @@ pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> 
             else {
                 continue;
             };
-            if makes(EventCheck::SequenceGap) && after > before + 1 {
-                let missing = if after == before + 2 {
-                    format!("#{}", before + 1)
+            if makes(EventCheck::SequenceGap)
+                && let (Some(first), Some(last)) = (before.checked_add(1), after.checked_sub(1))
+                && first <= last
+            {
+                let missing = if first == last {
+                    format!("#{first}")
                 } else {
-                    format!("#{}-#{}", before + 1, after - 1)
+                    format!("#{first}-#{last}")
                 };
                 let evidence = format!(
                     "{missing} missing between {} and {}",
@@ -101,22 +106,12 @@ pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> 
                     evidence,
                 );
             }
-            let dates = (pair[0].event_date, pair[1].event_date);
-            if makes(EventCheck::OutOfOrder)
-                && after > before
-                && let (Some(earlier), Some(later)) = dates
-                && later < earlier
-            {
-                let evidence = format!(
-                    "{} is dated before {}",
-                    describe(pair[1]),
-                    describe(pair[0])
-                );
-                see(
-                    FindingKind::EventOutOfOrder,
-                    label(format!("#{after}")),
-                    evidence,
-                );
+        }
+        for (before, after) in out_of_order(stream) {
+            if makes(EventCheck::OutOfOrder) {
+                let evidence = format!("{} is dated before {}", describe(after), describe(before));
+                let detail = label(format!("#{}", text(after.sequence_number)));
+                see(FindingKind::EventOutOfOrder, detail, evidence);
             }
         }
     }
@@ -124,6 +119,45 @@ pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> 
     found.sort_by(|a, b| a.key.cmp(&b.key));
     found.dedup_by(|a, b| a.key == b.key);
     found
+}
+
+/// The events of a stream that are dated before the last one with a lower number and a date: those without a date say
+/// nothing, and hide nothing either.
+fn out_of_order<'e>(stream: &[&'e Event]) -> Vec<(&'e Event, &'e Event)> {
+    let mut found = Vec::new();
+    let mut last: Option<(i64, DateTime<Utc>, &Event)> = None;
+    let mut before_last = None;
+    for &event in stream {
+        let (Some(number), Some(date)) = (event.sequence_number, event.event_date) else {
+            continue;
+        };
+        if last.is_some_and(|(known, ..)| known < number) {
+            before_last = last;
+        }
+        if let Some((_, earlier, before)) = before_last
+            && is_later(earlier, date)
+        {
+            found.push((before, event));
+        }
+        last = Some((number, date, event));
+    }
+    found
+}
+
+/// By the coarser of the two's resolutions: what is stamped 10:00:00 may have happened at 10:00:00.9.
+fn is_later(at: DateTime<Utc>, than: DateTime<Utc>) -> bool {
+    let digits = digits(at).min(digits(than));
+    at.trunc_subsecs(digits) > than.trunc_subsecs(digits)
+}
+
+/// Down to which place of a second it is told.
+fn digits(at: DateTime<Utc>) -> u16 {
+    match at.timestamp_subsec_nanos() {
+        0 => 0,
+        nanos if nanos % 1_000_000 == 0 => 3,
+        nanos if nanos % 1_000 == 0 => 6,
+        _ => 9,
+    }
 }
 
 type StreamKey = (Option<i64>, Option<i64>);
@@ -246,6 +280,62 @@ mod tests {
         let finished = fixtures::in_status(Status::Finished);
         assert_eq!(kinds(&finished, &late), ["event_after_final_status 7/1 #1"]);
         assert_eq!(kinds(&fixtures::unsent(), &late), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_event_within_the_second_of_the_end_is_no_event_after_it() {
+        let finished = fixtures::in_status(Status::Finished);
+        let ended = finished.last_updated.unwrap();
+        let at = |millis| Event {
+            event_date: Some(ended + Duration::milliseconds(millis)),
+            ..event(1, 0)
+        };
+        for (millis, flagged) in [(0, 0), (250, 0), (999, 0), (1_000, 1), (1_250, 1)] {
+            assert_eq!(
+                kinds(&finished, &[at(millis)]).len(),
+                flagged,
+                "{millis} ms"
+            );
+        }
+        // Told to the millisecond on both sides, it is an event after the end.
+        let exactly = Observation {
+            last_updated: Some(ended + Duration::milliseconds(100)),
+            ..finished
+        };
+        assert_eq!(kinds(&exactly, &[at(250)]).len(), 1);
+        assert_eq!(kinds(&exactly, &[at(0)]).len(), 0);
+    }
+
+    #[test]
+    fn numbers_at_the_edge_of_what_a_number_can_be_are_counted_like_others() {
+        let request = fixtures::unsent();
+        let last = event(i64::MAX, 2);
+        assert_eq!(
+            kinds(&request, &[last.clone(), event(i64::MAX - 1, 1)]),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            kinds(&request, &[last.clone(), event(i64::MAX - 2, 1)]),
+            [format!("event_sequence_gap 7/1 #{}", i64::MAX - 1)]
+        );
+        assert_eq!(kinds(&request, &[event(i64::MIN, 1), last]).len(), 1);
+    }
+
+    #[test]
+    fn an_event_without_a_date_does_not_hide_that_those_around_it_are_out_of_order() {
+        let undated = Event {
+            event_date: None,
+            ..event(2, 0)
+        };
+        let request = fixtures::unsent();
+        assert_eq!(
+            kinds(&request, &[event(1, 5), undated.clone(), event(3, 2)]),
+            ["event_out_of_order 7/1 #3"]
+        );
+        assert_eq!(
+            kinds(&request, &[event(1, 1), undated, event(3, 2)]),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

@@ -293,6 +293,8 @@ catalogue! {
         "Open issues that were read and matched by no rule, by the class of their code.";
     CONTRACT_VIOLATIONS = Zero Counter, "contract_violations_total" [OPERATION]
         "Answers of the upstream that could not be understood.";
+    DATES_WITHOUT_ZONE = Zero Counter, "upstream_dates_without_zone_total" []
+        "Dates in the upstream's answers that said no zone, and were read in the configured one.";
     TOKEN_EXPIRY = Absent Gauge, "token_expiry_timestamp_seconds" []
         "When the bearer token in use expires; absent while that isn't known.";
 

@@ -103,6 +103,13 @@ pub fn contract_violation(operation: &'static str) {
     counter!(m::CONTRACT_VIOLATIONS.name, "operation" => operation).increment(1);
 }
 
+/// So many dates of an answer said no zone.
+pub fn dates_without_zone(n: u64) {
+    if n > 0 {
+        counter!(m::DATES_WITHOUT_ZONE.name).increment(n);
+    }
+}
+
 /// The bearer token now in use expires then.
 pub fn token_expiry(at: DateTime<Utc>) {
     gauge!(m::TOKEN_EXPIRY.name).set(seconds(at));

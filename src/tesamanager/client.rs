@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 use reqwest::Response;
 use reqwest::header::DATE;
 
@@ -26,6 +27,7 @@ use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::rate::Haste;
 use crate::domain::{Event, Issue, ReadOperation, Request};
 use crate::reconcile::guard::WritePermit;
+use crate::telemetry::record;
 
 /// Why there is no client. All of these are faults of the configuration or the machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +52,7 @@ pub struct HttpTesamanager {
     pub(super) clock: SharedClock,
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
+    timezone: Tz,
     skew: Arc<Mutex<Skew>>,
 }
 
@@ -83,6 +86,7 @@ impl HttpTesamanager {
             clock,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
+            timezone: settings.timezone,
             skew: Arc::default(),
             http,
         })
@@ -133,7 +137,7 @@ impl HttpTesamanager {
         operation: ReadOperation,
         org: &Org,
         id: &ReferenceId,
-        decode: impl FnOnce(&[u8]) -> Result<T, wire::Undecodable>,
+        decode: impl FnOnce(&[u8], &wire::Dates) -> Result<T, wire::Undecodable>,
     ) -> Result<T, ReadError> {
         let question = Question {
             operation,
@@ -143,7 +147,11 @@ impl HttpTesamanager {
             asked: AtomicU32::new(0),
         };
         let body = self.read_whole(&question).await?;
-        decode(&body).map_err(|fault| read::violation(operation, org, &fault.to_string(), &body))
+        let margin = self.skew().margin();
+        let dates = wire::Dates::new(self.timezone, self.clock.now(), margin);
+        let decoded = decode(&body, &dates);
+        record::dates_without_zone(dates.without_zone());
+        decoded.map_err(|fault| read::violation(operation, org, &fault.to_string(), &body))
     }
 }
 
@@ -176,8 +184,8 @@ impl Tesamanager for HttpTesamanager {
     }
 
     async fn get_request(&self, org: &Org, id: &ReferenceId) -> Result<Request, ReadError> {
-        self.about(ReadOperation::GetRequest, org, id, |body| {
-            wire::request(body, id, self.clock.now())
+        self.about(ReadOperation::GetRequest, org, id, |body, dates| {
+            wire::request(body, id, dates, self.clock.now())
         })
         .await
     }
@@ -187,8 +195,8 @@ impl Tesamanager for HttpTesamanager {
         org: &Org,
         id: &ReferenceId,
     ) -> Result<Vec<Event>, ReadError> {
-        self.about(ReadOperation::GetRequestEvents, org, id, |body| {
-            wire::events(body, id)
+        self.about(ReadOperation::GetRequestEvents, org, id, |body, dates| {
+            wire::events(body, id, dates)
         })
         .await
     }
@@ -198,8 +206,8 @@ impl Tesamanager for HttpTesamanager {
         org: &Org,
         id: &ReferenceId,
     ) -> Result<Vec<Issue>, ReadError> {
-        self.about(ReadOperation::GetRequestIssues, org, id, |body| {
-            wire::issues(body, id)
+        self.about(ReadOperation::GetRequestIssues, org, id, |body, dates| {
+            wire::issues(body, id, dates)
         })
         .await
     }

@@ -12,6 +12,16 @@ use reqwest::header::HeaderValue;
 /// What was measured longer ago than this (and less than twice this) is forgotten.
 const WINDOW: TimeDelta = TimeDelta::days(1);
 
+/// What stands between two instants even where the clocks agree: the second that a `Date` header is cut to, an answer
+/// on its way.
+const IN_BETWEEN: Duration = Duration::from_secs(60);
+
+/// How far apart the clocks are taken to be while no answer has told: more than machines that tell the time at all.
+const UNMEASURED: Duration = Duration::from_secs(3_600);
+
+/// Clocks further apart than this are not measured any more: arithmetic on instants stays far from its limits.
+const FURTHEST: TimeDelta = TimeDelta::days(366);
+
 /// What the answers so far have told.
 #[derive(Debug, Default)]
 pub struct Skew {
@@ -40,7 +50,8 @@ impl Skew {
             return;
         };
         self.header = Some(header.clone());
-        self.measured(theirs.to_utc() - now, now);
+        let ahead = theirs.to_utc() - now;
+        self.measured(ahead.clamp(-FURTHEST, FURTHEST), now);
     }
 
     fn measured(&mut self, skew: TimeDelta, now: DateTime<Utc>) {
@@ -61,6 +72,11 @@ impl Skew {
     /// How far the upstream's clock was ahead of ours at its last answer.
     pub fn latest(&self) -> Option<TimeDelta> {
         self.latest
+    }
+
+    /// How much later than now the upstream may have stamped what it did, by its clock.
+    pub fn margin(&self) -> Duration {
+        self.worst().unwrap_or(UNMEASURED) + IN_BETWEEN
     }
 
     /// The largest distance of the last day at least, ahead or behind. None until an answer told.

@@ -34,6 +34,7 @@ fn client(
         reads_per_second: 100_000,
         writes_per_second: 100,
         ca_file: None,
+        timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     };
     change(&mut settings);

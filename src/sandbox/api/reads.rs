@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::domain::ReadOperation;
-use crate::sandbox::Sandbox;
 use crate::sandbox::call::Call;
 use crate::sandbox::faults::{Effect, Hit};
-use crate::sandbox::world::RequestView;
+use crate::sandbox::{RequestView, Sandbox};
 
 use super::{Caller, answers};
 
@@ -57,7 +57,7 @@ impl Sandbox {
             ReadOperation::GetRequest | ReadOperation::ListReferenceIds => {
                 world.with_request(reference_id, as_of, |request| match hit.work {
                     Some(Effect::NoDate) => Json(undated(request)).into_response(),
-                    _ => Json(request).into_response(),
+                    _ => answer(request),
                 })
             }
         };
@@ -74,4 +74,11 @@ fn undated(request: &RequestView) -> Value {
         fields.remove("last_updated");
     }
     body
+}
+
+fn answer(request: &RequestView) -> Response {
+    match request.body() {
+        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => answers::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
 }

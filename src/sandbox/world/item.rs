@@ -19,6 +19,8 @@ pub(in crate::sandbox) struct Item {
     pub head: Head,
     pub events: Vec<EventRow>,
     pub issues: Vec<IssueRow>,
+    /// Fields that answers about it lack.
+    pub omits: Vec<String>,
     /// What a create brought; `None`: made up from the index.
     pub personal: Option<Personal>,
 }

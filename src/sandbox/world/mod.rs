@@ -91,6 +91,7 @@ impl World {
                     head: self.head(&changed, index, as_of)?,
                     events: Vec::new(),
                     issues: Vec::new(),
+                    omits: Vec::new(),
                     personal: None,
                 },
             }

@@ -49,6 +49,8 @@ pub struct Patch {
     pub issues: Option<Vec<IssuePatch>>,
     /// Instead of the events that are there.
     pub events: Option<Vec<EventPatch>>,
+    /// Fields that answers about it lack, by their names on the wire; `["*"]`: all. None by default, after each patch.
+    pub omits: Vec<String>,
     /// Lets it move by itself; by default what a test has set stays as it is.
     pub moves: bool,
 }
@@ -135,6 +137,7 @@ impl Patch {
         head.territory_owner = self.territory_owner.unwrap_or(head.territory_owner);
         head.moves_from = self.moves.then_some(now);
         let at = head.last_updated;
+        item.omits.clone_from(&self.omits);
         if let Some(issues) = &self.issues {
             item.issues = (1..)
                 .zip(issues)
@@ -191,6 +194,7 @@ pub(super) fn blank(external: Option<&str>, index: u32, now: DateTime<Utc>) -> I
         },
         events: Vec::new(),
         issues: Vec::new(),
+        omits: Vec::new(),
         personal: None,
     };
     item.note("REQUEST_RECEIVED", now);

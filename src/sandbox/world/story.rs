@@ -120,6 +120,7 @@ pub(in crate::sandbox) fn tell(seed: u64, head: Head) -> Item {
     let mut item = Item {
         events: Vec::new(),
         issues: Vec::new(),
+        omits: Vec::new(),
         personal: None,
         head,
     };

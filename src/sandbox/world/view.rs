@@ -44,6 +44,9 @@ pub struct RequestView {
     pub customer: Value,
     /// Places.
     pub service_point: Value,
+    /// What the answer lacks.
+    #[serde(skip)]
+    omits: Vec<String>,
 }
 
 impl RequestView {
@@ -69,7 +72,25 @@ impl RequestView {
             technical_coordinators: personal.technical_coordinators,
             customer: personal.customer,
             service_point: personal.service_point,
+            omits: item.omits.clone(),
         }
+    }
+
+    /// As it is answered: without what it omits.
+    pub fn body(&self) -> serde_json::Result<Vec<u8>> {
+        if self.omits.is_empty() {
+            return serde_json::to_vec(self);
+        }
+        let mut body = serde_json::to_value(self)?;
+        if let Some(fields) = body.as_object_mut() {
+            fields.retain(|name, _| {
+                !self
+                    .omits
+                    .iter()
+                    .any(|omitted| omitted == name || omitted == "*")
+            });
+        }
+        serde_json::to_vec(&body)
     }
 }
 

@@ -225,9 +225,9 @@ impl Grammar {
         if matches!(text, b"null" | b"true" | b"false") {
             return self.scalar(top, None);
         }
-        let whole = check_number(text)?;
+        check_number(text)?;
         let text = std::str::from_utf8(text).map_err(|_| Fault::Syntax)?;
-        self.scalar(top, Some(text).filter(|_| whole))
+        self.scalar(top, denoted(text))
     }
 
     /// A value that has no parts; `id` is its text if it could be an id.
@@ -319,8 +319,19 @@ fn unescape(raw: &[u8]) -> Result<String, Fault> {
     serde_json::from_slice(&quoted).map_err(|_| Fault::Syntax)
 }
 
-/// Is it a number by JSON's grammar, and if so, a whole one?
-fn check_number(text: &[u8]) -> Result<bool, Fault> {
+/// The id that a number denotes: `168.0` is 168. One with an exponent is none, it would have to be reckoned.
+fn denoted(number: &str) -> Option<&str> {
+    let whole = match number.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        Some(_) => return None,
+        None => number,
+    };
+    let has_exponent = whole.contains(['e', 'E']);
+    Some(if whole == "-0" { "0" } else { whole }).filter(|_| !has_exponent)
+}
+
+/// Is it a number by JSON's grammar?
+fn check_number(text: &[u8]) -> Result<(), Fault> {
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let whole = digits(unsigned);
@@ -328,7 +339,6 @@ fn check_number(text: &[u8]) -> Result<bool, Fault> {
         return Err(Fault::Syntax);
     }
     let mut rest = &unsigned[whole..];
-    let is_whole = rest.is_empty();
     if let Some(fraction) = rest.strip_prefix(b".") {
         let length = digits(fraction);
         if length == 0 {
@@ -348,7 +358,7 @@ fn check_number(text: &[u8]) -> Result<bool, Fault> {
         rest = &unsigned[length..];
     }
     if rest.is_empty() {
-        Ok(is_whole)
+        Ok(())
     } else {
         Err(Fault::Syntax)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::support::{Server, answer, client, client_with_account, id, org, permit};
+use super::support::{LEAST, Server, answer, client, client_with_account, id, org, permit};
 use crate::domain::Request;
 use crate::tesamanager::{HttpTesamanager, ReadError, Tesamanager, WriteError};
 
@@ -26,7 +26,7 @@ async fn only(token: &'static str) -> Server {
     Server::start(move |_, request| {
         let good = format!("Bearer {token}");
         let is_good = request.header("authorization") == Some(good.as_str());
-        answer(if is_good { 200 } else { 401 }, "{}")
+        answer(if is_good { 200 } else { 401 }, LEAST)
     })
     .await
 }
@@ -53,7 +53,7 @@ async fn a_hundred_callers_need_one_token() {
 #[tokio::test]
 async fn a_token_is_renewed_shortly_before_its_end() {
     let authn = authn(3600).await;
-    let upstream = Server::start(|_, _| answer(200, "{}")).await;
+    let upstream = Server::start(|_, _| answer(200, LEAST)).await;
     let fixture = client_with_account(&upstream.url, &authn.url);
     for (after, tokens) in [(0, 1), (3539, 1), (1, 2)] {
         fixture.clock.advance(Duration::from_secs(after));
@@ -118,7 +118,7 @@ async fn no_token_means_an_auth_error_that_names_the_file_and_the_host_and_no_st
         )
     })
     .await;
-    let upstream = Server::start(|_, _| answer(200, "{}")).await;
+    let upstream = Server::start(|_, _| answer(200, LEAST)).await;
     let fixture = client_with_account(&upstream.url, &authn.url);
     let calls = (0..50).map(|_| read(&fixture.client));
     for outcome in futures::future::join_all(calls).await {

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::support::{Seen, Server, answer, client, id, org};
+use super::support::{LEAST, Seen, Server, answer, client, id, org};
 use crate::domain::ids::ExternalReference;
 use crate::domain::request::{PersistenceType, PortabilityIndicator, TerritoryOwner};
 use crate::domain::write::{
@@ -185,7 +185,7 @@ async fn every_read_leaves_as_the_contract_has_it() {
         answer(
             200,
             if request.line.ends_with("/77") {
-                "{}"
+                LEAST
             } else {
                 "[]"
             },

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 
-use super::support::{Fixture, Reply, Server, answer, client, client_with, id, org, with};
+use super::support::{Fixture, LEAST, Reply, Server, answer, client, client_with, id, org, with};
 use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
 
 async fn read(fixture: &Fixture) -> Result<String, ReadError> {
@@ -46,7 +46,7 @@ async fn a_hiccup_is_asked_again_and_a_definite_answer_is_not() {
     for (case, first, calls) in unhappy {
         let server = Server::start(move |number, _| match number {
             0 => first.clone(),
-            _ => answer(200, r#"{"status":"FINISHED"}"#),
+            _ => answer(200, LEAST),
         })
         .await;
         let outcome = read(&client(&server.url)).await;
@@ -131,7 +131,7 @@ async fn a_hang_ends_with_the_time_out() {
 async fn a_429_pauses_the_whole_org_for_as_long_as_asked() {
     let server = Server::start(|number, _| match number {
         0 => with(429, "Retry-After: 1\r\n", ""),
-        _ => answer(200, "{}"),
+        _ => answer(200, LEAST),
     })
     .await;
     let fixture = client(&server.url);
@@ -142,7 +142,7 @@ async fn a_429_pauses_the_whole_org_for_as_long_as_asked() {
 
 #[tokio::test]
 async fn calls_share_connections_and_carry_their_own_correlation_id() {
-    let server = Server::start(|_, _| answer(200, "{}")).await;
+    let server = Server::start(|_, _| answer(200, LEAST)).await;
     let fixture = client(&server.url);
     for _ in 0..3 {
         read(&fixture).await.unwrap();
@@ -163,7 +163,7 @@ async fn calls_share_connections_and_carry_their_own_correlation_id() {
 #[tokio::test]
 async fn the_upstreams_clock_is_compared_with_ours() {
     let date = "Date: Sun, 29 Mar 2026 01:31:30 GMT\r\n";
-    let server = Server::start(move |_, _| with(200, date, "{}")).await;
+    let server = Server::start(move |_, _| with(200, date, LEAST)).await;
     let fixture = client(&server.url);
     assert_eq!(fixture.client.clock_skew(), None);
     read(&fixture).await.unwrap();
@@ -264,7 +264,7 @@ async fn a_list_that_is_being_read_does_not_block_the_reads_about_its_ids() {
                 false,
             ))
         } else {
-            answer(200, "{}")
+            answer(200, LEAST)
         }
     })
     .await;

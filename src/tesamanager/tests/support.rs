@@ -53,6 +53,10 @@ pub enum Reply {
     Hang(Vec<u8>),
 }
 
+/// The least that a request must say of itself.
+pub const LEAST: &str =
+    r#"{"status":"FINISHED","external_reference":"EXT-1","last_updated":"2026-03-01T00:00:00Z"}"#;
+
 /// A complete answer.
 pub fn answer(status: u16, body: &str) -> Reply {
     with(status, "", body)
@@ -184,6 +188,7 @@ pub fn settings(url: &str, folder: &tempfile::TempDir) -> config::Tesamanager {
         reads_per_second: 100_000,
         writes_per_second: 1_000,
         ca_file: None,
+        timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     }
 }

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::support::{client, client_with, id, org, permit};
+use super::support::{LEAST, client, client_with, id, org, permit};
 use crate::tesamanager::{ReadError, Tesamanager, WriteError, install_crypto_provider};
 
 const CA: &str = include_str!("test-only-ca.pem");
@@ -41,8 +41,11 @@ fn start() -> String {
             while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
                 line.clear();
             }
-            let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
-            drop(stream.get_mut().write_all(answer));
+            let length = LEAST.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{LEAST}"
+            );
+            drop(stream.get_mut().write_all(answer.as_bytes()));
             stream.get_mut().conn.send_close_notify();
             drop(stream.get_mut().flush());
         }

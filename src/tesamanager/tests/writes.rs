@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Fixture, Server};
+use super::support::{Fixture, LEAST, Server};
 use super::support::{Reply, answer, client, client_with, id, org, permit, with};
 use crate::tesamanager::{Accepted, Tesamanager, WriteError};
 
@@ -135,7 +135,7 @@ async fn whatever_else_comes_after_the_body_was_sent_is_unknown_and_sent_once() 
 async fn a_connection_that_dies_under_a_write_never_makes_a_second_one() {
     // The read leaves an open connection behind; the write goes out on it and gets no answer.
     let server = Server::start(|number, _| match number {
-        0 => answer(200, "{}"),
+        0 => answer(200, LEAST),
         _ => Reply::Close(vec![]),
     })
     .await;

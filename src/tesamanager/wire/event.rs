@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::dates::Dates;
 use super::fields::{Fields, Undecodable};
 use super::request::subrequest_number;
 use crate::domain::Event;
@@ -9,12 +10,12 @@ use crate::domain::ids::ReferenceId;
 
 /// The events of the request that was `asked` for, in the upstream's order. One that can't be understood spoils
 /// the answer: leaving it out would look like a gap in the sequence.
-pub fn events(body: &[u8], asked: &ReferenceId) -> Result<Vec<Event>, Undecodable> {
-    let decode = |fields| event(Fields::new(fields), asked);
+pub fn events(body: &[u8], asked: &ReferenceId, dates: &Dates) -> Result<Vec<Event>, Undecodable> {
+    let decode = |fields| event(Fields::new(fields), asked, dates);
     super::objects(body)?.into_iter().map(decode).collect()
 }
 
-fn event(mut fields: Fields<'_>, asked: &ReferenceId) -> Result<Event, Undecodable> {
+fn event(mut fields: Fields<'_>, asked: &ReferenceId, dates: &Dates) -> Result<Event, Undecodable> {
     Ok(Event {
         // Optional and no part of an event's identity, so an id that is no number is no loss.
         id: fields.number("id").unwrap_or(None),
@@ -24,7 +25,7 @@ fn event(mut fields: Fields<'_>, asked: &ReferenceId) -> Result<Event, Undecodab
         message_type: fields.id("message_type")?.map(Cow::into_owned),
         request_number: fields.number("request_number")?,
         subrequest_number: subrequest_number(&mut fields)?,
-        event_date: fields.instant("event_date")?,
+        event_date: fields.instant("event_date", dates)?,
         sequence_number: fields.number("sequence_number")?,
         inconsistent: fields.flag("inconsistent")?.unwrap_or(false),
     })
@@ -36,7 +37,11 @@ mod tests {
     use serde_json::{Value, json};
 
     fn decode(body: &Value) -> Result<Vec<Event>, Undecodable> {
-        events(body.to_string().as_bytes(), &ReferenceId::from("77"))
+        events(
+            body.to_string().as_bytes(),
+            &ReferenceId::from("77"),
+            &Dates::of_tests(),
+        )
     }
 
     #[test]
@@ -82,7 +87,11 @@ mod tests {
             (r#"{"events":[{"id":1}],"events":null}"#, None),
             (r#"{"events":[{"id":1}],"others":[]}"#, None),
         ] {
-            let decoded = events(body.as_bytes(), &ReferenceId::from("77"));
+            let decoded = events(
+                body.as_bytes(),
+                &ReferenceId::from("77"),
+                &Dates::of_tests(),
+            );
             let id = decoded.ok().map(|events| events[0].id);
             assert_eq!(id, read, "{body}");
         }

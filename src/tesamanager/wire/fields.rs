@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::dates;
+use super::dates::Dates;
 use super::json::{Json, Name, Object};
 
 /// Why an answer can't be understood. Names the place, never quotes the value.
@@ -24,6 +24,12 @@ pub enum Undecodable {
     Shape {
         /// What was found instead.
         found: &'static str,
+    },
+    /// A field without which nothing can be decided.
+    #[error("the field {field} is missing, without which nothing can be decided")]
+    Missing {
+        /// Its name in the contract.
+        field: &'static str,
     },
     /// A field that is there, but not in any form that it may have.
     #[error("the field {field} is not {expected}")]
@@ -103,9 +109,28 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A text that isn't empty, as an id must be.
+    /// A text that isn't empty, as an id must be. A number is the text that it denotes, `168.0` as well as `168`; one
+    /// that JSON's numbers can't hold exactly is no id.
     pub fn id(&mut self, field: &'static str) -> Result<Option<Cow<'a, str>>, Undecodable> {
-        Ok(self.text(field)?.filter(|text| !text.is_empty()))
+        let id = match self.value(field) {
+            None => return Ok(None),
+            Some(Json::Text(text)) => return Ok(Some(text).filter(|text| !text.is_empty())),
+            Some(Json::Number(number)) => match (number.as_u64(), number.as_f64()) {
+                (Some(number), _) => Some(number.to_string()),
+                (None, number) => number.and_then(whole).map(|number| number.to_string()),
+            },
+            Some(_) => None,
+        };
+        let id = id.map(|id| Some(Cow::Owned(id)));
+        id.ok_or(Undecodable::Field {
+            field,
+            expected: "an id",
+        })
+    }
+
+    /// What must be there for anything to be decided.
+    pub fn needed<T>(field: &'static str, value: Option<T>) -> Result<T, Undecodable> {
+        value.ok_or(Undecodable::Missing { field })
     }
 
     /// A word of a closed set; one outside of it is as good as absent.
@@ -155,15 +180,19 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// An instant in any of the forms of [`dates::instant`].
-    pub fn instant(&mut self, field: &'static str) -> Result<Option<DateTime<Utc>>, Undecodable> {
+    /// An instant in any of the forms of [`Dates::instant`].
+    pub fn instant(
+        &mut self,
+        field: &'static str,
+        dates: &Dates,
+    ) -> Result<Option<DateTime<Utc>>, Undecodable> {
         match self.value(field) {
             None => Ok(None),
             Some(Json::Text(text)) if text.trim().is_empty() => Ok(None),
-            Some(value) => dates::instant(&value).map(Some).ok_or(Undecodable::Field {
-                field,
-                expected: "a date",
-            }),
+            Some(value) => dates
+                .instant(&value)
+                .map(Some)
+                .map_err(|expected| Undecodable::Field { field, expected }),
         }
     }
 }
@@ -293,6 +322,35 @@ mod tests {
                 Ok(Some(Cow::Borrowed(expected))),
                 "{object}"
             );
+        }
+    }
+
+    #[test]
+    fn an_id_is_what_it_denotes_however_it_is_written() {
+        for (id, expected) in [
+            ("168", Some(Some("168"))),
+            ("168.0", Some(Some("168"))),
+            ("1.68e2", Some(Some("168"))),
+            (r#""168""#, Some(Some("168"))),
+            (r#""0168""#, Some(Some("0168"))),
+            ("-7", Some(Some("-7"))),
+            ("-0", Some(Some("0"))),
+            ("18446744073709551615", Some(Some("18446744073709551615"))),
+            (
+                r#""18446744073709551616""#,
+                Some(Some("18446744073709551616")),
+            ),
+            (r#""""#, Some(None)),
+            ("null", Some(None)),
+            ("18446744073709551616", None),
+            ("1.5", None),
+            ("true", None),
+            ("[]", None),
+        ] {
+            let object = format!(r#"{{"the_field":{id}}}"#);
+            let mut fields = fields(&object);
+            let read = fields.id("the_field").ok();
+            assert_eq!(read, expected.map(|id| id.map(Cow::Borrowed)), "{id}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::dates::Dates;
 use super::fields::{Fields, Undecodable};
 use crate::domain::Issue;
 use crate::domain::ids::ReferenceId;
@@ -11,12 +12,12 @@ const NO_CODE: &str = "(missing)";
 
 /// The issues of the request that was `asked` for. One that can't be understood spoils the answer: the one left
 /// out may be what stands in the way.
-pub fn issues(body: &[u8], asked: &ReferenceId) -> Result<Vec<Issue>, Undecodable> {
-    let decode = |fields| issue(Fields::new(fields), asked);
+pub fn issues(body: &[u8], asked: &ReferenceId, dates: &Dates) -> Result<Vec<Issue>, Undecodable> {
+    let decode = |fields| issue(Fields::new(fields), asked, dates);
     super::objects(body)?.into_iter().map(decode).collect()
 }
 
-fn issue(mut fields: Fields<'_>, asked: &ReferenceId) -> Result<Issue, Undecodable> {
+fn issue(mut fields: Fields<'_>, asked: &ReferenceId, dates: &Dates) -> Result<Issue, Undecodable> {
     Ok(Issue {
         id: fields.number("id").unwrap_or(None),
         reference_id: fields
@@ -28,7 +29,7 @@ fn issue(mut fields: Fields<'_>, asked: &ReferenceId) -> Result<Issue, Undecodab
             .map_or_else(|| NO_CODE.to_owned(), Cow::into_owned),
         resolved: fields.flag("resolved")?.unwrap_or(false),
         repeated: fields.flag("repeated")?.unwrap_or(false),
-        last_updated: fields.instant("last_updated")?,
+        last_updated: fields.instant("last_updated", dates)?,
     })
 }
 
@@ -38,7 +39,11 @@ mod tests {
     use serde_json::{Value, json};
 
     fn decode(body: &Value) -> Result<Vec<Issue>, Undecodable> {
-        issues(body.to_string().as_bytes(), &ReferenceId::from("77"))
+        issues(
+            body.to_string().as_bytes(),
+            &ReferenceId::from("77"),
+            &Dates::of_tests(),
+        )
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod problem;
 mod request;
 mod result;
 
+pub use dates::Dates;
 pub use event::events;
 pub use fields::Undecodable;
 pub use filter::query;

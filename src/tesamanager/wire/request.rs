@@ -2,23 +2,23 @@
 
 use chrono::{DateTime, Utc};
 
+use super::dates::Dates;
 use super::fields::{Fields, Undecodable};
 use super::json::{self, Json};
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::request::{Personal, PersonalData};
 use crate::domain::{Observation, Request, Status};
 
-/// Shown where an answer has no status at all. Never acted on, like every status outside the list.
-const NO_STATUS: &str = "(missing)";
-
 /// The request that was `asked` for. An answer without an id speaks of that one; an answer with another id is an
-/// error, because acting on it would repair the wrong order.
+/// error, because acting on it would repair the wrong order. So is one without status, date of change or order
+/// number: nothing can be decided on it, and it must not replace what is known.
 ///
 /// All of the body is checked here, but its personal part is kept as it came: of a hundred thousand requests that a
 /// sweep reads, hardly one is sent again.
 pub fn request(
     body: &[u8],
     asked: &ReferenceId,
+    dates: &Dates,
     observed_at: DateTime<Utc>,
 ) -> Result<Request, Undecodable> {
     let mut fields = fields(json::read_fields(body)?)?;
@@ -30,18 +30,22 @@ pub fn request(
     }
     let seen = Observation {
         reference_id: asked.clone(),
-        external_reference: fields
-            .id("external_reference")?
-            .map(|id| ExternalReference::from(&*id)),
+        external_reference: Some(ExternalReference::from(&*Fields::needed(
+            "external_reference",
+            fields.id("external_reference")?,
+        )?)),
         persistence_type: fields.word("persistence_type")?,
-        status: Status::parse(fields.id("status")?.as_deref().unwrap_or(NO_STATUS)),
+        status: Status::parse(&Fields::needed("status", fields.id("status")?)?),
         cancelling: fields.flag("cancelling")?.unwrap_or(false),
         auto_installation: fields.flag("auto_installation")?,
         territory_owner: fields.word("territory_owner")?,
         request_number: fields.number("request_number")?,
         subrequest_number: subrequest_number(&mut fields)?,
-        created: fields.instant("created")?,
-        last_updated: fields.instant("last_updated")?,
+        created: fields.instant("created", dates)?,
+        last_updated: Some(Fields::needed(
+            "last_updated",
+            fields.instant("last_updated", dates)?,
+        )?),
         observed_at,
     };
     Ok(Request {
@@ -108,10 +112,22 @@ mod tests {
     use crate::domain::request::{PersistenceType, PortabilityIndicator, TerritoryOwner};
     use serde_json::{Value, json};
 
+    /// With what a decision needs, unless it says that itself.
+    fn completed(body: &Value) -> Value {
+        let mut all = json!({
+            "external_reference": "900", "status": "NOT_SENT", "last_updated": "2026-03-02T00:00:00Z",
+        });
+        if let (Some(all), Some(own)) = (all.as_object_mut(), body.as_object()) {
+            all.extend(own.clone());
+        }
+        all
+    }
+
     fn decode(body: &Value) -> Result<Request, Undecodable> {
         request(
             body.to_string().as_bytes(),
             &ReferenceId::from("77"),
+            &Dates::of_tests(),
             DateTime::UNIX_EPOCH,
         )
     }
@@ -158,26 +174,33 @@ mod tests {
     }
 
     #[test]
-    fn only_the_id_is_needed_and_even_that_is_known_from_the_question() {
-        let read = decode(&json!({})).unwrap();
+    fn what_a_decision_needs_must_be_there_and_the_id_is_known_from_the_question() {
+        let least = json!({"status": "NOT_SENT", "external_reference": "900", "last_updated": "2026-03-02T00:00:00Z"});
+        let read = decode(&least).unwrap();
         assert_eq!(read.seen.reference_id.as_str(), "77");
-        assert!(!read.seen.status.is_known());
-        assert!(!read.seen.cancelling);
-        assert_eq!(read.seen.external_reference, None);
-        assert!(
-            decode(&json!({"status": null, "customer": null}))
-                .unwrap()
-                .personal
-                .customer
-                .is_none()
-        );
+        assert!(!read.seen.cancelling && read.personal.customer.is_none());
+        for field in ["status", "external_reference", "last_updated"] {
+            for nothing in [None, Some(Value::Null), Some(json!(""))] {
+                let mut body = least.clone();
+                let fields = body.as_object_mut().unwrap();
+                match nothing {
+                    None => fields.remove(field),
+                    Some(nothing) => fields.insert(field.to_owned(), nothing),
+                };
+                assert_eq!(
+                    decode(&body).unwrap_err(),
+                    Undecodable::Missing { field },
+                    "{body}"
+                );
+            }
+        }
     }
 
     #[test]
     fn unknown_fields_and_words_are_kept_or_dropped_but_never_an_error() {
-        let read = decode(&json!({
+        let read = decode(&completed(&json!({
             "status": "ON_THE_MOON", "persistence_type": "MOVE", "territory_owner": "X", "ticket": {"n": 1},
-        }))
+        })))
         .unwrap();
         assert_eq!(read.seen.status.as_str(), "ON_THE_MOON");
         assert_eq!(
@@ -190,10 +213,12 @@ mod tests {
     #[test]
     fn what_could_mislead_is_an_error() {
         for body in [
-            json!({"reference_id": "78"}),
-            json!({"cancelling": "perhaps"}),
-            json!({"last_updated": "soon"}),
-            json!({"status": {}}),
+            completed(&json!({"reference_id": "78"})),
+            completed(&json!({"cancelling": "perhaps"})),
+            completed(&json!({"last_updated": "soon"})),
+            completed(&json!({"last_updated": "2999-01-01T00:00:00Z"})),
+            completed(&json!({"created": "1970-01-01T00:00:00Z"})),
+            completed(&json!({"status": {}})),
             json!([]),
             json!("77"),
         ] {
@@ -204,10 +229,13 @@ mod tests {
     #[test]
     fn what_is_no_json_is_an_error_wherever_it_stands() {
         let read = |part: &str| {
-            let body = format!(r#"{{"status":"NOT_SENT","customer":{{"name":{part}}},"x":1}}"#);
+            let body = format!(
+                r#"{{"status":"NOT_SENT","external_reference":"900","last_updated":1772323200,"customer":{{"name":{part}}},"x":1}}"#
+            );
             request(
                 body.as_bytes(),
                 &ReferenceId::from("77"),
+                &Dates::of_tests(),
                 DateTime::UNIX_EPOCH,
             )
         };
@@ -246,10 +274,10 @@ mod tests {
 
     #[test]
     fn the_personal_part_is_the_same_however_often_it_is_looked_at_and_shows_nothing() {
-        let read = decode(&json!({
+        let read = decode(&completed(&json!({
             "referenceId": "77", "customer": {"name": "CANARY", "n": [1, {"m": null}]}, "servicePoint": "CANARY",
             "service_point": null, "note": "CANARY",
-        }))
+        })))
         .unwrap();
         let shown = format!("{read:?}");
         assert!(

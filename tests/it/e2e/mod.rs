@@ -5,6 +5,7 @@
 
 mod acknowledgements;
 mod ahead;
+mod answers;
 mod backoff;
 mod clocks;
 mod daemon;

@@ -192,6 +192,7 @@ fn what_is_odd_in_a_long_run_is_judged_as_anywhere() {
         ("\"\\\"\"", Ok(())),
         ("\"01\"", Ok(())),
         ("{\"reference_id\":\"A\"}", Ok(())),
+        ("1.0", Ok(())),
         ("1.5", Err(Fault::NoId)),
         ("1e3", Err(Fault::NoId)),
         ("null", Err(Fault::NoId)),
@@ -421,4 +422,25 @@ proptest! {
         let cut = &body[..at.index(body.len())];
         prop_assert!(read(&[cut]).1.is_err());
     }
+}
+
+#[test]
+fn an_id_is_what_it_denotes_however_it_is_written() {
+    let mut parser = Parser::default();
+    let list = br#"[168,"168",168.0,-0,{"reference_id":168.00},"168.0",7,18446744073709551616]"#;
+    parser.feed(list).unwrap();
+    parser.finish().unwrap();
+    let read = parser.take();
+    let read: Vec<_> = read.iter().collect();
+    let expected = [
+        "168",
+        "168",
+        "168",
+        "0",
+        "168",
+        "168.0",
+        "7",
+        "18446744073709551616",
+    ];
+    assert_eq!(read, expected);
 }
