@@ -16,6 +16,10 @@ use tesa_reconciler::tesamanager::{HttpTesamanager, ListFilter, Tesamanager};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+/// The least that a request must say of itself.
+const LEAST: &str =
+    r#"{"status":"FINISHED","external_reference":"EXT-1","last_updated":"2026-03-01T00:00:00Z"}"#;
+
 /// The folder holds the token, so it must live as long as the client.
 fn client(
     url: &str,
@@ -65,8 +69,10 @@ async fn watching(most: Arc<AtomicUsize>) -> String {
                     // Long enough for others to arrive; the test asserts a maximum, so it can't fail by chance.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     now.fetch_sub(1, Ordering::SeqCst);
-                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-                    writer.write_all(answer).await.unwrap();
+                    let length = LEAST.len();
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{LEAST}");
+                    writer.write_all(answer.as_bytes()).await.unwrap();
                 }
             });
         }
@@ -92,7 +98,7 @@ async fn never_more_in_flight_than_the_cap() {
 async fn the_read_rate_holds_for_an_org() {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(200).set_body_string("{}"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(LEAST))
         .mount(&server)
         .await;
     let (client, _folder) = client(&server.uri(), |settings| settings.reads_per_second = 100);
@@ -144,7 +150,7 @@ async fn dropping_a_read_gives_its_slot_back() {
         .mount(&server)
         .await;
     Mock::given(path("/tesa/orgs/masmovil/requests/quick"))
-        .respond_with(ResponseTemplate::new(200).set_body_string("{}"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(LEAST))
         .mount(&server)
         .await;
     let (client, _folder) = client(&server.uri(), |settings| settings.max_in_flight = Some(1));
