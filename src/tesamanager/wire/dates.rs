@@ -61,12 +61,10 @@ impl Dates {
     /// go through a database.
     pub fn instant(&self, value: &Json<'_>) -> Result<DateTime<Utc>, &'static str> {
         let instant = match value {
-            Json::Text(text) => self.from_text(text.trim()),
+            Json::Text(text) => self.text(text.trim()),
             Json::Number(number) => match number.as_i64() {
-                Some(number) => self.from_digits(&number.to_string()),
-                None => number
-                    .as_f64()
-                    .and_then(|number| self.from_fraction(number)),
+                Some(number) => self.digits(&number.to_string()),
+                None => number.as_f64().and_then(|number| self.fraction(number)),
             },
             _ => None,
         };
@@ -80,16 +78,16 @@ impl Dates {
         Ok(instant)
     }
 
-    fn from_text(&self, text: &str) -> Option<DateTime<Utc>> {
+    fn text(&self, text: &str) -> Option<DateTime<Utc>> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return self.from_digits(text);
+            return self.digits(text);
         }
         let (local, offset) = cut_zone(text)?;
         self.at(local_time(local)?, offset)
     }
 
     /// A number is whichever of these forms makes sense of it: they exclude each other.
-    fn from_digits(&self, digits: &str) -> Option<DateTime<Utc>> {
+    fn digits(&self, digits: &str) -> Option<DateTime<Utc>> {
         let number: i64 = digits.parse().ok()?;
         [
             DateTime::from_timestamp(number, 0),
@@ -102,7 +100,7 @@ impl Dates {
     }
 
     /// Seconds or milliseconds with a fraction.
-    fn from_fraction(&self, number: f64) -> Option<DateTime<Utc>> {
+    fn fraction(&self, number: f64) -> Option<DateTime<Utc>> {
         // What is no number, or too large for an instant, saturates and makes no sense then.
         #[expect(clippy::cast_possible_truncation, reason = "saturates")]
         let micros = |per: f64| DateTime::from_timestamp_micros((number * per) as i64);
