@@ -185,6 +185,8 @@ async fn upstream(url: &str, folder: &tempfile::TempDir) -> Arc<dyn Tesamanager>
         reads_per_second: 1_000_000,
         writes_per_second: 1,
         ca_file: None,
+        max_list_ids: 2_000_000,
+        max_list_bytes: 1 << 28,
         timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     };

@@ -148,6 +148,8 @@ fn upstream(url: &str) -> (HttpTesamanager, tempfile::TempDir) {
         reads_per_second: 1_000,
         writes_per_second: 1,
         ca_file: None,
+        max_list_ids: 2_000_000,
+        max_list_bytes: 1 << 28,
         timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     };

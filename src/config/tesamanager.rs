@@ -25,7 +25,7 @@ pub struct Tesamanager {
     pub credentials: Credentials,
     /// For a connection.
     pub connect_timeout: Duration,
-    /// For a whole call; for the list call, between two chunks.
+    /// For a whole call; a list may take a second more for every 64 KiB.
     pub request_timeout: Duration,
     /// Reads at once; none: what the rate needs at the measured latency.
     pub max_in_flight: Option<usize>,
@@ -35,6 +35,10 @@ pub struct Tesamanager {
     pub writes_per_second: u32,
     /// A private CA (PEM).
     pub ca_file: Option<PathBuf>,
+    /// No list of ids has more.
+    pub max_list_ids: u32,
+    /// Nor more bytes, decoded.
+    pub max_list_bytes: u32,
     /// What dates that say no zone are meant in.
     pub timezone: Tz,
     /// Methods and paths of all sixteen operations.
@@ -98,7 +102,7 @@ pub(super) const SECTION: Section = Section {
             "request_timeout",
             Kind::Text,
             "\"10s\"",
-            "How long a call may take; for the list of ids, how long it may be silent.",
+            "How long a call may take, from its first byte to the answer's last; a list of ids gets a second more for every 64 KiB.",
         ),
         Key::optional(
             "max_in_flight",
@@ -125,6 +129,18 @@ pub(super) const SECTION: Section = Section {
             "A private certificate authority (PEM) to trust beside the machine's own.",
         ),
         Key::preset(
+            "max_list_ids",
+            Kind::Number,
+            "2000000",
+            "A list of ids, and what a run looks at in all, has at most so many; beyond, the run fails.",
+        ),
+        Key::preset(
+            "max_list_bytes",
+            Kind::Number,
+            "268435456",
+            "A list of ids has at most so many bytes, unpacked; beyond, the run fails.",
+        ),
+        Key::preset(
             "timezone",
             Kind::Text,
             "\"UTC\"",
@@ -146,6 +162,9 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
     let reads = section.required(problems, "reads_per_second", value::number(1, 100_000));
     let writes = section.required(problems, "writes_per_second", value::number(1, 100_000));
     let ca_file = section.optional(problems, "ca_file", value::text);
+    let list_ids = section.required(problems, "max_list_ids", value::number(1, 100_000_000));
+    let list_bytes = value::number(1_024, u32::MAX);
+    let list_bytes = section.required(problems, "max_list_bytes", list_bytes);
     let timezone = section.required(problems, "timezone", schedule::zone);
     let endpoints = endpoints::read(root, problems);
     Some(Tesamanager {
@@ -158,6 +177,8 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
         reads_per_second: reads?,
         writes_per_second: writes?,
         ca_file: ca_file?.map(PathBuf::from),
+        max_list_ids: list_ids?,
+        max_list_bytes: list_bytes?,
         timezone: timezone?,
         endpoints: endpoints?,
     })

@@ -82,6 +82,8 @@ pub struct Reconciler {
     pub safety: Safety,
     /// Reads at once.
     pub max_in_flight: usize,
+    /// Requests that a run is about at most.
+    pub max_list_ids: u64,
     /// How long closed rows are kept, for housekeeping.
     pub retention: Duration,
     /// Reads per second and org, all replicas together.
@@ -267,6 +269,7 @@ impl Reconciler {
             marked: &findings.marked,
             lasting: None,
             max_in_flight: self.max_in_flight,
+            max_list_ids: self.max_list_ids,
             batch: batch_at(self.reads_per_second),
             lease,
             stop,

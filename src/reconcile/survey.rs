@@ -116,6 +116,8 @@ pub struct Survey<'a> {
     pub lasting: Option<&'a Lasting>,
     /// Reads at once.
     pub max_in_flight: usize,
+    /// Requests that a run is about at most, whatever the number of its lists.
+    pub max_list_ids: u64,
     /// Requests read together, see [`batch_at`].
     pub batch: usize,
     /// What is read is remembered under this; `plan` has none, because it changes nothing.

@@ -14,6 +14,7 @@ use reqwest::header::DATE;
 
 use super::auth::{AuthError, Tokens};
 use super::endpoints::{AddressError, Routes};
+use super::id_stream::Bounds;
 use super::limits::{Limits, LocalRates, Rates};
 use super::read::{self, Question};
 use super::retry::Budget;
@@ -52,6 +53,7 @@ pub struct HttpTesamanager {
     pub(super) clock: SharedClock,
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
+    bounds: Bounds,
     timezone: Tz,
     skew: Arc<Mutex<Skew>>,
 }
@@ -86,6 +88,11 @@ impl HttpTesamanager {
             clock,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
+            bounds: Bounds {
+                ids: settings.max_list_ids.into(),
+                bytes: settings.max_list_bytes.into(),
+                time: settings.request_timeout,
+            },
             timezone: settings.timezone,
             skew: Arc::default(),
             http,
@@ -178,7 +185,7 @@ impl Tesamanager for HttpTesamanager {
         Ok(id_stream::stream(
             operation.as_str(),
             response,
-            self.request_timeout,
+            self.bounds,
             Box::new(move |detail| read::violation(operation, &org, detail, b"")),
         ))
     }

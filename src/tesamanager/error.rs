@@ -58,6 +58,14 @@ pub enum ReadError {
         /// What the upstream says of it.
         problem: Problem,
     },
+    /// A list beyond every measure: nothing may be concluded from its beginning.
+    #[error("{operation}: {detail}")]
+    TooLarge {
+        /// The operation's name.
+        operation: &'static str,
+        /// How large, and the way out.
+        detail: String,
+    },
     /// An answer that can't be understood: that item is skipped, the run goes on.
     #[error("{operation}: the answer breaks the contract: {detail}")]
     Contract {
@@ -75,6 +83,16 @@ fn wait(retry_after: Option<Duration>) -> String {
 }
 
 impl ReadError {
+    /// More ids than one run looks at.
+    pub fn too_many_ids(operation: &'static str, most: u64) -> Self {
+        Self::TooLarge {
+            operation,
+            detail: format!(
+                "more than {most} ids: if that many are right, raise [tesamanager] max_list_ids; if not, the upstream's filters don't work"
+            ),
+        }
+    }
+
     /// No other item will fare better: the run ends instead of asking on.
     pub const fn ends_the_run(&self) -> bool {
         matches!(self, Self::Auth { .. } | Self::NoLeave { .. })

@@ -1,5 +1,7 @@
 //! How a write is carried out: once. What can't be known of its outcome is said to be unknown.
 
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
 
 use super::client::HttpTesamanager;
@@ -41,9 +43,7 @@ impl HttpTesamanager {
             ));
         }
         let call = Call::begin(operation.as_str(), org, correlation_id, 1);
-        // Connecting has a time-out of its own; adding it here makes sure that the one which strikes while
-        // connecting is that one, and so is known to have sent nothing.
-        let within = self.connect_timeout + self.request_timeout;
+        let within = self.write_within();
         let response = call
             .send(&self.http, request, within)
             .await
@@ -65,6 +65,13 @@ impl HttpTesamanager {
         self.outcome(operation.as_str(), org, &call, response).await
     }
 
+    /// From the first byte of the request to the last of the answer. Connecting has a time-out of its own, which must be
+    /// the one that strikes while connecting, because nothing was sent then.
+    fn write_within(&self) -> Duration {
+        self.request_timeout
+            .max(self.connect_timeout + Duration::from_millis(100))
+    }
+
     async fn outcome(
         &self,
         operation: &'static str,
@@ -72,7 +79,7 @@ impl HttpTesamanager {
         call: &Call<'_>,
         response: Response,
     ) -> Result<Accepted, WriteError> {
-        let within = self.connect_timeout + self.request_timeout;
+        let within = self.write_within();
         let status = response.status();
         let http_status = status.as_u16();
         let unknown = |detail: String| WriteError::Unknown {

@@ -38,6 +38,8 @@ fn client(
         reads_per_second: 100_000,
         writes_per_second: 100,
         ca_file: None,
+        max_list_ids: 2_000_000,
+        max_list_bytes: 1 << 28,
         timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     };

@@ -29,7 +29,7 @@ impl Survey<'_> {
             if all.len() > 1 {
                 new.retain(|id| seen.insert(id));
             }
-            feed.selected(new.len());
+            feed.selected(new.len())?;
             if let Some(lasting) = self.lasting {
                 let (now, margin) = (self.context.now, self.clock_margin());
                 let unchanged = |_: &str, stand: Stand| {

@@ -85,7 +85,7 @@ impl Survey<'_> {
         feed: &mut Feed,
     ) -> Result<Vec<&'s str>, SurveyError> {
         let all = sweep.all.sorted();
-        feed.selected(all.len());
+        feed.selected(all.len())?;
         let Some(lasting) = self.lasting else {
             return Ok(all);
         };

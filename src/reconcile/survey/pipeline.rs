@@ -17,7 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reading::Found;
 use super::{PlanSink, Portion, Survey, SurveyError, Tally};
+use crate::domain::ReadOperation;
 use crate::domain::ids::ReferenceId;
+use crate::tesamanager::ReadError;
 
 /// Batches under way: one that is being read, one that was read, two that are being decided on.
 const BATCHES: usize = 4;
@@ -55,10 +57,12 @@ pub(in crate::reconcile) struct Feed {
     pending: Vec<ReferenceId>,
     batch: usize,
     selected: u64,
+    /// No run is about more.
+    most: u64,
 }
 
 impl Feed {
-    fn new(batch: usize, room: usize) -> (Self, Receiver<(Work, Room)>) {
+    fn new(batch: usize, room: usize, most: u64) -> (Self, Receiver<(Work, Room)>) {
         let (work, taken) = mpsc::channel(0);
         let feed = Self {
             work,
@@ -66,13 +70,19 @@ impl Feed {
             pending: Vec::new(),
             batch,
             selected: 0,
+            most,
         };
         (feed, taken)
     }
 
     /// So many more requests are what the job is about.
-    pub(in crate::reconcile) fn selected(&mut self, count: usize) {
+    pub(in crate::reconcile) fn selected(&mut self, count: usize) -> Result<(), SurveyError> {
         self.selected += count as u64;
+        if self.selected > self.most {
+            let operation = ReadOperation::ListReferenceIds.as_str();
+            return Err(ReadError::too_many_ids(operation, self.most).into());
+        }
+        Ok(())
     }
 
     /// These need no read.
@@ -134,7 +144,7 @@ impl Feed {
 impl Survey<'_> {
     /// Looks at everything that the job is about.
     pub async fn look(&self, sink: &mut dyn PlanSink) -> Result<Tally, SurveyError> {
-        let (feed, work) = Feed::new(self.batch, BATCHES + WAITING);
+        let (feed, work) = Feed::new(self.batch, BATCHES + WAITING, self.max_list_ids);
         let (decided, portions) = mpsc::unbounded();
         let list = async move {
             let mut feed = feed;

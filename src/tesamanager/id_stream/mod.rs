@@ -4,6 +4,9 @@
 //! that an id list may have (and takes plain ids by the hundred, which [`run`] finds), and this file pulls chunks
 //! out of the answer and hands batches on. An end that is
 //! not the list's own end is always an error, after what came before it: nobody may take half a list for all.
+//!
+//! A list may be long, but neither endless nor endlessly slow: its ids and bytes are bounded, and so is the time that is
+//! spent waiting for it. The time that its reader takes between two batches is not the upstream's.
 
 mod lexer;
 mod parser;
@@ -12,11 +15,26 @@ mod run;
 use std::time::Duration;
 
 use reqwest::Response;
+use tokio::time::Instant;
 
 use super::transport;
 use super::{IdStream, ReadError};
 use crate::domain::id_list::IdBatch;
 pub use parser::{Fault, Parser};
+
+/// A list that comes more slowly than this, once its time is up, will hardly come to its end. Bytes a second.
+const SLOWEST: u64 = 64 * 1024;
+
+/// What a list may be at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// In all.
+    pub ids: u64,
+    /// Decoded.
+    pub bytes: u64,
+    /// For a pause, and for the whole beside a second for every [`SLOWEST`] bytes.
+    pub time: Duration,
+}
 
 /// A batch is handed on from this size.
 const BATCH: usize = 1024;
@@ -29,24 +47,31 @@ struct Reading {
     /// None once the end was seen, good or bad.
     response: Option<Response>,
     parser: Parser,
-    between_chunks: Duration,
+    bounds: Bounds,
+    bytes: u64,
+    ids: u64,
+    /// For more of it.
+    waited: Duration,
     on_contract_fault: OnFault,
     /// To be told after the ids that came before it.
     error: Option<ReadError>,
 }
 
-/// The ids in `response`'s body. Every wait for more of it is bounded by `between_chunks`.
+/// The ids in `response`'s body.
 pub fn stream(
     operation: &'static str,
     response: Response,
-    between_chunks: Duration,
+    bounds: Bounds,
     on_contract_fault: OnFault,
 ) -> IdStream {
     let reading = Reading {
         operation,
         response: Some(response),
         parser: Parser::default(),
-        between_chunks,
+        bounds,
+        bytes: 0,
+        ids: 0,
+        waited: Duration::ZERO,
         on_contract_fault,
         error: None,
     };
@@ -67,12 +92,13 @@ impl Reading {
             if self.parser.ready() >= BATCH {
                 return Some((Ok(self.parser.take()), self));
             }
-            match tokio::time::timeout(self.between_chunks, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => {
-                    if let Err(fault) = self.parser.feed(&chunk) {
-                        self.fail(self.contract(fault));
-                    }
-                }
+            let earned = Duration::from_secs_f64(self.bytes as f64 / SLOWEST as f64);
+            let left = (self.bounds.time + earned).saturating_sub(self.waited);
+            let begun = Instant::now();
+            let chunk = tokio::time::timeout(left.min(self.bounds.time), response.chunk()).await;
+            self.waited += begun.elapsed();
+            match chunk {
+                Ok(Ok(Some(chunk))) => self.take(&chunk),
                 Ok(Ok(None)) => match self.parser.finish() {
                     Ok(()) => self.response = None,
                     // An HTTP/1.0 peer that dies looks like this, so the next try may fare better.
@@ -84,10 +110,34 @@ impl Reading {
                     self.fail(self.transient(detail));
                 }
                 Err(_) => {
-                    let waited = self.between_chunks.as_secs_f64();
-                    self.fail(self.transient(format!("the list stood still for {waited} s")));
+                    let (bytes, waited) = (self.bytes, self.waited.as_secs_f64());
+                    self.fail(self.transient(format!(
+                        "the list came too slowly: {bytes} bytes in {waited:.1} s"
+                    )));
                 }
             }
+        }
+    }
+
+    fn take(&mut self, chunk: &[u8]) {
+        self.bytes += chunk.len() as u64;
+        if self.bytes > self.bounds.bytes {
+            self.fail(ReadError::TooLarge {
+                operation: self.operation,
+                detail: format!(
+                    "the list has more than {} bytes: if that is right, raise [tesamanager] max_list_bytes",
+                    self.bounds.bytes
+                ),
+            });
+            return;
+        }
+        let before = self.parser.ready();
+        let fed = self.parser.feed(chunk);
+        self.ids += (self.parser.ready() - before) as u64;
+        if self.ids > self.bounds.ids {
+            self.fail(ReadError::too_many_ids(self.operation, self.bounds.ids));
+        } else if let Err(fault) = fed {
+            self.fail(self.contract(fault));
         }
     }
 

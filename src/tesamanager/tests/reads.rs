@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 
 use super::support::{Fixture, LEAST, Reply, Server, answer, client, client_with, id, org, with};
-use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
+use crate::tesamanager::{ListFilter, ReadError, Tesamanager, WriteError};
 
 async fn read(fixture: &Fixture) -> Result<String, ReadError> {
     let read = fixture.client.get_request(&org(), &id()).await;
@@ -292,4 +292,155 @@ async fn an_id_that_makes_no_address_asks_nobody() {
         assert!(matches!(error, ReadError::Contract { .. }), "{error}");
     }
     assert!(server.seen().is_empty());
+}
+
+/// The list's chunks for as long as somebody reads them.
+fn endless(chunk: &str, apart: Duration) -> Reply {
+    Reply::Drip(
+        chunked(&["[\"A\""], false),
+        format!("{:x}\r\n{chunk}\r\n", chunk.len()).into_bytes(),
+        apart,
+    )
+}
+
+#[tokio::test]
+async fn a_list_that_drips_is_cut() {
+    let server = Server::start(|_, _| endless(" ", Duration::from_millis(10))).await;
+    let fixture = client_with(&server.url, |settings| {
+        settings.request_timeout = Duration::from_millis(300);
+    });
+    let begun = Instant::now();
+    let (_, error) = list(&fixture).await;
+    let took = begun.elapsed();
+    assert!(
+        matches!(&error, Some(ReadError::Transient { detail, .. }) if detail.contains("too slowly")),
+        "{error:?}"
+    );
+    assert!((300..2_000).contains(&took.as_millis()), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_long_list_that_keeps_coming_is_not_cut() {
+    // Longer than the time-out in all, but never still, and fast enough.
+    let server = Server::start(|_, _| {
+        let part = format!(",\"{}\"", "B".repeat(30_000));
+        endless(&part, Duration::from_millis(20))
+    })
+    .await;
+    let fixture = client_with(&server.url, |settings| {
+        settings.request_timeout = Duration::from_millis(200);
+        settings.max_list_bytes = 1_000_000;
+    });
+    let (ids, error) = list(&fixture).await;
+    assert!(ids.len() > 20, "{}", ids.len());
+    assert!(
+        matches!(error, Some(ReadError::TooLarge { .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_endless_list_ends_with_the_words_that_say_the_way_out() {
+    let many = ",\"B\"".repeat(1_000);
+    for (ids, bytes, key) in [
+        (10_000, u32::MAX, "max_list_ids"),
+        (u32::MAX, 100_000, "max_list_bytes"),
+    ] {
+        let many = many.clone();
+        let server = Server::start(move |_, _| endless(&many, Duration::ZERO)).await;
+        let fixture = client_with(&server.url, |settings| {
+            (settings.max_list_ids, settings.max_list_bytes) = (ids, bytes);
+        });
+        let (read, error) = list(&fixture).await;
+        let error = error.unwrap();
+        assert!(
+            matches!(error, ReadError::TooLarge { .. }) && error.to_string().contains(key),
+            "{error}"
+        );
+        assert!(read.len() < 100_000, "{}", read.len());
+    }
+}
+
+/// So many spaces, packed by gzip's one trick that matters here: the byte before, 258 times. Without a true checksum,
+/// because nobody shall get to it.
+fn spaces(count: usize) -> Vec<u8> {
+    let mut bits = vec![true, true, false];
+    let mut put = |code: u16, length: u32| {
+        bits.extend((0..length).rev().map(|bit| code >> bit & 1 == 1));
+    };
+    put(0x50, 8);
+    for _ in 0..count / 258 {
+        put(0b1100_0101, 8);
+        put(0, 5);
+    }
+    put(0, 7);
+    let byte = |bits: &[bool]| {
+        (0..)
+            .zip(bits)
+            .fold(0, |byte, (at, bit)| byte | u8::from(*bit) << at)
+    };
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    packed.extend(bits.chunks(8).map(byte));
+    packed.extend([0; 8]);
+    packed
+}
+
+#[tokio::test]
+async fn what_unpacks_to_more_than_an_answer_may_have_is_cut() {
+    let packed = spaces(17 << 20);
+    assert!(packed.len() < 128 * 1024);
+    let mut reply = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    )
+    .into_bytes();
+    reply.extend(packed);
+    let server = Server::start(move |_, _| Reply::Send(reply.clone())).await;
+    let fixture = client_with(&server.url, |settings| settings.max_list_bytes = 1 << 20);
+    let error = read(&fixture).await.unwrap_err();
+    assert!(
+        matches!(&error, ReadError::Contract { detail, .. } if detail.contains("larger than")),
+        "{error}"
+    );
+    let (_, error) = list(&fixture).await;
+    assert!(
+        matches!(error, Some(ReadError::TooLarge { .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_cut_when_its_time_is_up() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{".to_vec();
+    for head in [head, vec![]] {
+        let server = Server::start(move |_, _| {
+            Reply::Drip(head.clone(), b" ".to_vec(), Duration::from_millis(10))
+        })
+        .await;
+        let fixture = client_with(&server.url, |settings| {
+            settings.connect_timeout = Duration::from_secs(10);
+            settings.request_timeout = Duration::from_millis(300);
+        });
+        while fixture.client.budget.withdraw() {}
+        let begun = Instant::now();
+        let error = read(&fixture).await.unwrap_err();
+        assert!(matches!(error, ReadError::Transient { .. }), "{error}");
+        let read_took = begun.elapsed();
+        assert!(
+            (300..2_000).contains(&read_took.as_millis()),
+            "{read_took:?}"
+        );
+        let begun = Instant::now();
+        let error = fixture
+            .client
+            .write(super::support::permit())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, WriteError::Unknown { .. }), "{error}");
+        let write_took = begun.elapsed();
+        assert!(
+            (300..2_000).contains(&write_took.as_millis()),
+            "{write_took:?}"
+        );
+    }
 }

@@ -51,6 +51,8 @@ pub enum Reply {
     Close(Vec<u8>),
     /// Sends these bytes, then nothing more, and keeps the connection.
     Hang(Vec<u8>),
+    /// Sends the first bytes, then the others again and again, so far apart.
+    Drip(Vec<u8>, Vec<u8>, Duration),
 }
 
 /// The least that a request must say of itself.
@@ -123,6 +125,14 @@ async fn serve(
                 drop(socket.write_all(&bytes).await);
                 return;
             }
+            Reply::Drip(first, then, apart) => {
+                let mut sent = socket.write_all(&first).await;
+                while sent.is_ok() {
+                    tokio::time::sleep(apart).await;
+                    sent = socket.write_all(&then).await;
+                }
+                return;
+            }
             Reply::Hang(bytes) => {
                 drop(socket.write_all(&bytes).await);
                 std::future::pending::<()>().await;
@@ -188,6 +198,8 @@ pub fn settings(url: &str, folder: &tempfile::TempDir) -> config::Tesamanager {
         reads_per_second: 100_000,
         writes_per_second: 1_000,
         ca_file: None,
+        max_list_ids: 2_000_000,
+        max_list_bytes: 1 << 28,
         timezone: chrono_tz::Tz::UTC,
         endpoints: default_endpoints(),
     }
