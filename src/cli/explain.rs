@@ -16,8 +16,9 @@ use super::findings::Said;
 use super::output::{self, Format, instant, or_dash};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
+use crate::domain::code::Code;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
-use crate::domain::{AttemptState, Observation, Trigger};
+use crate::domain::{AttemptState, Observation, Status, Trigger};
 use crate::reconcile::executor::references;
 use crate::reconcile::runner::RunOrder;
 use crate::reconcile::survey::SurveyError;
@@ -55,7 +56,27 @@ struct Explanation {
     findings: Vec<Finding>,
     /// What people said of it, what has ended too; and what holds of its order.
     acknowledgements: Vec<Said>,
+    /// What stands behind the hashes above, in the upstream's own words. Read now, and kept nowhere.
+    words: Vec<Words>,
     next: String,
+}
+
+/// Words of the upstream that everything else knows by a hash, because they may be somebody's name.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Words {
+    hash: String,
+    said: String,
+    what: &'static str,
+}
+
+impl Words {
+    fn code(code: &Code, what: &'static str) -> Option<Self> {
+        (code.said() != code.as_str()).then(|| Self {
+            hash: code.to_string(),
+            said: code.said().to_owned(),
+            what,
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -235,6 +256,10 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         .map(|one| Said::new(one, updated))
         .collect();
     let decided = reader.store.decisions_about(org, &id).await?;
+    let words = match &upstream {
+        Some(request) => words(reader, org, request).await,
+        None => vec![],
+    };
     let next = next(reader, &attempts, SystemClock.now());
     Ok(Explanation {
         org: org.clone(),
@@ -247,8 +272,38 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         attempts,
         findings,
         acknowledgements,
+        words,
         next,
     })
+}
+
+/// The words that are known by their hashes otherwise; those that can't be read now are left out.
+async fn words(reader: &app::Reader, org: &Org, request: &Observation) -> Vec<Words> {
+    let id = &request.reference_id;
+    let mut words = Vec::new();
+    if let Status::Unknown(code) = &request.status {
+        words.extend(Words::code(code, "its status"));
+    }
+    for issue in reader
+        .api
+        .get_request_issues(org, id)
+        .await
+        .unwrap_or_default()
+    {
+        words.extend(Words::code(&issue.issue_code, "an issue's code"));
+    }
+    for event in reader
+        .api
+        .get_request_events(org, id)
+        .await
+        .unwrap_or_default()
+    {
+        let message = event.message_type.as_ref();
+        words.extend(message.and_then(|code| Words::code(code, "an event's message type")));
+    }
+    let mut known = HashSet::new();
+    words.retain(|word| known.insert((word.hash.clone(), word.what)));
+    words
 }
 
 /// What happens next by itself, and when.
@@ -372,6 +427,9 @@ fn show(explanation: &Explanation) -> String {
     }
     for said in &explanation.acknowledgements {
         line("hands off", said.show());
+    }
+    for Words { hash, said, what } in &explanation.words {
+        line("words", format!("{hash} is {said:?} ({what})"));
     }
     line("next", explanation.next.clone());
     lines.join("\n")

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::code::Code;
 use super::ids::ReferenceId;
 
 /// One event. Its id is optional upstream, so its identity is (reference, request number, subrequest number,
@@ -12,8 +13,8 @@ pub struct Event {
     pub id: Option<i64>,
     /// The request it belongs to.
     pub reference_id: ReferenceId,
-    /// What it says, an open string.
-    pub message_type: Option<String>,
+    /// What it says.
+    pub message_type: Option<Code>,
     /// Telefónica's number of the request.
     pub request_number: Option<i64>,
     /// And of its part.

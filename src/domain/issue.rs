@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::code::Code;
 use super::ids::ReferenceId;
 
 /// One issue. `issue_code` is an open string: rules match it, an unknown one is flagged, never acted on.
@@ -13,8 +14,8 @@ pub struct Issue {
     pub reference_id: ReferenceId,
     /// Its number within the request.
     pub issue_sequence: Option<i64>,
-    /// What is wrong, in the upstream's words.
-    pub issue_code: String,
+    /// What is wrong.
+    pub issue_code: Code,
     /// Solved.
     pub resolved: bool,
     /// It came back.

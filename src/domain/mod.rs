@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod attempt;
+pub mod code;
 pub mod decision;
 pub mod event;
 pub mod finding;

@@ -1,9 +1,10 @@
 //! A request's status: the twelve that the vendor documents, and room for one that it does not.
 
 use std::fmt;
-use std::sync::Arc;
 
-/// Where a request stands. The list is the vendor's `TesaStatus`; a status outside it is kept as text, shown,
+use super::code::Code;
+
+/// Where a request stands. The list is the vendor's `TesaStatus`; a status outside it is kept as a [`Code`], shown,
 /// flagged, and never acted on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
@@ -32,7 +33,7 @@ pub enum Status {
     /// Final: done.
     Finished,
     /// Not in the vendor's list.
-    Unknown(Arc<str>),
+    Unknown(Code),
 }
 
 impl Status {
@@ -52,7 +53,7 @@ impl Status {
         Self::Finished,
     ];
 
-    /// The word on the wire.
+    /// The word on the wire, or what may be shown of it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::NotSent => "NOT_SENT",
@@ -67,7 +68,7 @@ impl Status {
             Self::Installed => "INSTALLED",
             Self::Canceled => "CANCELED",
             Self::Finished => "FINISHED",
-            Self::Unknown(text) => text,
+            Self::Unknown(code) => code.as_str(),
         }
     }
 
@@ -77,7 +78,15 @@ impl Status {
             .iter()
             .find(|known| known.as_str() == text)
             .cloned()
-            .unwrap_or_else(|| Self::Unknown(Arc::from(text)))
+            .unwrap_or_else(|| Self::Unknown(Code::new(text)))
+    }
+
+    /// What the upstream said, for the person who asks.
+    pub fn said(&self) -> &str {
+        match self {
+            Self::Unknown(code) => code.said(),
+            known => known.as_str(),
+        }
     }
 
     /// Nothing more happens to a request in this status.

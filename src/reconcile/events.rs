@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SubsecRound, Utc};
 
 use super::plan::{instant, sighting};
+use crate::domain::code::Code;
 use crate::domain::{Event, FindingKind, Observation, closed_set};
 use crate::store::findings::{FindingKey, Sighting};
 
@@ -192,7 +193,10 @@ fn describe(event: &Event) -> String {
     format!(
         "#{} {} of {}",
         text(event.sequence_number),
-        event.message_type.as_deref().unwrap_or("without a type"),
+        event
+            .message_type
+            .as_ref()
+            .map_or("without a type", Code::as_str),
         event
             .event_date
             .map_or_else(|| "no date".to_owned(), instant)
@@ -216,7 +220,7 @@ mod tests {
         Event {
             id: None,
             reference_id: "R-1".into(),
-            message_type: Some("INFO".to_owned()),
+            message_type: Some("INFO".into()),
             request_number: Some(7),
             subrequest_number: Some(1),
             event_date: Some(fixtures::now() - Duration::hours(3) + Duration::minutes(minutes)),

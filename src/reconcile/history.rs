@@ -327,7 +327,7 @@ mod tests {
                 id: None,
                 reference_id: "R-1".into(),
                 issue_sequence: Some(4),
-                issue_code: "CLI-012".to_owned(),
+                issue_code: "CLI-012".into(),
                 resolved: false,
                 repeated,
                 last_updated: None,

@@ -149,7 +149,7 @@ fn unresolved(known: &Known<'_>, issue: &Issue, ruling: &Ruling, party: Option<&
 pub(super) fn label(issue: &Issue) -> String {
     match issue.issue_sequence {
         Some(sequence) => format!("{sequence} {}", issue.issue_code),
-        None => issue.issue_code.clone(),
+        None => issue.issue_code.to_string(),
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
             id: None,
             reference_id: "R-1".into(),
             issue_sequence: Some(sequence),
-            issue_code: code.to_owned(),
+            issue_code: code.into(),
             resolved: false,
             repeated: false,
             last_updated: Some(fixtures::now()),

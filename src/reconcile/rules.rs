@@ -211,7 +211,11 @@ impl Matcher {
                 .not_updated_for
                 .is_none_or(|age| is_older_than(request, age, now))
             && self.issue_codes.as_ref().is_none_or(|globs| {
-                issue.is_some_and(|issue| globs.iter().any(|glob| glob.matches(&issue.issue_code)))
+                issue.is_some_and(|issue| {
+                    globs
+                        .iter()
+                        .any(|glob| glob.matches(issue.issue_code.said()))
+                })
             })
             && self
                 .repeated
@@ -252,7 +256,7 @@ mod tests {
             id: None,
             reference_id: "R-1".into(),
             issue_sequence: Some(1),
-            issue_code: code.to_owned(),
+            issue_code: code.into(),
             resolved: false,
             repeated,
             last_updated: None,

@@ -146,7 +146,11 @@ fn value(field: Field, subject: Subject<'_>) -> Option<String> {
             .map(|owner| owner.request_type().to_owned()),
         Field::RequestNumber => request.request_number.map(|number| number.to_string()),
         Field::SubrequestNumber => request.subrequest_number.map(|number| number.to_string()),
-        Field::IssueCode => subject.issue.map(|issue| issue.issue_code.clone()),
+        // Anything else may be somebody's name, and a hash says nothing to the upstream.
+        Field::IssueCode => subject
+            .issue
+            .filter(|issue| issue.issue_code.is_plain())
+            .map(|issue| issue.issue_code.to_string()),
         Field::IssueSequence => subject
             .issue
             .and_then(|issue| issue.issue_sequence)

@@ -234,7 +234,7 @@ mod tests {
                 id: None,
                 reference_id: "R-1".into(),
                 issue_sequence: Some(1),
-                issue_code: "CLI-012".to_owned(),
+                issue_code: "CLI-012".into(),
                 resolved,
                 repeated: false,
                 last_updated: None,

@@ -1,9 +1,10 @@
 //! The upstream's failures by what the caller can do about them.
 //!
-//! No message here ever holds a token, a key or a person's data: excerpts of bodies are bounded and redacted
-//! before they get in.
+//! No message here ever holds a token, a key or a person's data: of what the upstream says, only codes get in.
 
 use std::time::Duration;
+
+use crate::domain::code::Code;
 
 /// Why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,21 +134,22 @@ pub enum WriteError {
     },
 }
 
-/// What the upstream says went wrong, from any of its error shapes; free text is bounded and redacted.
+/// What the upstream says went wrong: its code, and no words of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problem {
     /// Its code.
-    pub code: Option<String>,
-    /// Its title or message.
-    pub title: Option<String>,
+    pub code: Option<Code>,
+    /// What we have to say about it.
+    pub hint: Option<&'static str>,
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (&self.code, &self.title) {
-            (Some(code), Some(title)) => write!(f, "{code} ({title})"),
-            (Some(text), None) | (None, Some(text)) => f.write_str(text),
-            (None, None) => f.write_str("no reason given"),
+        match (&self.code, self.hint) {
+            (Some(code), Some(hint)) => write!(f, "code {code}: {hint}"),
+            (Some(code), None) => write!(f, "code {code}"),
+            (None, Some(hint)) => f.write_str(hint),
+            (None, None) => f.write_str("no code given"),
         }
     }
 }

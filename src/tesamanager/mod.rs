@@ -33,6 +33,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::Stream;
 
+use crate::domain::code::Code;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::domain::request::PersistenceType;
 use crate::domain::{Event, IdBatch, Issue, Request, Status};
@@ -130,7 +131,7 @@ pub struct Accepted {
     /// 200 or 201.
     pub http_status: u16,
     /// The answer's `code`, if any.
-    pub code: Option<String>,
+    pub code: Option<Code>,
     /// The request it speaks of, if any.
     pub reference_id: Option<ReferenceId>,
 }

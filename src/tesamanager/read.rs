@@ -204,7 +204,7 @@ impl HttpTesamanager {
                 http_status,
                 problem: Problem {
                     code: None,
-                    title: Some("a redirect, which is not followed: check base_url".to_owned()),
+                    hint: Some("a redirect, which is not followed: check base_url"),
                 },
             }
             .into(),
@@ -243,7 +243,7 @@ pub fn violation(operation: ReadOperation, org: &Org, detail: &str, body: &[u8])
         operation,
         org = %org,
         detail,
-        excerpt = redact::body(body),
+        answer = redact::shape(body),
         "the upstream's answer breaks the contract"
     );
     ReadError::Contract {

@@ -1,6 +1,7 @@
 //! One HTTP exchange: what is sent with every call, what is measured of it, and in which words a failure is told.
 
 use std::error::Error as _;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -70,6 +71,8 @@ pub struct Call<'a> {
     correlation_id: Uuid,
     started: Instant,
     span: Span,
+    /// What it was sent with.
+    authorization: OnceLock<HeaderValue>,
 }
 
 impl<'a> Call<'a> {
@@ -81,6 +84,7 @@ impl<'a> Call<'a> {
             correlation_id,
             started: Instant::now(),
             span: traces::call(operation, org, correlation_id, nth),
+            authorization: OnceLock::new(),
         }
     }
 
@@ -92,6 +96,9 @@ impl<'a> Call<'a> {
         within: Duration,
     ) -> Result<Response, Failed> {
         self.join_trace(&mut request);
+        if let Some(sent) = request.headers().get(AUTHORIZATION) {
+            let _ = self.authorization.set(sent.clone());
+        }
         match tokio::time::timeout(within, client.execute(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.failed(classify(&error))),
@@ -124,7 +131,7 @@ impl<'a> Call<'a> {
         match tokio::time::timeout(left, read_body(response, largest)).await {
             Ok(Ok(body)) => {
                 self.ended(status);
-                Ok(body)
+                Ok(self.without_token(body))
             }
             Ok(Err(failed)) => Err(self.failed(failed)),
             Err(_) => Err(self.failed(timed_out(within))),
@@ -137,7 +144,14 @@ impl<'a> Call<'a> {
         let left = within.saturating_sub(self.started.elapsed());
         let body = tokio::time::timeout(left, read_body(response, LARGEST_ERROR)).await;
         self.ended(status);
-        body.ok().and_then(Result::ok).unwrap_or_default()
+        self.without_token(body.ok().and_then(Result::ok).unwrap_or_default())
+    }
+
+    fn without_token(&self, body: Bytes) -> Bytes {
+        match self.authorization.get() {
+            Some(authorization) => redact::without_token(body, authorization),
+            None => body,
+        }
     }
 
     /// The answer came, as far as it is waited for.

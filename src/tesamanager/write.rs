@@ -103,7 +103,7 @@ impl HttpTesamanager {
                     tracing::warn!(
                         operation,
                         detail,
-                        excerpt = redact::body(&body),
+                        answer = redact::shape(&body),
                         "the upstream's answer breaks the contract"
                     );
                     Err(unknown(format!(

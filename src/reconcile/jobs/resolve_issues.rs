@@ -137,7 +137,10 @@ impl Survey<'_> {
                 issue: Some(issue),
             };
             if first_match(self.context.rules, subject, self.context.now).is_none() {
-                record::issue_unmatched(&self.job.name, issues::code_class(&issue.issue_code));
+                record::issue_unmatched(
+                    &self.job.name,
+                    issues::code_class(issue.issue_code.as_str()),
+                );
             }
         }
     }

@@ -112,7 +112,10 @@ impl Survey<'_> {
                 let fresh_enough = (self.context.now - look.looked_at)
                     .to_std()
                     .is_ok_and(|age| age < self.job.reobserve_every);
-                fresh_enough && sweep.unchanged.contains(look.reference_id.as_str())
+                // What was hashed matches no rule any more.
+                let issues = &look.issues;
+                let matchable = issues.iter().all(|issue| issue.issue_code.is_plain());
+                fresh_enough && matchable && sweep.unchanged.contains(look.reference_id.as_str())
             })
             .map(|look| (look.reference_id.clone(), look))
             .collect();

@@ -20,6 +20,7 @@ pub struct RequestView {
     /// Activation or termination.
     pub persistence_type: PersistenceType,
     /// Where it stands.
+    #[serde(serialize_with = "said")]
     pub status: Status,
     /// A cancellation is in flight.
     pub cancelling: bool,
@@ -47,6 +48,11 @@ pub struct RequestView {
     /// What the answer lacks.
     #[serde(skip)]
     omits: Vec<String>,
+}
+
+/// An upstream says what it says.
+fn said<S: serde::Serializer>(status: &Status, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(status.said())
 }
 
 impl RequestView {

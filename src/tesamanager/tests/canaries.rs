@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::support::{Reply, Server, answer, client, client_with_account, id, org, with};
+use super::support::{LEAST, Reply, Server, answer, client, client_with_account, id, org, with};
 use crate::domain::request::TerritoryOwner;
 use crate::domain::write::{CreateRequest, Write};
 use crate::reconcile::guard::WritePermit;
@@ -15,6 +15,8 @@ use crate::tesamanager::{ListFilter, Tesamanager};
 
 /// In a customer's name, a token, a key, an id's value.
 const CANARY: &str = "CANARY";
+/// Of a person, as it might stand in a code.
+const NAME: &str = "Juana Ibarra";
 const PHONE: &str = "600123456";
 const EMAIL: &str = "ana@example.org";
 const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
@@ -39,7 +41,7 @@ impl<'a> MakeWriter<'a> for Captured {
 }
 
 fn assert_clean(what: &str, text: &str) {
-    for secret in [CANARY, PHONE, EMAIL, JWT, "a-token", "PRIVATE KEY"] {
+    for secret in [CANARY, NAME, PHONE, EMAIL, JWT, "a-token", "PRIVATE KEY"] {
         assert!(!text.contains(secret), "{secret} in {what}: {text}");
     }
 }
@@ -48,11 +50,24 @@ fn assert_clean(what: &str, text: &str) {
 fn indiscreet() -> Vec<Reply> {
     let problem = json!({"code": format!("E {PHONE}"), "title": format!("token {JWT}"),
         "details": format!("customer {EMAIL} {PHONE}")});
+    let words = json!([{"code": NAME, "title": NAME, NAME: NAME, "details": "a-token"}]);
     let personal = json!({"status": {}, "customer": {"name": CANARY, "phone": PHONE}}).to_string();
     vec![
         answer(400, &problem.to_string()),
         answer(401, &problem.to_string()),
         answer(500, &format!("Bearer {JWT} for {EMAIL}")),
+        answer(400, &words.to_string()),
+        answer(406, r#"{"code":"a-token","message":"a-token"}"#),
+        answer(200, r#"{"code":"a-token"}"#),
+        answer(503, &format!("<html><h1>{NAME}</h1> {EMAIL}</html>")),
+        answer(200, &format!("<html><h1>{NAME}</h1> a-token</html>")),
+        answer(200, &format!(r#"{{"{NAME}":1,"status":"{NAME}","x":"#)),
+        answer(200, &LEAST.replace("FINISHED", NAME)),
+        answer(200, &LEAST.replace("FINISHED", "a-token")),
+        answer(
+            200,
+            &json!([{"message_type": NAME, "issue_code": NAME}]).to_string(),
+        ),
         answer(200, &personal),
         answer(200, &personal[..personal.len() - 12]),
         answer(200, &format!(r#"[{{"customer":"{CANARY}"}}, 1"#)),
@@ -97,7 +112,9 @@ async fn secrets_and_personal_data_stay_inside() {
             Err(error) => told.push(format!("{error} {error:?}")),
         }
         let events = upstream.get_request_events(&org(), &id()).await;
-        told.extend(events.err().map(|error| format!("{error} {error:?}")));
+        told.push(format!("{events:?}"));
+        let issues = upstream.get_request_issues(&org(), &id()).await;
+        told.push(format!("{issues:?}"));
         match upstream
             .list_reference_ids(&org(), &ListFilter::default())
             .await

@@ -64,7 +64,7 @@ async fn a_definite_refusal_is_rejected_with_its_status_and_reason() {
                 retry_after,
             }) => {
                 assert_eq!(http_status, status);
-                assert_eq!(problem.to_string(), "E1 (Not now)");
+                assert_eq!(problem.to_string(), "code E1");
                 assert_eq!(retry_after, Some(Duration::from_secs(7)));
             }
             other => panic!("{status}: {other:?}"),

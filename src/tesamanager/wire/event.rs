@@ -1,11 +1,10 @@
 //! `TesaEvent`: what `get_request_events` answers.
 
-use std::borrow::Cow;
-
 use super::dates::Dates;
 use super::fields::{Fields, Undecodable};
 use super::request::subrequest_number;
 use crate::domain::Event;
+use crate::domain::code::Code;
 use crate::domain::ids::ReferenceId;
 
 /// The events of the request that was `asked` for, in the upstream's order. One that can't be understood spoils
@@ -22,7 +21,7 @@ fn event(mut fields: Fields<'_>, asked: &ReferenceId, dates: &Dates) -> Result<E
         reference_id: fields
             .id("reference_id")?
             .map_or_else(|| asked.clone(), |id| ReferenceId::from(&*id)),
-        message_type: fields.id("message_type")?.map(Cow::into_owned),
+        message_type: fields.id("message_type")?.map(|said| Code::new(&said)),
         request_number: fields.number("request_number")?,
         subrequest_number: subrequest_number(&mut fields)?,
         event_date: fields.instant("event_date", dates)?,

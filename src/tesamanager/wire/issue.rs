@@ -1,14 +1,10 @@
 //! `TesaIssue`: what `get_request_issues` answers.
 
-use std::borrow::Cow;
-
 use super::dates::Dates;
 use super::fields::{Fields, Undecodable};
 use crate::domain::Issue;
+use crate::domain::code::Code;
 use crate::domain::ids::ReferenceId;
-
-/// Shown where an issue has no code: no rule's glob for a family of codes matches it.
-const NO_CODE: &str = "(missing)";
 
 /// The issues of the request that was `asked` for. One that can't be understood spoils the answer: the one left
 /// out may be what stands in the way.
@@ -26,7 +22,7 @@ fn issue(mut fields: Fields<'_>, asked: &ReferenceId, dates: &Dates) -> Result<I
         issue_sequence: fields.number("issue_sequence")?,
         issue_code: fields
             .id("issue_code")?
-            .map_or_else(|| NO_CODE.to_owned(), Cow::into_owned),
+            .map_or_else(Code::missing, |code| Code::new(&code)),
         resolved: fields.flag("resolved")?.unwrap_or(false),
         repeated: fields.flag("repeated")?.unwrap_or(false),
         last_updated: fields.instant("last_updated", dates)?,
@@ -58,15 +54,15 @@ mod tests {
         });
         let bare = decode(&json!([snake])).unwrap();
         assert_eq!(bare, decode(&json!({"issues": [camel]})).unwrap());
-        assert_eq!(bare[0].issue_code, "CLI-01");
+        assert_eq!(bare[0].issue_code.as_str(), "CLI-01");
         assert!(bare[0].repeated && !bare[0].resolved);
     }
 
     #[test]
     fn an_issue_may_be_nearly_empty() {
         let read = decode(&json!([{"issue_code": null}, {"issue_code": 17}])).unwrap();
-        assert_eq!(read[0].issue_code, NO_CODE);
-        assert_eq!(read[1].issue_code, "17");
+        assert_eq!(read[0].issue_code, Code::missing());
+        assert_eq!(read[1].issue_code.as_str(), "17");
     }
 
     #[test]

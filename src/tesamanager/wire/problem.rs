@@ -1,22 +1,17 @@
-//! The upstream's errors, in all the shapes they come in.
+//! The upstream's errors, in all the shapes they come in: of each, its code. Titles, details and messages are somebody's
+//! words, and may hold anybody's name.
 
 use serde_json::{Map, Value};
 
+use crate::domain::code::Code;
 use crate::tesamanager::error::Problem;
-use crate::tesamanager::redact;
 
-const CODE_LENGTH: usize = 64;
-const TITLE_LENGTH: usize = 200;
-
-/// What an error's body says went wrong. Never fails: a body that is no JSON is shown as it is, a body that says
-/// nothing is an empty [`Problem`]. All texts are bounded and redacted.
+/// The code in an error's body. Never fails: a body that is no JSON, or has no code, says nothing.
 pub fn problem(body: &[u8]) -> Problem {
-    match serde_json::from_slice(body) {
-        Ok(value) => find(&value).map(from_object).unwrap_or_default(),
-        Err(_) => Problem {
-            code: None,
-            title: Some(redact::body(body.trim_ascii())).filter(|text| !text.is_empty()),
-        },
+    let read = serde_json::from_slice(body).ok();
+    Problem {
+        code: read.as_ref().and_then(find).and_then(code),
+        hint: None,
     }
 }
 
@@ -32,26 +27,15 @@ fn find(value: &Value) -> Option<&Map<String, Value>> {
     }
 }
 
-fn from_object(fields: &Map<String, Value>) -> Problem {
-    let text = |names: &[&str]| {
-        names.iter().find_map(|name| match fields.get(*name)? {
-            Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-            Value::Number(number) => Some(number.to_string()),
+/// `error` is OAuth's name, which the token endpoint uses.
+fn code(fields: &Map<String, Value>) -> Option<Code> {
+    ["code", "error", "status"]
+        .iter()
+        .find_map(|name| match fields.get(*name)? {
+            Value::String(text) if !text.trim().is_empty() => Some(Code::new(text.trim())),
+            Value::Number(number) => Some(Code::new(&number.to_string())),
             _ => None,
         })
-    };
-    // `error` and `error_description` are OAuth's names, which the token endpoint uses.
-    let title = text(&["title", "message", "error_description"]);
-    let details =
-        text(&["details", "detailMsg", "detail"]).filter(|text| Some(text) != title.as_ref());
-    let title = match (title, details) {
-        (Some(title), Some(details)) => Some(format!("{title}: {details}")),
-        (title, details) => title.or(details),
-    };
-    Problem {
-        code: text(&["code", "error", "status"]).map(|code| redact::text(&code, CODE_LENGTH)),
-        title: title.map(|title| redact::text(&title, TITLE_LENGTH)),
-    }
 }
 
 #[cfg(test)]
@@ -59,68 +43,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shape_of_an_error_is_read() {
-        for (body, code, title) in [
+    fn of_an_error_in_any_shape_only_its_code_is_kept() {
+        for (body, code) in [
             (
                 r#"{"code":"E1","title":"Bad","ref":"r","details":"port"}"#,
                 Some("E1"),
-                Some("Bad: port"),
             ),
             (
                 r#"[{"code":"E1","title":"Bad","ref":"r","details":null}]"#,
                 Some("E1"),
-                Some("Bad"),
             ),
             (
                 r#"{"errors":[{"code":"E1","title":"Bad"},{"code":"E2"}]}"#,
                 Some("E1"),
-                Some("Bad"),
             ),
-            (r#"{"code":"E1","title":"Bad"}"#, Some("E1"), Some("Bad")),
+            (r#"{"code":"E1","title":"Bad"}"#, Some("E1")),
             (
                 r#"{"code":401,"status":"UNAUTHORIZED","message":"No","detailMsg":"expired"}"#,
                 Some("401"),
-                Some("No: expired"),
             ),
             (
                 r#"{"error":"invalid_grant","error_description":"aud"}"#,
                 Some("invalid_grant"),
-                Some("aud"),
             ),
-            (r#"{"status":"UNAUTHORIZED"}"#, Some("UNAUTHORIZED"), None),
-            (r#"{"errors":[],"code":"E1"}"#, Some("E1"), None),
-            (r#"{"message":"Bad","detailMsg":"Bad"}"#, None, Some("Bad")),
-            ("{}", None, None),
-            ("[]", None, None),
-            ("null", None, None),
-            ("", None, None),
-            ("Bad Gateway\n", None, Some("Bad Gateway")),
-            ("<h1>502</h1>", None, Some("<h1>502</h1>")),
+            (r#"{"status":"UNAUTHORIZED"}"#, Some("UNAUTHORIZED")),
+            (r#"{"errors":[],"code":"E1"}"#, Some("E1")),
+            (r#"{"message":"Bad","detailMsg":"Bad"}"#, None),
+            ("{}", None),
+            ("[]", None),
+            ("null", None),
+            ("", None),
+            ("Bad Gateway\n", None),
+            ("<h1>502</h1>", None),
         ] {
             let read = problem(body.as_bytes());
-            assert_eq!(
-                (read.code.as_deref(), read.title.as_deref()),
-                (code, title),
-                "{body}"
-            );
+            assert_eq!(read.code.as_ref().map(Code::as_str), code, "{body}");
         }
     }
 
     #[test]
-    fn texts_are_bounded_and_redacted() {
-        let body = serde_json::json!({
-            "code": "C".repeat(500),
-            "title": format!("customer 600123456 {}", "x ".repeat(500)),
-        });
-        let read = problem(body.to_string().as_bytes());
-        assert!(
-            read.code
-                .is_some_and(|code| code.chars().count() <= CODE_LENGTH + 1)
-        );
-        let title = read.title.unwrap_or_default();
-        assert!(
-            title.chars().count() <= TITLE_LENGTH + 1 && !title.contains("600123456"),
-            "{title}"
-        );
+    fn a_code_that_is_somebodys_words_is_known_by_its_hash() {
+        let read = problem(r#"{"code":"Juan Pérez, 600123456"}"#.as_bytes());
+        let code = read.code.unwrap();
+        assert!(!code.is_plain() && !format!("{code}{code:?}").contains("Juan"));
     }
 }

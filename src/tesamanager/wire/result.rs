@@ -2,14 +2,14 @@
 
 use super::fields::{Fields, Undecodable};
 use super::json::Json;
+use crate::domain::code::Code;
 use crate::domain::ids::ReferenceId;
-use crate::tesamanager::redact;
 
 /// What a 2xx says of the write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteResult {
     /// The answer's `code`, if any.
-    pub code: Option<String>,
+    pub code: Option<Code>,
     /// The request it speaks of, if any.
     pub reference_id: Option<ReferenceId>,
 }
@@ -25,7 +25,7 @@ pub fn write_result(body: &[u8]) -> Result<WriteResult, Undecodable> {
         return Err(Undecodable::shape("a success that carries errors"));
     }
     Ok(WriteResult {
-        code: fields.id("code")?.map(|code| redact::text(&code, 64)),
+        code: fields.id("code")?.map(|code| Code::new(&code)),
         reference_id: fields.id("reference_id")?.map(|id| ReferenceId::from(&*id)),
     })
 }
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_result_may_say_much_or_nothing_but_must_be_an_object() {
         let said = |code: Option<&str>, id: Option<&str>| WriteResult {
-            code: code.map(str::to_owned),
+            code: code.map(Code::new),
             reference_id: id.map(ReferenceId::from),
         };
         for (body, expected) in [
