@@ -52,7 +52,7 @@ fn run(bencher: Bencher<'_, '_>, rules: &[Rule], requests: &[Observation], code:
         id: None,
         reference_id: "R-1".into(),
         issue_sequence: Some(1),
-        issue_code: code.to_owned(),
+        issue_code: code.into(),
         resolved: false,
         repeated: false,
         last_updated: None,

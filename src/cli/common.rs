@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 
 use super::exit::{Exit, Failure};
 use super::output::Format;
@@ -175,14 +175,17 @@ pub fn person(reason: &str) -> Result<Actor, Failure> {
     })
 }
 
+/// Beyond these years nothing happens.
+const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
+
 /// A moment in the past: an instant (RFC 3339) or an age ("12h").
 pub fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
-    moment(text, |age| now - age)
+    moment(text, |age| now.checked_sub_signed(age))
 }
 
 /// A moment in the future: an instant (RFC 3339) or a time from now ("2h").
 pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
-    let at = moment(text, |wait| now + wait)?;
+    let at = moment(text, |wait| now.checked_add_signed(wait))?;
     if at <= now {
         return Err(Failure::new(
             Exit::Usage,
@@ -192,17 +195,31 @@ pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
     Ok(at)
 }
 
+/// An instant that every store can hold, and every page show.
 fn moment(
     text: &str,
-    from_now: impl FnOnce(std::time::Duration) -> DateTime<Utc>,
+    from_now: impl FnOnce(TimeDelta) -> Option<DateTime<Utc>>,
 ) -> Result<DateTime<Utc>, Failure> {
-    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return Ok(at.to_utc());
-    }
-    humantime::parse_duration(text).map(from_now).map_err(|_| {
+    let at = match DateTime::parse_from_rfc3339(text) {
+        Ok(at) => Some(at.to_utc()),
+        Err(_) => {
+            let span = humantime::parse_duration(text).map_err(|_| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("{text:?} is neither an instant (2026-03-02T12:00:00Z) nor a time span (12h)"),
+                )
+            })?;
+            TimeDelta::from_std(span).ok().and_then(from_now)
+        }
+    };
+    at.filter(|at| YEARS.contains(&at.year())).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            format!("{text:?} is neither an instant (2026-03-02T12:00:00Z) nor a time span (12h)"),
+            format!(
+                "{text:?} lies outside the years {} to {}",
+                YEARS.start(),
+                YEARS.end()
+            ),
         )
     })
 }
@@ -225,6 +242,44 @@ mod tests {
             Exit::Usage
         );
         assert_eq!(since("yesterday", now).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn a_moment_beyond_the_calendar_is_a_mistake_and_no_panic() {
+        let now = Utc.with_ymd_and_hms(2026, 3, 2, 12, 0, 0).unwrap();
+        for text in [
+            "9999999999h",
+            "99999999999999999999h",
+            "18446744073709551615s",
+            "600000000years",
+            "9000years",
+            "0000-01-01T00:00:00Z",
+            "-5h",
+        ] {
+            for read in [since, until] {
+                let failure = read(text, now).unwrap_err();
+                assert_eq!(failure.exit, Exit::Usage, "{text}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_moment_panics(
+            text in proptest::prop_oneof![
+                "\\PC{0,30}",
+                "[0-9]{1,20}(ns|us|ms|s|m|h|d|w|M|y| years)",
+                "[+-]?[0-9]{1,6}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})",
+            ],
+            seconds in proptest::prelude::any::<i64>(),
+        ) {
+            let now = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+            for read in [since, until] {
+                if let Ok(at) = read(&text, now) {
+                    proptest::prop_assert!(YEARS.contains(&at.year()));
+                }
+            }
+        }
     }
 
     #[test]

@@ -142,3 +142,54 @@ fn a_name_has_one_preset_in_each_section() {
         assert_eq!(required.count(), expected, "{}", section.path);
     }
 }
+
+/// A value that holds a number or a time, sensible or not, as it is written in a file.
+fn odd_value() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        prop::sample::select(&[0, 1, -1, i64::MAX, i64::MIN, 1 << 32][..])
+            .prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(|number| format!("{number:?}").replace("NaN", "nan")),
+        "[0-9]{1,22}".prop_map(|number| format!("\"{number}\"")),
+        "[0-9]{1,20}(ns|us|ms|s|m|h|d|w|M|y| years)( [0-9]{1,20}(s|h|y))?"
+            .prop_map(|span| format!("\"{span}\"")),
+        "[0-9*/,LW#?-]{1,8}( [0-9*/,LW#?-]{1,8}){4,6}".prop_map(|cron| format!("\"{cron}\"")),
+        "[0-9]{1,20}(ns|s|y)"
+            .prop_map(|span| format!("{{ initial = \"{span}\", max = \"{span}\" }}")),
+        "[0-9]{1,20}(ns|s|y)".prop_map(|span| format!("[\"{span}\"]")),
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_value_of_any_key_panics_nor_does_what_is_reckoned_with_it(
+        at in proptest::prelude::any::<proptest::sample::Index>(),
+        value in odd_value(),
+    ) {
+        let all: Vec<_> = SECTIONS
+            .iter()
+            .flat_map(|section| section.keys.iter().map(|key| (section.path, key.name)))
+            .collect();
+        let (path, key) = all[at.index(all.len())];
+        let text = with_a_date(path, key).replace("1979-05-27", &value);
+        if let Ok(config) = parse(&text, "f", std::iter::empty(), &Overrides::default()) {
+            let now = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+            for job in &config.jobs {
+                crate::schedule::next_due(&job.schedule, &job.name, now);
+                for rule in &job.rules {
+                    let age = rule.matcher.not_updated_for.unwrap_or_default();
+                    crate::reconcile::rules::later(now, age);
+                    let _ = (now - age, now + age);
+                }
+            }
+            let safety = &config.safety;
+            let spans = safety.verify_after.iter().chain([&safety.backoff.max, &config.state.retention]);
+            for span in spans {
+                let _ = (now - *span, now + *span);
+            }
+        }
+    }
+}

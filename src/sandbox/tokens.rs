@@ -119,7 +119,9 @@ impl Tokens {
     pub fn exchange(&self, assertion: &str) -> Result<Issued, &'static str> {
         let now = self.clock.now();
         self.verify(assertion, now)?;
-        let expires = now + self.ttl;
+        let ttl = chrono::TimeDelta::from_std(self.ttl).ok();
+        let expires = ttl.and_then(|ttl| now.checked_add_signed(ttl));
+        let expires = expires.unwrap_or(DateTime::<Utc>::MAX_UTC);
         // A client must not read the token, but many do look for `exp` in it: so it looks like a JWT.
         let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let access_token = format!(

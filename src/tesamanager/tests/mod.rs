@@ -4,6 +4,7 @@
 mod auth;
 mod canaries;
 mod contract;
+mod fuzz;
 mod reads;
 pub mod support;
 mod tls;

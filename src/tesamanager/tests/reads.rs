@@ -72,7 +72,7 @@ async fn failures_are_told_by_what_can_be_done_about_them() {
         }),
         (answer(400, r#"{"code":"E1"}"#), |error| {
             matches!(error, ReadError::Refused { http_status: 400, problem, .. }
-                if problem.code.as_deref() == Some("E1"))
+                if problem.code == Some("E1".into()))
         }),
         (with(307, "Location: /elsewhere\r\n", ""), |error| {
             matches!(

@@ -19,7 +19,7 @@ async fn a_success_with_an_object_is_accepted() {
         accepted,
         Accepted {
             http_status: 200,
-            code: Some("OK".to_owned()),
+            code: Some("OK".into()),
             reference_id: Some(id()),
         }
     );

@@ -176,3 +176,44 @@ async fn after_a_rule_change_decisions_are_made_afresh_without_reading() {
     assert!(world.findings().await.is_empty());
     assert_eq!(reads(&world), before);
 }
+
+/// In a code's place.
+const NAME: &str = "Juana Ibarra, 600123456";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_is_somebodys_name_is_matched_but_neither_kept_nor_sent() {
+    let rules = |code: &str, observations: &str| {
+        format!(
+            "[[job]]\nname = {JOB:?}\nkind = \"resolve_issues\"\nevery = \"10m\"\n[[job.rule]]\nname = \"r\"\n\
+             issue_codes = [{code:?}]\naction = \"resolve_incident\"\nobservations = {observations:?}\n"
+        )
+    };
+    // (the rule, what goes out, the verdict)
+    for (jobs, sent, verdict) in [
+        (rules("*", "({issue_code})"), 0, "flag"),
+        (rules("Juana *", "again"), 1, "act"),
+        (rules("CLI-*", "again"), 0, "flag"),
+    ] {
+        let world = World::new(empty(), "", &jobs).await;
+        let id = incident(&world, "ORDER-1", &[NAME]);
+        let other = json!({"external_reference": "ORDER-2", "status": NAME, "events": [{"message_type": NAME, "inconsistent": true}]});
+        world.patch(other);
+        world.run(JOB).await;
+        assert_eq!(world.ledger().len(), sent, "{jobs}");
+        assert_eq!(world.verdict(JOB, &id).await, verdict, "{jobs}");
+        if sent == 0 {
+            // Nothing changed, and it is decided on as before: by what the issue says, not by its hash.
+            world.advance(10 * MINUTE);
+            world.run(JOB).await;
+            assert_eq!(world.verdict(JOB, &id).await, verdict, "{jobs}");
+        }
+        let findings = format!("{:?}", world.findings().await);
+        assert!(findings.contains('~'), "{findings}");
+        for file in std::fs::read_dir(world.dir.path()).unwrap() {
+            let file = file.unwrap().path();
+            let bytes = std::fs::read(&file).unwrap_or_default();
+            let name = bytes.windows(12).any(|window| window == b"Juana Ibarra");
+            assert!(!name, "{}", file.display());
+        }
+    }
+}

@@ -134,3 +134,45 @@ fn assert_clean_file(world: &World, path: &Path) {
     let bytes = std::fs::read(path).unwrap_or_default();
     assert_clean(world, &path.display().to_string(), &bytes);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_upstreams_own_words_are_shown_to_who_asks_and_nowhere_else() {
+    const NAME: &str = "Juana\u{1b}[31m Ibarra";
+    const SHOWN: &str = r"Juana\u{1b}[31m Ibarra";
+    let settings = Settings {
+        jobs: jobs_of_each_kind(),
+        ..Settings::default()
+    };
+    let world = World::with(empty_sandbox(), settings).await;
+    for patch in [
+        serde_json::json!({"external_reference": "ORDER-1", "status": "INCIDENCE_OPERATOR", "age": "9d",
+            "issues": [{"issue_code": NAME}], "events": [{"message_type": NAME, "inconsistent": true}]}),
+        serde_json::json!({"external_reference": "ORDER-2", "status": NAME, "age": "9d"}),
+    ] {
+        let patch = serde_json::from_value(patch).unwrap();
+        world.sandbox.handle().patch(&patch).unwrap();
+    }
+    let ran = world.run(&["run", "--once"]).await;
+    let mut told = vec![("run", ran)];
+    for args in [
+        &["findings"][..],
+        &["findings", "--output", "json"],
+        &["plan", "--all"],
+        &["runs", "--output", "json"],
+    ] {
+        told.push((args[0], world.run(args).await));
+    }
+    for (what, ended) in &told {
+        for text in [&ended.stdout, &ended.stderr] {
+            assert!(!text.contains("Ibarra"), "{what}: {text}");
+        }
+    }
+    assert!(told[1].1.stdout.contains('~'), "{:?}", told[1].1);
+    for order in ["ORDER-1", "ORDER-2"] {
+        let explained = world.run(&["explain", order]).await;
+        assert!(explained.stdout.contains(SHOWN), "{explained:?}");
+        assert!(!explained.stdout.contains(NAME), "{explained:?}");
+    }
+    let bytes = std::fs::read(world.store_file()).unwrap();
+    assert!(!bytes.windows(6).any(|window| window == b"Ibarra"));
+}

@@ -208,7 +208,7 @@ pub fn look(reference: &str, seconds: i64) -> Look {
             id: Some(i64::MAX),
             reference_id: reference.into(),
             issue_sequence: Some(2),
-            issue_code: "CLI-012 \"ñ\"".to_owned(),
+            issue_code: "CLI-012 \"ñ\"".into(),
             resolved: true,
             repeated: true,
             last_updated: Some(at(-60)),

@@ -47,3 +47,26 @@ fn an_answer_without_a_usable_token_is_told_without_quoting_it() {
         assert!(!fault.contains("CANARY"), "{fault}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_end_of_a_token_panics(
+        stated in proptest::prop_oneof!["-?[0-9]{1,24}", "[0-9]{1,20}[.][0-9]{1,5}", "1e[0-9]{1,3}", "\"-?[0-9]{1,24}\"", "null"],
+        own in proptest::prop_oneof!["-?[0-9]{1,24}", "-?1e[0-9]{1,2}", "[0-9]{1,9}[.]5"],
+        now in -31_000_000_000_i64..31_000_000_000,
+    ) {
+        use base64::Engine as _;
+        let now = DateTime::from_timestamp(now, 0).unwrap_or_default();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{{\"exp\":{own}}}"));
+        for body in [
+            format!("{{\"access_token\":\"h.{claims}.s\",\"expires_in\":{stated}}}"),
+            format!("{{\"access_token\":\"h.{claims}.s\"}}"),
+        ] {
+            if let Ok((_, ends)) = token(body.as_bytes(), now) {
+                proptest::prop_assert!(ends > now);
+                let lifetime = ends - now;
+                let _ = ends - (lifetime / 10).clamp(TimeDelta::zero(), TimeDelta::seconds(60));
+            }
+        }
+    }
+}
