@@ -412,7 +412,7 @@ async fn what_unpacks_to_more_than_an_answer_may_have_is_cut() {
 #[tokio::test]
 async fn an_answer_that_drips_is_cut_when_its_time_is_up() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{".to_vec();
-    for head in [head, vec![]] {
+    for head in [head, b"HTTP/1.1 200 OK\r\nX: ".to_vec()] {
         let server = Server::start(move |_, _| {
             Reply::Drip(head.clone(), b" ".to_vec(), Duration::from_millis(10))
         })

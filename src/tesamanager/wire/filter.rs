@@ -10,7 +10,7 @@ pub fn query(filter: &ListFilter) -> String {
     let statuses = filter.statuses.as_ref().map(|statuses| {
         let words: Vec<_> = statuses
             .iter()
-            .map(|status| percent(status.as_str()))
+            .map(|status| percent(status.said()))
             .collect();
         words.join(",")
     });
