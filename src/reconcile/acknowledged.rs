@@ -115,7 +115,7 @@ mod tests {
             id: None,
             reference_id: "R-1".into(),
             issue_sequence: Some(sequence),
-            issue_code: code.to_owned(),
+            issue_code: code.into(),
             resolved: false,
             repeated: false,
             last_updated: None,
