@@ -31,6 +31,8 @@ pub struct SandboxConfig {
     pub public_url: Option<String>,
     /// Faults from the start.
     pub faults: Vec<Fault>,
+    /// Keep the instant of every read: what a test of rates counts. It takes memory without end, so no command sets it.
+    pub keep_reads: bool,
 }
 
 impl Default for SandboxConfig {
@@ -47,6 +49,7 @@ impl Default for SandboxConfig {
             tokens: Vec::new(),
             public_url: None,
             faults: Vec::new(),
+            keep_reads: false,
         }
     }
 }

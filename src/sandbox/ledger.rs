@@ -60,6 +60,8 @@ pub enum Answered {
 pub(super) struct Ledger {
     calls: [AtomicU64; 17],
     entries: Mutex<Vec<Entry>>,
+    /// Empty unless they are to be kept.
+    reads: Mutex<Vec<(String, DateTime<Utc>)>>,
 }
 
 impl Ledger {
@@ -72,6 +74,19 @@ impl Ledger {
         if let Some(count) = self.calls.get(call.place()) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Keeps the instant of a read.
+    pub fn keep_read(&self, org: &str, time: DateTime<Utc>) {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.push((org.to_owned(), time));
+    }
+
+    /// The instants of an org's reads, in order, as far as they were kept.
+    pub fn reads_of(&self, org: &str) -> Vec<DateTime<Utc>> {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_org = reads.iter().filter(|(of, _)| of == org);
+        of_org.map(|(_, time)| *time).collect()
     }
 
     /// How many calls of one kind came in, refused ones too.

@@ -109,6 +109,19 @@ pub enum PatchError {
 }
 
 impl Sandbox {
+    /// Counts a read as it comes in.
+    fn count_read(&self, call: call::Call, org: &str) {
+        self.0.ledger.count(call);
+        if self.0.config.keep_reads {
+            self.0.ledger.keep_read(org, self.0.clock.now());
+        }
+    }
+
+    /// When an org's reads came in, in order; nothing unless [`SandboxConfig::keep_reads`].
+    pub fn reads_of(&self, org: &str) -> Vec<chrono::DateTime<chrono::Utc>> {
+        self.0.ledger.reads_of(org)
+    }
+
     /// Makes the worlds; nothing is served yet. Ages count back from the clock's now.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ pub(super) async fn list(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let call = Call::Read(ReadOperation::ListReferenceIds);
-    sandbox.0.ledger.count(call);
+    sandbox.count_read(call, &org);
     let filter = match query {
         Ok(Query(pairs)) => Filter::parse(pairs),
         Err(_) => Err("the query can't be read".to_owned()),

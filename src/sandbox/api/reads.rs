@@ -21,7 +21,7 @@ pub(super) async fn read(
     Path((org, reference_id)): Path<(String, String)>,
 ) -> Response {
     let call = Call::Read(operation);
-    sandbox.0.ledger.count(call);
+    sandbox.count_read(call, &org);
     let hit = sandbox.0.faults.draw(call, Some(&org), Some(&reference_id));
     let answer = sandbox.look_up(operation, &caller, &hit, &org, &reference_id);
     sandbox.finish(hit, caller.wire, answer).await
