@@ -422,9 +422,24 @@ CREATE TABLE notices (
     PRIMARY KEY (alert, org, subject)
 );
 
--- What is written to learn whether anything can be.
-CREATE TABLE probes (
+-- Which store this is. Its id also stands in a large object, which survives what empties or drops the tables.
+CREATE TABLE identity (
     only_row integer NOT NULL PRIMARY KEY CHECK (only_row = 1),
-    count    bigint NOT NULL
+    id       text COLLATE "C" NOT NULL,
+    -- The database that it is acted from: a copy in another one knows by it that it is a copy.
+    home     text COLLATE "C",
+    -- Where the id stands too. (What no column refers to is taken for an orphan by vacuumlo.)
+    mark     oid NOT NULL,
+    -- Set when all of it was copied elsewhere, and is to be acted from there.
+    moved_to text COLLATE "C",
+    moved_at timestamptz,
+    -- Written to learn whether anything can be.
+    probes   bigint NOT NULL DEFAULT 0
 );
-INSERT INTO probes (only_row, count) VALUES (1, 0);
+INSERT INTO identity (only_row, id, mark)
+VALUES (1, gen_random_uuid()::text,
+        -- One for each schema, out of the way of the numbers that the server hands out.
+        (('x' || left(md5('tesa-reconciler ' || current_schema()), 8))::bit(32)::bigint | 2147483648)::oid);
+-- A mark that is there already is an earlier store's, and says that this one is not the first.
+SELECT lo_from_bytea(mark, convert_to(id, 'UTF8')) FROM identity
+WHERE NOT EXISTS (SELECT 1 FROM pg_largeobject_metadata WHERE oid = mark);

@@ -409,9 +409,14 @@ CREATE TABLE notices (
     PRIMARY KEY (alert, org, subject)
 ) STRICT, WITHOUT ROWID;
 
--- What is written to learn whether anything can be.
-CREATE TABLE probes (
+-- Which store this is. Its id also stands beside the database, where it survives what empties this file.
+CREATE TABLE identity (
     only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
-    count    INTEGER NOT NULL
+    id       TEXT    NOT NULL,
+    -- Set when all of it was copied elsewhere, and is to be acted from there.
+    moved_to TEXT,
+    moved_at INTEGER,
+    -- Written to learn whether anything can be.
+    probes   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO probes (only_row, count) VALUES (1, 0);
+INSERT INTO identity (only_row, id) VALUES (1, lower(hex(randomblob(16))));

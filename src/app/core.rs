@@ -21,7 +21,7 @@ use crate::reconcile::verifier::Verifier;
 use crate::schedule::ScheduledJob;
 use crate::schedule::ticker::AlarmError;
 use crate::store::replicas::ReplicaRow;
-use crate::store::{self, Actor, SchemaState, Store, StoreError, StoreOptions};
+use crate::store::{self, Actor, Doubt, SchemaState, Store, StoreError, StoreOptions};
 use crate::telemetry::traces::TracesError;
 use crate::tesamanager::{BuildError, HttpTesamanager, MOST_IN_FLIGHT, Rates, Tesamanager};
 
@@ -31,6 +31,9 @@ pub enum StartError {
     /// The store can't be opened, is held by another daemon, or has a newer schema.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store must not be acted from.
+    #[error("{0}")]
+    Doubt(Doubt),
     /// The upstream's client can't be built.
     #[error(transparent)]
     Upstream(#[from] BuildError),
@@ -102,6 +105,13 @@ impl Core {
             store.migrate().await?;
         }
         store::require_current(&*store, &config.state.url).await?;
+        match store.doubt().await? {
+            None => store.settle().await?,
+            Some(doubt) if config.safety.mode == Mode::Enforce => {
+                return Err(StartError::Doubt(doubt));
+            }
+            Some(doubt) => tracing::warn!(%doubt, "the store is in doubt"),
+        }
         let core = Self::over_as(replica, store, clock, config.safety.mode).await?;
         core.recover().await?;
         Ok(core)

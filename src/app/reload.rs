@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::{Core, Live, scheduled, tell_intervals};
 use crate::config::{self, Config};
+use crate::domain::run::Mode;
 use crate::lifecycle::Notifier;
 use crate::schedule::ScheduledJob;
 use crate::store::Actor;
@@ -42,6 +43,10 @@ impl Reload {
         let read_again = Arc::clone(&self.read_again);
         let read = tokio::task::spawn_blocking(move || read_again()).await;
         let read = read.unwrap_or_else(|error| Err(format!("reading it broke off: {error}")));
+        let read = match read {
+            Ok(config) => self.may_act(config).await,
+            refused => refused,
+        };
         match read.and_then(|config| self.swap(config)) {
             Ok(changed) => {
                 record::reload(true, now);
@@ -64,6 +69,18 @@ impl Reload {
                 self.notifier
                     .ready("the configuration could not be reloaded: the old one stays in force");
             }
+        }
+    }
+
+    /// From a store in doubt nothing is enforced.
+    async fn may_act(&self, config: Config) -> Result<Config, String> {
+        if config.safety.mode == Mode::Observe {
+            return Ok(config);
+        }
+        match self.core.store.doubt().await {
+            Ok(None) => Ok(config),
+            Ok(Some(doubt)) => Err(doubt.to_string()),
+            Err(error) => Err(error.to_string()),
         }
     }
 

@@ -10,7 +10,7 @@ use super::output::Format;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{self, Config, Job, Overrides};
 use crate::domain::ids::Org;
-use crate::store::{self, Actor, Store, StoreOptions};
+use crate::store::{self, Actor, Doubt, Store, StoreOptions};
 
 /// What is given before or after any command.
 #[derive(Debug, Clone)]
@@ -97,6 +97,17 @@ impl Session {
     /// The time.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// The person at the keyboard, who means to steer: from a store that moved elsewhere the word would not arrive.
+    pub async fn actor(&self, reason: &str) -> Result<Actor, Failure> {
+        let actor = person(reason)?;
+        match self.store.doubt().await? {
+            Some(moved @ Doubt::Moved { .. }) => {
+                Err(Failure::new(Exit::Configuration, moved.to_string()))
+            }
+            _ => Ok(actor),
+        }
     }
 
     /// A configured job by name, or the names that there are.

@@ -121,6 +121,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Store(error) => error.into(),
+            StartError::Doubt(doubt) => Self::new(Exit::Configuration, doubt.to_string()),
             StartError::Upstream(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Webhook(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Traces(error) => Self::new(Exit::Configuration, error.to_string()),

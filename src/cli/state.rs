@@ -1,4 +1,4 @@
-//! `state copy`: moving house, from SQLite to PostgreSQL.
+//! `state copy`: moving house, from SQLite to PostgreSQL. `state adopt`: a person vouches for a store.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,25 @@ use clap::{Args, Subcommand};
 use super::common::{Common, person};
 use super::exit::Failure;
 use super::output;
+use crate::app::store_options;
 use crate::clock::{Clock, SystemClock};
-use crate::store::{self, Copied, StoreOptions};
+use crate::store::{self, Copied, SchemaState, StoreOptions};
 
 /// What can be done with a store as a whole.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// Copy a SQLite store into an empty PostgreSQL database; stop the daemon first
     Copy(CopyArgs),
+    /// Let the daemon act from a store that was lost, emptied, copied or restored; see docs/operations.md first
+    Adopt(AdoptArgs),
+}
+
+/// Arguments of `state adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// Why, for the audit
+    #[arg(long)]
+    reason: String,
 }
 
 /// Arguments of `state copy`.
@@ -36,7 +47,32 @@ pub struct CopyArgs {
 
 /// Does it.
 pub async fn run(common: &Common, command: &StateCommand) -> Result<(), Failure> {
-    let StateCommand::Copy(args) = command;
+    match command {
+        StateCommand::Copy(args) => copy(common, args).await,
+        StateCommand::Adopt(args) => adopt(common, args).await,
+    }
+}
+
+/// A store that was emptied has no schema either, so that is brought up to date first, as at a start.
+async fn adopt(common: &Common, args: &AdoptArgs) -> Result<(), Failure> {
+    let actor = person(&args.reason)?;
+    let config = common.load_for_steering()?;
+    let url = &config.state.url;
+    let store = store::open(url, &store_options(&config.state)).await?;
+    if store.check_schema().await? != SchemaState::Ahead {
+        store.migrate().await?;
+    }
+    store::require_current(&*store, url).await?;
+    let doubt = store.adopt(&actor, SystemClock.now()).await?;
+    store.close().await;
+    output::note(&match doubt {
+        None => format!("{url} was in no doubt: nothing is changed"),
+        Some(_) => format!("{url} is adopted: a daemon in enforce may act from it now"),
+    });
+    Ok(())
+}
+
+async fn copy(common: &Common, args: &CopyArgs) -> Result<(), Failure> {
     let options = StoreOptions {
         password_file: args.password_file.clone(),
         ..StoreOptions::default()
@@ -51,7 +87,7 @@ pub async fn run(common: &Common, command: &StateCommand) -> Result<(), Failure>
         }
     }
     output::note(
-        "all rows arrived; now set state.url to the new store, and start the daemon on that one only",
+        "all rows arrived; now set state.url to the new store and start the daemon: on the old one it would not enforce any more",
     );
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::common::{Session, person, until};
+use super::common::{Session, until};
 use super::exit::{Exit, Failure};
 use super::output::{self, Format};
 use crate::app::ALIVE_WITHIN;
@@ -123,7 +123,7 @@ fn shown(job: Option<&JobName>) -> String {
 pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Failure> {
     let job = session.job(&args.job)?.name.clone();
     let orgs = session.orgs(args.org.as_deref())?;
-    let actor = person(&args.reason)?;
+    let actor = session.actor(&args.reason).await?;
     let now = session.now();
     if session
         .store
@@ -209,7 +209,7 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
         .transpose()?;
     session
         .store
-        .pause(job.as_ref(), end, &person(&args.reason)?, now)
+        .pause(job.as_ref(), end, &session.actor(&args.reason).await?, now)
         .await?;
     let end = end.map_or_else(
         || "until resumed".to_owned(),
@@ -228,7 +228,11 @@ pub async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), Failure>
     let job = args.scope.job(session)?;
     let resumed = session
         .store
-        .resume(job.as_ref(), &person(&args.reason)?, session.now())
+        .resume(
+            job.as_ref(),
+            &session.actor(&args.reason).await?,
+            session.now(),
+        )
         .await?;
     if !resumed {
         return Err(Failure::new(
@@ -256,7 +260,7 @@ pub async fn release(session: &Session, args: &ReleaseArgs) -> Result<(), Failur
     let job = session.job(&args.job)?.name.clone();
     let orgs = session.orgs(Some(&args.org))?;
     for org in orgs {
-        let actor = person(&args.reason)?;
+        let actor = session.actor(&args.reason).await?;
         if !session
             .store
             .release_guard(&job, &org, &actor, session.now())
@@ -294,7 +298,7 @@ pub async fn settle(session: &Session, args: &SettleArgs) -> Result<(), Failure>
             ),
         ));
     }
-    let actor = person(&args.reason)?;
+    let actor = session.actor(&args.reason).await?;
     let step = Step {
         to,
         detail: format!("settled by a person: {}", actor.reason),

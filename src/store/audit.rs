@@ -15,7 +15,7 @@ pub struct AuditRow {
     /// Who.
     pub who: String,
     /// What: `pause`, `resume`, `release`, `latch`, `trigger`, `acknowledge`, `unacknowledge`, `acknowledgement_ended`,
-    /// `settle`, `set_back`, `reload`, `start`, `stop`.
+    /// `settle`, `set_back`, `adopt`, `copy`, `move`, `reload`, `start`, `stop`.
     pub action: String,
     /// On what: a job, a job and org, an id.
     pub subject: String,

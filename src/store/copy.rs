@@ -5,17 +5,18 @@
 //! out ids goes on after the highest ever given. Heartbeats stay behind: the processes they speak of don't come along.
 //!
 //! A daemon at work on either side would be writing into the one that is left, or already into the other: both are
-//! refused.
+//! refused. The source is marked as one that moved, so that none is started on it by mistake.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use self::tables::{TABLES, Table};
 use super::fault::Fault;
 use super::timed::Timed;
-use super::{Actor, Store, StoreError, StoreOptions, open, postgres, sqlite};
+use super::{Actor, Identity as _, Store, StoreError, StoreOptions, open, postgres, sqlite};
 
 mod tables;
 
@@ -44,7 +45,7 @@ pub async fn copy(
     to: &str,
     options: &StoreOptions,
     actor: &Actor,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<Vec<Copied>, StoreError> {
     let path = open::sqlite_path(from)?;
     let existing = StoreOptions {
@@ -60,19 +61,41 @@ pub async fn copy(
     let source = sqlite::SqliteStore::open(&path, &existing).await?;
     let lock = sqlite::DaemonLock::acquire(source.path())?;
     super::require_current(&source, from).await?;
+    if let Some(doubt) = source.doubt().await? {
+        return Err(refuse(format!("{doubt}; nothing was changed")));
+    }
     let target = postgres::PgStore::open(to, options).await?;
     target.migrate().await?;
-    let timed = Timed::new(LIMIT, postgres::meaning_of);
+    // Whichever of the two it is that errs.
+    let timed = Timed::new(LIMIT, |error| {
+        if error
+            .try_downcast_ref::<sqlx::sqlite::SqliteError>()
+            .is_some()
+        {
+            sqlite::classify(error)
+        } else {
+            postgres::meaning_of(error)
+        }
+    });
     let copied = timed
         .call(OPERATION, async {
-            let mut reading =
-                SqliteConnection::connect(&format!("sqlite://{}?mode=ro", source.path().display()))
-                    .await?;
+            // Nobody steers what is being left: who tries is told that it is busy, and later that it has moved.
+            let mut leaving = source.begin().await?;
             let mut writing = target.alone(LIMIT).await?;
-            let mut to = writing.begin().await?;
-            let copied = copy_all(&mut reading, &mut to).await?;
-            postgres::append_audit(&mut to, OPERATION, from, actor, now).await?;
-            to.commit().await?;
+            let mut target = writing.begin().await?;
+            let copied = copy_all(&mut leaving, &mut target).await?;
+            postgres::append_audit(&mut target, OPERATION, from, actor, now).await?;
+            let went = without_password(to);
+            sqlite::append_audit(&mut leaving, "move", &went, actor, now).await?;
+            mark_moved(&mut leaving, Some((&went, now))).await?;
+            // First here: between the two commits neither may be acted from, which is better than both.
+            leaving.commit().await?;
+            if let Err(error) = target.commit().await {
+                let mut staying = source.begin().await?;
+                mark_moved(&mut staying, None).await?;
+                staying.commit().await?;
+                return Err(error.into());
+            }
             Ok(copied)
         })
         .await?;
@@ -102,11 +125,36 @@ fn refuse(detail: String) -> StoreError {
     }
 }
 
+/// What may be shown of the target's URL.
+fn without_password(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    match url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.split_once('@')?;
+        let user = user.split(':').next()?;
+        Some(format!("{scheme}://{user}@{host}"))
+    }) {
+        Some(shown) => shown,
+        None => url.to_owned(),
+    }
+}
+
+/// Marks the store as one that is acted from elsewhere, or takes that back.
+async fn mark_moved(
+    store: &mut SqliteConnection,
+    to: Option<(&str, DateTime<Utc>)>,
+) -> Result<(), Fault> {
+    sqlx::query("UPDATE identity SET moved_to = ?1, moved_at = ?2")
+        .bind(to.map(|(place, _)| place))
+        .bind(to.map(|(_, at)| at.timestamp_micros()))
+        .execute(store)
+        .await?;
+    Ok(())
+}
+
 async fn copy_all(
-    reading: &mut SqliteConnection,
+    from: &mut SqliteConnection,
     to: &mut PgConnection,
 ) -> Result<Vec<Copied>, Fault> {
-    let mut from = reading.begin().await?;
     let mut copied = Vec::new();
     // All locked before any is looked at: whoever starts on the target meanwhile waits, and finds it full.
     for table in TABLES {
@@ -121,7 +169,7 @@ async fn copy_all(
         }
     }
     for table in TABLES {
-        let rows = copy_table(table, &mut from, to).await?;
+        let rows = copy_table(table, from, to).await?;
         let arrived = count(to, table.name).await?;
         if arrived != rows {
             return Err(Fault::Row(format!(
@@ -185,4 +233,23 @@ async fn go_on_after(to: &mut PgConnection, sequence: &str, last: i64) -> Result
 async fn execute(to: &mut PgConnection, statement: String) -> Result<(), Fault> {
     sqlx::query(AssertSqlSafe(statement)).execute(to).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_kept_of_where_it_went() {
+        for (url, shown) in [
+            (
+                "postgres://u:CANARY@h:5432/d?sslmode=require",
+                "postgres://u@h:5432/d",
+            ),
+            ("postgres://h/d?user=u&password=CANARY", "postgres://h/d"),
+            ("postgres://u@h/d", "postgres://u@h/d"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
 }

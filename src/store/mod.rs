@@ -23,6 +23,7 @@ pub mod error;
 mod fault;
 pub mod findings;
 pub mod housekeeping;
+pub mod identity;
 pub mod looks;
 pub mod notices;
 mod open;
@@ -46,6 +47,7 @@ pub use copy::{Copied, copied_columns, copy};
 pub use error::StoreError;
 pub use findings::Findings;
 pub use housekeeping::{Housekeeping, Pruned};
+pub use identity::{Doubt, Identity};
 pub use looks::Looks;
 pub use notices::Notices;
 pub use open::{StoreOptions, exists, open, open_for_daemon};
@@ -72,6 +74,7 @@ pub trait Store:
     + Replicas
     + Rates
     + Housekeeping
+    + Identity
     + Send
     + Sync
     + 'static

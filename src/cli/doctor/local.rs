@@ -9,7 +9,7 @@ use super::Check;
 use crate::app::ALIVE_WITHIN;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::store::{self, SchemaState, Store, StoreError, StoreOptions};
+use crate::store::{self, Doubt, SchemaState, Store, StoreError, StoreOptions};
 
 const AWAY: Exit = Exit::StoreUnavailable;
 
@@ -50,7 +50,14 @@ async fn store_check(url: &str, checks: &mut Vec<Check>) -> bool {
         }
     };
     let (check, alive) = match look(&store).await {
-        Ok((SchemaState::Current, alive)) => {
+        Ok((SchemaState::Current, alive, Some(doubt))) => {
+            let mend = "docs/operations.md, \"A lost or restored store\"";
+            (
+                Check::fail("store", Exit::Configuration, doubt.to_string(), mend),
+                alive,
+            )
+        }
+        Ok((SchemaState::Current, alive, None)) => {
             let daemon = if alive {
                 "a daemon works on it"
             } else {
@@ -64,13 +71,13 @@ async fn store_check(url: &str, checks: &mut Vec<Check>) -> bool {
                 alive,
             )
         }
-        Ok((SchemaState::Behind { pending }, alive)) => {
+        Ok((SchemaState::Behind { pending }, alive, _)) => {
             let detail = format!("{url} lacks {pending} migration(s)");
             let mend =
                 "the daemon's next start applies them; `tesa-reconciler migrate` does so now";
             (Check::warn("store", detail, mend), alive)
         }
-        Ok((SchemaState::Ahead, alive)) => {
+        Ok((SchemaState::Ahead, alive, _)) => {
             let detail = format!("{url} was written by a newer version");
             (
                 Check::fail("store", AWAY, detail, "use that version"),
@@ -87,16 +94,15 @@ async fn store_check(url: &str, checks: &mut Vec<Check>) -> bool {
     alive
 }
 
-async fn look(store: &Arc<dyn Store>) -> Result<(SchemaState, bool), StoreError> {
+async fn look(store: &Arc<dyn Store>) -> Result<(SchemaState, bool, Option<Doubt>), StoreError> {
     let schema = store.check_schema().await?;
     if schema != SchemaState::Current {
-        return Ok((schema, false));
+        return Ok((schema, false, None));
     }
-    // With nothing to apply this only takes the right to write, and gives it back.
-    store.migrate().await?;
+    store.probe().await?;
     let now = SystemClock.now();
     let replicas = store.live_replicas(now - ALIVE_WITHIN, now).await?;
-    Ok((schema, !replicas.is_empty()))
+    Ok((schema, !replicas.is_empty(), store.doubt().await?))
 }
 
 fn folder(file: &Path) -> &Path {

@@ -23,6 +23,7 @@ mod explain;
 mod findings;
 mod hot;
 mod housekeeping;
+mod identity;
 mod intend;
 mod lock;
 mod looks;
@@ -64,8 +65,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// Replicas that probe at the same instant needn't wait for each other.
 const PROBE: &str = "
-    UPDATE probes SET count = count + 1
-    WHERE only_row = (SELECT only_row FROM probes FOR UPDATE SKIP LOCKED)";
+    UPDATE identity SET probes = probes + 1
+    WHERE only_row = (SELECT only_row FROM identity FOR UPDATE SKIP LOCKED)";
 
 /// A store in a PostgreSQL database.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ pub(super) const LIST: &str = "
     ORDER BY id DESC LIMIT ?5";
 
 /// Appends one row within the caller's transaction.
-pub(super) async fn append(
+pub(in crate::store) async fn append(
     tx: &mut SqliteConnection,
     action: &str,
     subject: &str,

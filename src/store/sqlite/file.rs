@@ -1,11 +1,20 @@
 //! The database's file: made private, and known again by its inode.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::store::fault::Fault;
+
+/// What lies beside a database that is or was in use.
+const COMPANIONS: [&str; 5] = ["-wal", "-shm", ".bell", ".lock", MARK];
+
+/// The file with the store's id: it survives what empties the database.
+const MARK: &str = ".id";
+
+/// Stands there from the moment that a file is made where there was none until its schema is.
+const TO_BE_MARKED: &str = "new";
 
 /// A file that was there when the store was opened.
 #[derive(Debug)]
@@ -18,6 +27,7 @@ impl DatabaseFile {
     /// Finds the file, or makes an empty one that only its owner may read (the files that SQLite puts beside it
     /// take their mode from it).
     pub(super) fn prepare(path: &Path, create: bool) -> Result<Self, Fault> {
+        let was_there = path.exists();
         match OpenOptions::new()
             .write(true)
             .create(create)
@@ -33,7 +43,50 @@ impl DatabaseFile {
             fs::canonicalize(path).map_err(|error| Fault::Unavailable(why_not(path, &error)))?;
         let identity =
             identity(&path).map_err(|error| Fault::Unavailable(why_not(&path, &error)))?;
-        Ok(Self { path, identity })
+        let file = Self { path, identity };
+        let is_new = !was_there
+            && COMPANIONS
+                .iter()
+                .all(|&of| !beside(&file.path, of).exists());
+        if is_new {
+            file.set_mark(TO_BE_MARKED)?;
+        }
+        Ok(file)
+    }
+
+    /// What stands in the file beside the database: the id of the store that was made here.
+    pub(super) fn mark(&self) -> Result<Option<String>, Fault> {
+        let path = beside(&self.path, MARK);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Fault::Unavailable(why_not(&path, &error))),
+        }
+    }
+
+    /// Nothing has ever been done from here, and the store that was made now has this id.
+    pub(super) fn mark_if_new(&self, id: &str) -> Result<(), Fault> {
+        match self.mark()? {
+            Some(mark) if mark == TO_BE_MARKED => self.set_mark(id),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whole or not at all: half a mark would be another store's.
+    pub(super) fn set_mark(&self, id: &str) -> Result<(), Fault> {
+        let (path, aside) = (beside(&self.path, MARK), beside(&self.path, ".id~"));
+        let written = || -> io::Result<()> {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&aside)?;
+            writeln!(file, "{id}")?;
+            file.sync_all()?;
+            fs::rename(&aside, &path)
+        };
+        written().map_err(|error| Fault::Unavailable(why_not(&path, &error)))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -18,6 +18,7 @@ mod controls;
 mod file;
 mod findings;
 mod housekeeping;
+mod identity;
 mod intend;
 mod lock;
 mod looks;
@@ -44,6 +45,7 @@ use sqlx::{
     Transaction,
 };
 
+pub(super) use audit::append as append_audit;
 pub use lock::DaemonLock;
 
 use self::file::DatabaseFile;
@@ -68,7 +70,7 @@ const OPEN_RETRY: Duration = Duration::from_millis(25);
 
 const SOON_ON_DISK: &str = "PRAGMA synchronous = NORMAL";
 
-const PROBE: &str = "UPDATE probes SET count = count + 1";
+const PROBE: &str = "UPDATE identity SET probes = probes + 1";
 
 /// A store in one file.
 #[derive(Debug)]
@@ -182,7 +184,7 @@ impl SqliteStore {
     }
 
     /// Begins a transaction that holds the write lock from its first statement on. Dropped, it is rolled back.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
         self.file.still_there()?;
         Ok(self.turn.begin(&self.writer).await?)
     }
@@ -215,7 +217,9 @@ impl Store for SqliteStore {
             .call("migrate", async {
                 let mut tx = self.begin().await?;
                 schema::migrate(&mut tx).await?;
-                Ok(tx.commit().await?)
+                let id = identity::id(&mut tx).await?;
+                tx.commit().await?;
+                self.file.mark_if_new(&id.unwrap_or_default())
             })
             .await
     }
@@ -266,7 +270,7 @@ impl Store for SqliteStore {
 }
 
 /// What SQLite's result codes mean to us (sqlite.org/rescode.html); the low byte is the primary code.
-fn classify(error: &dyn DatabaseError) -> Meaning {
+pub(super) fn classify(error: &dyn DatabaseError) -> Meaning {
     let code = error.code().and_then(|code| code.parse::<i32>().ok());
     match code.map(|code| code & 0xff) {
         // BUSY, LOCKED

@@ -3,6 +3,7 @@
 //! Everything that only shows between processes is here: exit codes, signals, `kill -9`, locks, files that go away,
 //! what is printed. What a decision is worth is tested where it is made.
 
+mod adopted;
 mod beats;
 mod books;
 mod chaos;

@@ -92,8 +92,19 @@ async fn a_daemon_moves_house_and_sends_nothing_again() {
     // A second time there is something to be lost.
     let again = copy(&world, &database.url()).await;
     assert_eq!(again.code, Some(1), "{again:?}");
-    assert!(again.stderr.contains("isn't empty"), "{again:?}");
+    assert!(again.stderr.contains("was copied to"), "{again:?}");
     assert!(again.stderr.contains("nothing was changed"), "{again:?}");
+    // Nor is it started on, or steered, by mistake.
+    let mut mistake = world.start_daemon();
+    assert_eq!(mistake.exit().await, Some(78), "{}", mistake.output());
+    assert!(
+        mistake.output().contains("set state.url to it"),
+        "{}",
+        mistake.output()
+    );
+    let late = world.run(&["pause", "--all", "--reason", "too late"]).await;
+    assert_eq!(late.code, Some(78), "{late:?}");
+    assert!(late.stderr.contains("was copied to"), "{late:?}");
 
     world.settings.state_url = Some(database.url());
     world.write_configuration();

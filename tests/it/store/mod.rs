@@ -41,6 +41,7 @@ mod harness;
 mod history;
 mod housekeeping;
 mod housekeeping_waits;
+mod identity;
 mod intents;
 mod looks;
 mod million;

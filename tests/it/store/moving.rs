@@ -3,7 +3,7 @@
 use tesa_reconciler::domain::{AttemptState, RunOutcome};
 use tesa_reconciler::store::attempts::IntentRefused;
 use tesa_reconciler::store::runs::{NewRun, RunSummary, Started};
-use tesa_reconciler::store::{self, Page, Store, StoreOptions};
+use tesa_reconciler::store::{self, Doubt, Page, Store, StoreOptions};
 
 use super::harness::Fresh;
 use super::values::*;
@@ -129,10 +129,9 @@ async fn all_arrives_as_it_was_and_life_goes_on() {
     assert_eq!(new.last_sweep(&org(), &job()).await.unwrap(), Some(at(6)));
     let audit = new.audit(&Default::default(), ALL).await.unwrap();
     assert_eq!(audit[0].action, "copy");
-    assert_eq!(
-        audit[1..],
-        old.audit(&Default::default(), ALL).await.unwrap()
-    );
+    let left = old.audit(&Default::default(), ALL).await.unwrap();
+    assert_eq!(left[0].action, "move");
+    assert_eq!(audit[1..], left[1..]);
 
     // The slot stays spent, the order stays closed, new rows get new ids.
     let slot = new.start(&new_run(Some(at(0))), at(10)).await.unwrap();
@@ -155,6 +154,32 @@ async fn all_arrives_as_it_was_and_life_goes_on() {
     );
     let other = intended(&*new, &lease, &new_attempt("other"), at(11)).await;
     assert!(other > attempts[0].id);
+}
+
+#[tokio::test]
+async fn what_was_left_says_where_it_went_and_nothing_is_left_that_was_not_copied() {
+    let (from, to) = (Fresh::sqlite().await, Database::empty().await);
+    assert_eq!(from.store.doubt().await.unwrap(), None);
+    let full = Database::migrated().await;
+    let used = store::open(&full.url(), &StoreOptions::default())
+        .await
+        .unwrap();
+    used.note("start", "x", &daemon(), at(0)).await.unwrap();
+    let error = copied(&from, &full).await.unwrap_err();
+    assert_eq!(error.reason(), "refused", "{error}");
+    assert_eq!(from.store.doubt().await.unwrap(), None, "it stays");
+    copied(&from, &to).await.unwrap();
+    let Some(Doubt::Moved { to: went, .. }) = from.store.doubt().await.unwrap() else {
+        panic!("it has moved");
+    };
+    assert!(to.url().starts_with(&went), "{went}");
+    let new = store::open(&to.url(), &StoreOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(new.doubt().await.unwrap(), None);
+
+    from.store.adopt(&person(), at(10)).await.unwrap();
+    assert_eq!(from.store.doubt().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -196,7 +221,7 @@ async fn every_table_and_column_is_in_the_copy() {
         "SELECT table_name || '.' || column_name FROM information_schema.columns
          JOIN information_schema.tables USING (table_schema, table_name)
          WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
-             AND table_name NOT IN ('replicas', 'rates', 'held_back', 'finding_counts', 'probes', '_sqlx_migrations')",
+             AND table_name NOT IN ('replicas', 'rates', 'held_back', 'finding_counts', 'identity', '_sqlx_migrations')",
     )
     .fetch_all(&mut connection)
     .await

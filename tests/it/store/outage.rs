@@ -88,13 +88,13 @@ async fn a_transaction_that_the_database_takes_back_costs_its_own_call_only(fres
 
 async fn a_store_that_can_only_be_read_is_not_ready(fresh: Fresh) {
     fresh.store.probe().await.unwrap();
-    fresh.take_back("probes", "UPDATE").await;
+    fresh.take_back("identity", "UPDATE").await;
     for _ in 0..2 {
         let error = fresh.store.probe().await.unwrap_err().to_string();
         assert!(error.contains("disk full"), "{error}");
         fresh.store.check_schema().await.unwrap();
     }
-    fresh.take_nothing_back("probes").await;
+    fresh.take_nothing_back("identity").await;
     fresh.store.probe().await.unwrap();
 }
 

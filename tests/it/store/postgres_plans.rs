@@ -13,7 +13,7 @@ const SMALL: &[&str] = &[
     "notices",
     "job_memory",
     "finding_counts",
-    "probes",
+    "identity",
 ];
 
 /// Indexes that hold only the rows in question, so that all of it may be walked through.

@@ -64,7 +64,10 @@ async fn every_file_is_its_owner_s_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["t.db", "t.db-shm", "t.db-wal", "t.db.lock"]);
+    assert_eq!(
+        names,
+        ["t.db", "t.db-shm", "t.db-wal", "t.db.id", "t.db.lock"]
+    );
 }
 
 #[tokio::test]

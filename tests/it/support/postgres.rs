@@ -53,6 +53,12 @@ impl Database {
         Self::create(Server::shared(), "").await
     }
 
+    /// One with all that is in another, which nobody is connected to.
+    pub async fn copy_of(other: &Self) -> Self {
+        other.cut_connections().await;
+        Self::create(other.server.clone(), &format!("TEMPLATE {}", other.name)).await
+    }
+
     async fn create(server: Server, how: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
