@@ -49,7 +49,7 @@ impl DatabaseFile {
                 .iter()
                 .all(|&of| !beside(&file.path, of).exists());
         if is_new {
-            file.set_mark(TO_BE_MARKED)?;
+            file.promise_mark()?;
         }
         Ok(file)
     }
@@ -64,6 +64,22 @@ impl DatabaseFile {
         }
     }
 
+    /// Whoever opens it at the same time may have been faster, or have marked it already.
+    fn promise_mark(&self) -> Result<(), Fault> {
+        let path = beside(&self.path, MARK);
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        match made.and_then(|mut file| writeln!(file, "{TO_BE_MARKED}")) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(Fault::Unavailable(why_not(&path, &error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Nothing has ever been done from here, and the store that was made now has this id.
     pub(super) fn mark_if_new(&self, id: &str) -> Result<(), Fault> {
         match self.mark()? {
@@ -72,7 +88,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Whole or not at all: half a mark would be another store's.
+    /// Whole or not at all: half a mark would be another store's. For whoever holds the write lock.
     pub(super) fn set_mark(&self, id: &str) -> Result<(), Fault> {
         let (path, aside) = (beside(&self.path, MARK), beside(&self.path, ".id~"));
         let written = || -> io::Result<()> {

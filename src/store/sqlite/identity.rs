@@ -75,8 +75,10 @@ impl Identity for SqliteStore {
                 audit::append(&mut tx, "adopt", "store", actor, now).await?;
                 let id = id(&mut tx).await?.unwrap_or_default();
                 tx.commit().await?;
-                // Last: adopted without an audit row it must not be.
+                // Last: adopted without an audit row it must not be. And one at a time.
+                let tx = self.begin().await?;
                 self.file.set_mark(&id)?;
+                tx.rollback().await?;
                 Ok(Some(doubt))
             })
             .await

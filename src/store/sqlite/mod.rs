@@ -217,9 +217,13 @@ impl Store for SqliteStore {
             .call("migrate", async {
                 let mut tx = self.begin().await?;
                 schema::migrate(&mut tx).await?;
-                let id = identity::id(&mut tx).await?;
                 tx.commit().await?;
-                self.file.mark_if_new(&id.unwrap_or_default())
+                // After the commit, or a crash would leave the mark of a store that never was; and one at a time.
+                let mut tx = self.begin().await?;
+                if let Some(id) = identity::id(&mut tx).await? {
+                    self.file.mark_if_new(&id)?;
+                }
+                Ok(tx.rollback().await?)
             })
             .await
     }
