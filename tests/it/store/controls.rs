@@ -1,6 +1,6 @@
 //! Pauses, latches, triggers, circuits.
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tesa_reconciler::domain::RunId;
 use tesa_reconciler::domain::ids::TriggerId;
 use tesa_reconciler::store::Page;
@@ -23,7 +23,7 @@ behaviours![
 
 /// Seconds from now, to the microsecond: a pause's end is told by the store's clock.
 fn from_now() -> impl Fn(i64) -> DateTime<Utc> {
-    let now = Utc::now().trunc_subsecs(6);
+    let now = real_now();
     move |seconds| now + TimeDelta::seconds(seconds)
 }
 

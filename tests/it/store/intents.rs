@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use tesa_reconciler::domain::{AttemptState, Operation, RunOutcome, Status, Version};
 use tesa_reconciler::store::attempts::{Attempt, IntentLimits, IntentRefused, NewAttempt};
 use tesa_reconciler::store::runs::{NewRun, RunLease, RunSummary};
@@ -294,7 +294,7 @@ async fn a_pause_of_the_job_or_of_all_refuses(fresh: Fresh) {
     let store = &*fresh.store;
     let lease = open_run(store).await;
     // Whose clock tells a pause's end is the store's: here both agree.
-    let begun = Utc::now();
+    let begun = real_now();
     let at = |seconds| begun + TimeDelta::seconds(seconds);
     let ask = async |now| {
         let answer = store

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures::StreamExt;
 use tesa_reconciler::store::attempts::{IntentLimits, IntentRefused};
 use tesa_reconciler::store::{self, Page, SchemaState, Store, StoreError, StoreOptions};
@@ -136,7 +136,7 @@ async fn a_skewed_clock_neither_kills_the_living_nor_spares_the_dead() {
 async fn a_replica_whose_clock_is_ahead_gets_no_second_hour_and_ends_no_pause() {
     let fresh = Fresh::postgres().await;
     let (good, ahead) = (fresh.store.clone(), fresh.again().await);
-    let now = Utc::now();
+    let now = real_now();
     let in_61_minutes = now + TimeDelta::minutes(61);
     let lease = started(&*good, &new_run(None), now).await;
     let limits = IntentLimits {

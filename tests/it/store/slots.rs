@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{SubsecRound, TimeDelta};
+use chrono::TimeDelta;
 use tesa_reconciler::domain::run::SlotResult;
 use tesa_reconciler::domain::{RunOutcome, Trigger};
 use tesa_reconciler::store::Page;
@@ -180,7 +180,7 @@ async fn last_slot_is_the_latest_and_never_moves_back(fresh: Fresh) {
 async fn what_was_accounted_for_in_the_future_is_forgotten(fresh: Fresh) {
     let store = fresh.store;
     // PostgreSQL goes by its own clock.
-    let now = chrono::Utc::now().trunc_subsecs(0);
+    let now = real_now();
     let minutes = |n| now + TimeDelta::minutes(n);
     let set_back = async || store.set_back(&job(), &org(), now).await.unwrap();
     let last = async || store.last_slot(&job(), &org()).await.unwrap();

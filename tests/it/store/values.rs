@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use tesa_reconciler::clock::{Clock, SystemClock};
 use tesa_reconciler::domain::finding::FindingKind;
 use tesa_reconciler::domain::ids::{JobName, Org, ReplicaId};
 use tesa_reconciler::domain::run::Mode;
@@ -21,6 +22,11 @@ use uuid::Uuid;
 /// An instant with microseconds, `seconds` after a fixed one.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_795_000_000_123_457).unwrap() + TimeDelta::seconds(seconds)
+}
+
+/// The machine's own time, which PostgreSQL goes by; to the microsecond.
+pub fn real_now() -> DateTime<Utc> {
+    SystemClock.now().trunc_subsecs(6)
 }
 
 pub fn org() -> Org {
