@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 use serde::Serialize;
 
-use super::common::{Session, person};
+use super::common::Session;
 use super::exit::Failure;
 use super::lists::{PageArgs, word};
 use super::output::{self, Row, instant, or_dash};
@@ -171,7 +171,11 @@ async fn what_holds(
 pub async fn acknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
     session
         .store
-        .acknowledge_findings(&args.ids, &person(&args.reason)?, session.now())
+        .acknowledge_findings(
+            &args.ids,
+            &session.actor(&args.reason).await?,
+            session.now(),
+        )
         .await?;
     output::note(&format!(
         "acknowledged {} finding(s): no job writes to their requests and orders until a request's status or cancellation \
@@ -185,7 +189,11 @@ pub async fn acknowledge(session: &Session, args: &AckArgs) -> Result<(), Failur
 pub async fn unacknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
     let taken = session
         .store
-        .unacknowledge_findings(&args.ids, &person(&args.reason)?, session.now())
+        .unacknowledge_findings(
+            &args.ids,
+            &session.actor(&args.reason).await?,
+            session.now(),
+        )
         .await?;
     output::note(&format!(
         "took back what was said of {} finding(s)",

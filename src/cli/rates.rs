@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::common::{Session, person};
+use super::common::Session;
 use super::exit::{Exit, Failure};
 use super::output::{self, instant};
 use crate::store::rates::HeldBack;
@@ -50,7 +50,7 @@ pub async fn run(session: &Session, command: Option<&RatesCommand>) -> Result<()
 }
 
 async fn reset(session: &Session, args: &ResetArgs) -> Result<(), Failure> {
-    let actor = person(&args.reason)?;
+    let actor = session.actor(&args.reason).await?;
     for org in session.orgs(Some(&args.org))? {
         if !session
             .store
