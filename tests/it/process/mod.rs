@@ -15,6 +15,7 @@ mod credentials;
 pub mod daemon;
 mod failover;
 mod health;
+mod killed;
 mod load;
 mod metrics;
 mod moving;
