@@ -24,7 +24,7 @@ fn from_env(name: &str, otherwise: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_on_sqlite_keeps_its_promises_however_it_is_killed() {
-    let plot = plot(None, 1, 0.3, RepeatedCreate::SecondBeside);
+    let plot = plot(None, 1, 0.45, RepeatedCreate::SecondBeside);
     println!("{plot:?}");
     println!("{:?}", play(plot).await);
 }
@@ -32,7 +32,7 @@ async fn a_daemon_on_sqlite_keeps_its_promises_however_it_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_on_postgres_keeps_its_promises_however_it_is_killed() {
     let database = Database::migrated().await;
-    let plot = plot(Some(&database), 1, 0.3, RepeatedCreate::TakesUp);
+    let plot = plot(Some(&database), 1, 0.1, RepeatedCreate::TakesUp);
     println!("{plot:?}");
     println!("{:?}", play(plot).await);
 }
@@ -40,7 +40,7 @@ async fn a_daemon_on_postgres_keeps_its_promises_however_it_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_replicas_keep_their_promises_however_they_are_killed() {
     let database = Database::migrated().await;
-    let plot = plot(Some(&database), 3, 0.4, RepeatedCreate::SecondBeside);
+    let plot = plot(Some(&database), 3, 0.45, RepeatedCreate::SecondBeside);
     println!("{plot:?}");
     println!("{:?}", play(plot).await);
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use serde_json::Value;
+use tesa_reconciler::app::ALIVE_WITHIN;
 use tesa_reconciler::clock::{Clock, ManualClock};
 use tesa_reconciler::sandbox::{RepeatedCreate, SandboxConfig};
 
@@ -120,6 +121,7 @@ impl Scene {
             orders::add(&self.world, ORGS[0], &name, self.draw(5));
         }
         let place = self.draw(self.daemons.len() as u64) as usize;
+        self.await_a_write(life).await;
         // One in four dies while it starts.
         if self.draw(4) == 0 {
             self.sleep(500).await;
@@ -135,6 +137,17 @@ impl Scene {
         self.daemons[place].signal("KILL");
         self.daemons[place].exit().await;
         self.daemons[place] = self.world.start_daemon();
+    }
+
+    /// Alone on PostgreSQL it begins nothing until the run of its life before is given up. A death before that would show
+    /// nothing.
+    async fn await_a_write(&self, life: u32) {
+        let alone = self.plot.replicas == 1 && self.plot.state_url.is_some();
+        let (before, begun) = (self.world.writes().len(), Instant::now());
+        let lease = ALIVE_WITHIN + Duration::from_secs(10);
+        while alone && life > 0 && self.world.writes().len() == before && begun.elapsed() < lease {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn sleep(&self, below_ms: u64) {
@@ -239,7 +252,9 @@ impl Scene {
             let open = |row: &Row| ["intended", "accepted", "unknown"].contains(&&*row.state);
             let open = evidence.rows.iter().any(open);
             let long_enough = begun.elapsed() > VERIFY_AFTER.iter().sum();
-            if !coming && long_enough && !(open && self.plot.thorough) {
+            // A test that saw nothing has proven nothing.
+            let enough = evidence.entries.iter().filter(|entry| entry.effect).count() > 5;
+            if enough && !coming && long_enough && !(open && self.plot.thorough) {
                 break evidence;
             }
             assert!(begun.elapsed() < PATIENCE, "it does not come to rest");
@@ -248,11 +263,7 @@ impl Scene {
         for daemon in self.daemons.drain(..) {
             daemon.stop().await;
         }
-        let tally = Tally::of(&evidence);
-        // A test that saw nothing has proven nothing. On PostgreSQL a dead daemon's run is held until its lease is old, so
-        // alone it writes in few of its lives.
-        assert!(tally.effects > 5, "{tally:?}");
-        tally
+        Tally::of(&evidence)
     }
 }
 
