@@ -15,6 +15,7 @@ use tesa_reconciler::reconcile::plan::{Context, Known, WritePolicy};
 use tesa_reconciler::reconcile::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
 use tesa_reconciler::reconcile::selection::selections;
 use tesa_reconciler::reconcile::stuck::decide;
+use tesa_reconciler::store::orders::OrderFacts;
 
 const REQUESTS: usize = 10_000;
 
@@ -42,6 +43,7 @@ fn to_flag(bencher: Bencher<'_, '_>) {
 
 fn run(bencher: Bencher<'_, '_>, status: Status) {
     let (org, rules) = (Org::from("masmovil"), rules());
+    let order = OrderFacts::default();
     let all = selections(&rules, &org);
     let context = Context {
         org: &org,
@@ -65,7 +67,7 @@ fn run(bencher: Bencher<'_, '_>, status: Status) {
             let known = Known {
                 request,
                 issue: None,
-                attempts: &[],
+                order: &order,
                 acknowledged: None,
             };
             black_box(decide(&context, black_box(&all), known));

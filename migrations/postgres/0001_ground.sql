@@ -139,6 +139,9 @@ CREATE TABLE attempts (
     before_cancelling   boolean NOT NULL,
     before_last_updated timestamptz,
     issue_sequence      bigint,
+    -- Of the issue too: what is expected must differ from what was there.
+    before_issue_resolved     boolean,
+    before_issue_last_updated timestamptz,
     due_since           timestamptz,
     correlation_id      uuid NOT NULL UNIQUE,
     intended_at         timestamptz NOT NULL,
@@ -148,10 +151,16 @@ CREATE TABLE attempts (
     http_status         bigint,
     detail              text COLLATE "C" NOT NULL,
     verifications       bigint NOT NULL DEFAULT 0,
-    verify_at           timestamptz
+    verify_at           timestamptz,
+    -- The request's version that showed the effect: only a later one lets an unsafe write go again.
+    confirmed_status       text COLLATE "C",
+    confirmed_cancelling   boolean,
+    confirmed_last_updated timestamptz
 );
--- At most one attempt of unknown outcome an order: the promise, kept by the database.
+-- At most one attempt of unknown outcome an order, and a request: the promise, kept by the database.
 CREATE UNIQUE INDEX attempts_one_open ON attempts (org, external_reference)
+    WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human');
+CREATE UNIQUE INDEX attempts_one_open_a_request ON attempts (org, reference_id)
     WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human');
 CREATE INDEX attempts_of_order ON attempts (org, external_reference, id);
 CREATE INDEX attempts_by_order ON attempts (external_reference);
@@ -198,8 +207,33 @@ CREATE TRIGGER open_attempts_stay BEFORE DELETE ON attempts
     EXECUTE FUNCTION refuse_rewriting('an open attempt is not deleted');
 CREATE TRIGGER attempts_keep_what_was_intended BEFORE UPDATE OF
     id, org, reference_id, external_reference, operation, job_name, rule, run_id, replica, before_status,
-    before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id, intended_at ON attempts
+    before_cancelling, before_last_updated, issue_sequence, before_issue_resolved, before_issue_last_updated, due_since,
+    correlation_id, intended_at ON attempts
     FOR EACH ROW EXECUTE FUNCTION refuse_rewriting('what an attempt intended is not rewritten');
+
+-- A person's word that an order may be tried again: the attempts up to `last_attempt` stand in its way no longer.
+CREATE TABLE retries (
+    org                text COLLATE "C" NOT NULL,
+    external_reference text COLLATE "C" NOT NULL,
+    at                 timestamptz NOT NULL,
+    who                text COLLATE "C" NOT NULL,
+    reason             text COLLATE "C" NOT NULL,
+    last_attempt       bigint NOT NULL,
+    PRIMARY KEY (org, external_reference, at)
+);
+CREATE INDEX retries_by_age ON retries (at);
+
+-- Requests that were once seen beside another one of the same order, whatever lists say later. One that is `let_go`
+-- was known when a person said that the order may be tried again.
+CREATE TABLE duplicates (
+    org                text COLLATE "C" NOT NULL,
+    external_reference text COLLATE "C" NOT NULL,
+    reference_id       text COLLATE "C" NOT NULL,
+    seen_at            timestamptz NOT NULL,
+    let_go             boolean NOT NULL,
+    PRIMARY KEY (org, external_reference, reference_id)
+);
+CREATE INDEX duplicates_by_age ON duplicates (seen_at);
 
 CREATE TABLE findings (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

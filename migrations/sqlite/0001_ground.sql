@@ -142,6 +142,9 @@ CREATE TABLE attempts (
     before_cancelling   INTEGER NOT NULL CHECK (before_cancelling IN (0, 1)),
     before_last_updated INTEGER,
     issue_sequence      INTEGER,
+    -- Of the issue too: what is expected must differ from what was there.
+    before_issue_resolved     INTEGER CHECK (before_issue_resolved IN (0, 1)),
+    before_issue_last_updated INTEGER,
     due_since           INTEGER,
     correlation_id      TEXT    NOT NULL UNIQUE,
     intended_at         INTEGER NOT NULL,
@@ -151,10 +154,16 @@ CREATE TABLE attempts (
     http_status         INTEGER,
     detail              TEXT    NOT NULL,
     verifications       INTEGER NOT NULL DEFAULT 0,
-    verify_at           INTEGER
+    verify_at           INTEGER,
+    -- The request's version that showed the effect: only a later one lets an unsafe write go again.
+    confirmed_status       TEXT,
+    confirmed_cancelling   INTEGER CHECK (confirmed_cancelling IN (0, 1)),
+    confirmed_last_updated INTEGER
 ) STRICT;
--- At most one attempt of unknown outcome an order: the promise, kept by the database.
+-- At most one attempt of unknown outcome an order, and a request: the promise, kept by the database.
 CREATE UNIQUE INDEX attempts_one_open ON attempts (org, external_reference)
+    WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human');
+CREATE UNIQUE INDEX attempts_one_open_a_request ON attempts (org, reference_id)
     WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human');
 CREATE INDEX attempts_of_order ON attempts (org, external_reference, id);
 CREATE INDEX attempts_by_order ON attempts (external_reference);
@@ -196,10 +205,35 @@ BEGIN
 END;
 CREATE TRIGGER attempts_keep_what_was_intended BEFORE UPDATE OF
     id, org, reference_id, external_reference, operation, job_name, rule, run_id, replica, before_status,
-    before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id, intended_at ON attempts
+    before_cancelling, before_last_updated, issue_sequence, before_issue_resolved, before_issue_last_updated, due_since,
+    correlation_id, intended_at ON attempts
 BEGIN
     SELECT RAISE(ABORT, 'what an attempt intended is not rewritten');
 END;
+
+-- A person's word that an order may be tried again: the attempts up to `last_attempt` stand in its way no longer.
+CREATE TABLE retries (
+    org                TEXT    NOT NULL,
+    external_reference TEXT    NOT NULL,
+    at                 INTEGER NOT NULL,
+    who                TEXT    NOT NULL,
+    reason             TEXT    NOT NULL,
+    last_attempt       INTEGER NOT NULL,
+    PRIMARY KEY (org, external_reference, at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX retries_by_age ON retries (at);
+
+-- Requests that were once seen beside another one of the same order, whatever lists say later. One that is `let_go`
+-- was known when a person said that the order may be tried again.
+CREATE TABLE duplicates (
+    org                TEXT    NOT NULL,
+    external_reference TEXT    NOT NULL,
+    reference_id       TEXT    NOT NULL,
+    seen_at            INTEGER NOT NULL,
+    let_go             INTEGER NOT NULL CHECK (let_go IN (0, 1)),
+    PRIMARY KEY (org, external_reference, reference_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX duplicates_by_age ON duplicates (seen_at);
 
 CREATE TABLE findings (
     id                  INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

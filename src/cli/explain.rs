@@ -18,7 +18,7 @@ use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::code::Code;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
-use crate::domain::{AttemptState, Observation, Status, Trigger};
+use crate::domain::{AttemptState, Observation, SkipReason, Status, Trigger};
 use crate::reconcile::executor::references;
 use crate::reconcile::runner::RunOrder;
 use crate::reconcile::survey::SurveyError;
@@ -260,7 +260,7 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         Some(request) => words(reader, org, request).await,
         None => vec![],
     };
-    let next = next(reader, &attempts, SystemClock.now());
+    let next = next(reader, &attempts, &would_decide, SystemClock.now());
     Ok(Explanation {
         org: org.clone(),
         reference_id: id,
@@ -307,7 +307,12 @@ async fn words(reader: &app::Reader, org: &Org, request: &Observation) -> Vec<Wo
 }
 
 /// What happens next by itself, and when.
-fn next(reader: &app::Reader, attempts: &[ExplainedAttempt], now: DateTime<Utc>) -> String {
+fn next(
+    reader: &app::Reader,
+    attempts: &[ExplainedAttempt],
+    would_decide: &[JobDecision],
+    now: DateTime<Utc>,
+) -> String {
     let open = attempts
         .iter()
         .map(|explained| &explained.attempt)
@@ -326,6 +331,15 @@ fn next(reader: &app::Reader, attempts: &[ExplainedAttempt], now: DateTime<Utc>)
                     .map_or_else(String::new, |at| format!(" from {}", instant(at)))
             ),
         };
+    }
+    let waits = |decision: &&JobDecision| {
+        let reasons = [SkipReason::GivenUp, SkipReason::DuplicateReference];
+        reasons
+            .iter()
+            .any(|reason| reason.as_str() == decision.verdict)
+    };
+    if let Some(decision) = would_decide.iter().find(waits) {
+        return format!("nothing by itself: {}", decision.explanation);
     }
     let soonest = reader
         .jobs

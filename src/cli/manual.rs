@@ -143,6 +143,13 @@ pub const EXAMPLES: &[Examples] = &[
         )],
     ),
     (
+        &["attempts", "retry"],
+        &[(
+            "tesa-reconciler attempts retry SBX-0001234 --reason 'the address is mended'",
+            "An order that was given up may be tried again.",
+        )],
+    ),
+    (
         &["rates"],
         &[(
             "tesa-reconciler rates",

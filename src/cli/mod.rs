@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod output;
 pub mod plan;
 pub mod rates;
+mod retry;
 mod run;
 pub mod shell;
 pub mod state;
@@ -124,7 +125,7 @@ enum Command {
         #[command(subcommand)]
         act: Option<FindingsCommand>,
     },
-    /// List the ledger of writes, or settle one that waits for a person
+    /// List the ledger of writes, settle one that waits for a person, or let an order be tried again
     #[command(args_conflicts_with_subcommands = true)]
     Attempts {
         #[command(flatten)]
@@ -176,6 +177,8 @@ enum FindingsCommand {
 enum AttemptsCommand {
     /// Decide an attempt that reading could not settle
     Settle(steer::SettleArgs),
+    /// Let an order that was given up, or is doubled, be tried again
+    Retry(retry::RetryArgs),
 }
 
 /// Does what the command line asks for. `signals` were installed first thing.
@@ -260,6 +263,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         Command::Attempts { list, act } => done(match act {
             None => lists::attempts(&session, &list).await,
             Some(AttemptsCommand::Settle(args)) => steer::settle(&session, &args).await,
+            Some(AttemptsCommand::Retry(args)) => retry::run(&session, &args).await,
         }),
         Command::Rates { act } => done(rates::run(&session, act.as_ref()).await),
         Command::Audit(args) => done(lists::audit(&session, &args).await),

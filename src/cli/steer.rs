@@ -304,6 +304,7 @@ pub async fn settle(session: &Session, args: &SettleArgs) -> Result<(), Failure>
         detail: format!("settled by a person: {}", actor.reason),
         http_status: attempt.http_status,
         verify_at: None,
+        confirmed: None,
     };
     session
         .store

@@ -70,6 +70,15 @@ pub struct Version {
     pub last_updated: Option<DateTime<Utc>>,
 }
 
+/// The same of an issue, within the one that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct IssueVersion {
+    /// Solved.
+    pub resolved: bool,
+    /// The upstream's own date of change.
+    pub last_updated: Option<DateTime<Utc>>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::attempt::IssueVersion;
 use super::code::Code;
 use super::ids::ReferenceId;
 
@@ -22,4 +23,14 @@ pub struct Issue {
     pub repeated: bool,
     /// When the upstream last changed it.
     pub last_updated: Option<DateTime<Utc>>,
+}
+
+impl Issue {
+    /// What tells two states of it apart.
+    pub fn version(&self) -> IssueVersion {
+        IssueVersion {
+            resolved: self.resolved,
+            last_updated: self.last_updated,
+        }
+    }
 }

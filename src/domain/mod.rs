@@ -20,7 +20,7 @@ pub mod status;
 pub mod write;
 
 pub use alert::{Alert, AlertName, AlertState};
-pub use attempt::{AttemptState, Version};
+pub use attempt::{AttemptState, IssueVersion, Version};
 pub use decision::{Decision, SkipReason, Verdict};
 pub use event::Event;
 pub use finding::{FindingKind, FindingState};

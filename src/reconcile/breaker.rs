@@ -213,6 +213,10 @@ impl Tesamanager for Breaker {
         self.inner.await_write_quota(org).await
     }
 
+    fn writes_are_refused(&self, org: &Org) -> bool {
+        self.inner.writes_are_refused(org)
+    }
+
     /// Goes only through a closed circuit: a write never probes.
     async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
         let org = permit.org().clone();

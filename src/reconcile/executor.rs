@@ -14,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::compose;
 use super::guard::{Authorised, Guard, GuardedRun, InForce, Proposal, RELOADED, Refused};
 use super::plan::{Intent, sighting};
+use super::reread;
 use super::rules::{Action, Subject};
 use crate::clock::SharedClock;
 use crate::config::Job;
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{
-    AttemptId, AttemptState, FindingKind, Observation, Request, SkipReason, Verdict,
+    AttemptId, AttemptState, FindingKind, Issue, Observation, Operation, Request, SkipReason,
+    Verdict,
 };
 use crate::store::attempts::Step;
 use crate::store::findings::Sighting;
@@ -44,6 +46,8 @@ pub struct Done {
     pub sent: bool,
     /// Something failed that should not have.
     pub failed: bool,
+    /// The run ends here, and has failed.
+    pub halt: Option<ReadError>,
     /// The order was looked up, so what is known of its duplicates is fresh.
     pub looked_up: bool,
     /// What people shall see.
@@ -104,10 +108,13 @@ impl Executor<'_> {
         if let Err(stopped) = self.quota(intent).await? {
             return Ok(stopped);
         }
-        let request = match self.read_again(seen, intent).await? {
-            Ok(request) => request,
+        let (request, issue) = match self.read_again(seen, intent).await? {
+            Ok(again) => again,
             Err(done) => return Ok(done),
         };
+        if self.api.writes_are_refused(&self.run.org) {
+            return Err(refused_token(intent.operation).into());
+        }
         let rule = &self.job.rules[intent.rule];
         let Action::Send(spec) = &rule.action else {
             // An intent is only ever made of a rule that sends.
@@ -116,7 +123,7 @@ impl Executor<'_> {
         let subject = Subject {
             org: &self.run.org,
             request: &request.seen,
-            issue: intent.issue.as_ref(),
+            issue: issue.as_ref(),
         };
         let write = match compose::compose(spec, subject, &request) {
             Ok(write) => write,
@@ -134,7 +141,7 @@ impl Executor<'_> {
             reference_id: request.seen.reference_id.clone(),
             before: request.seen.version(),
             rule: rule.name.clone(),
-            issue_sequence: intent.issue.as_ref().and_then(|issue| issue.issue_sequence),
+            issue,
             due_since: intent.due_since,
             write,
         };
@@ -151,7 +158,7 @@ impl Executor<'_> {
             }
             Err(Refused::Store(error)) => return Err(error.into()),
         };
-        let done = self.send(authorised, intent).await?;
+        let done = self.send(authorised, seen, intent).await?;
         Ok(Done { looked_up, ..done })
     }
 
@@ -169,31 +176,37 @@ impl Executor<'_> {
         }
     }
 
-    /// The request as it is now, if nothing happened to it since the decision.
+    /// All that the decision rests on as it is now, if nothing happened to it since.
     async fn read_again(
         &self,
         seen: &Observation,
         intent: &Intent,
-    ) -> Result<Result<Request, Done>, Halt> {
-        let request = match self
-            .api
-            .get_request(&self.run.org, &seen.reference_id)
-            .await
-        {
-            Ok(request) => request,
+    ) -> Result<Result<(Request, Option<Issue>), Done>, Halt> {
+        let org = &self.run.org;
+        let ground = match reread::read(self.api, org, self.job, seen, intent).await {
+            Ok(ground) => ground,
             Err(error) => return Ok(Err(unreadable(error, intent)?)),
         };
+        let (request, beside) = (ground.request, ground.beside);
         let now = std::slice::from_ref(&request.seen);
-        let (lease, org) = (&self.run.lease, &self.run.org);
-        self.store.remember_observations(lease, org, now).await?;
-        if request.seen.version() != seen.version() {
-            let why = format!(
-                "it changed between decision and write: now {}",
-                request.seen.status
-            );
-            return Ok(Err(skip(intent, SkipReason::ChangedMeanwhile, why)));
+        let lease = &self.run.lease;
+        let older = self.store.remember_observations(lease, org, now).await?;
+        if !older.is_empty() {
+            let (why, found) = reread::contradiction(&request.seen);
+            return Ok(Err(Done {
+                failed: true,
+                sightings: vec![found],
+                ..skip(intent, SkipReason::ContractViolation, why)
+            }));
         }
-        Ok(Ok(request))
+        let decided_on = intent.issue.as_ref();
+        match reread::still_holds(self.job, seen, decided_on, &request.seen, &beside) {
+            Ok(issue) => Ok(Ok((request, issue))),
+            Err(changed) => {
+                let why = format!("it changed between decision and write: {changed}");
+                Ok(Err(skip(intent, SkipReason::ChangedMeanwhile, why)))
+            }
+        }
     }
 
     /// Makes sure that the order has this one request and no other; otherwise says what to do instead.
@@ -207,10 +220,7 @@ impl Executor<'_> {
             Ok(found) => found,
             Err(error) => return Ok(Some(unreadable(error, intent)?)),
         };
-        let others = found
-            .iter()
-            .filter(|id| **id != request.reference_id)
-            .count();
+        let others = self.not_let_go(request, order, &found).await?;
         if others > 0 {
             let why = format!("{} requests answer to the order", others + 1);
             let mut seen = sighting(request, FindingKind::DuplicateReference, "", &*why);
@@ -223,7 +233,7 @@ impl Executor<'_> {
                 ..skip(intent, SkipReason::DuplicateReference, why)
             }));
         }
-        if found.is_empty() {
+        if !found.contains(&request.reference_id) {
             // The request reads, but the look-up does not know it: what a create would do is anybody's guess.
             let why = "the upstream's look-up by external reference does not find the request";
             let seen = sighting(request, FindingKind::ContractViolation, "look-up", why);
@@ -237,7 +247,41 @@ impl Executor<'_> {
         Ok(None)
     }
 
-    async fn send(&self, authorised: Authorised, intent: &Intent) -> Result<Done, Halt> {
+    /// How many other requests answer to the order, without those that a person has let go. What a list named once is
+    /// remembered: it may leave it out the next time.
+    async fn not_let_go(
+        &self,
+        request: &Observation,
+        order: &ExternalReference,
+        found: &[ReferenceId],
+    ) -> Result<usize, StoreError> {
+        let others: Vec<&ReferenceId> = found
+            .iter()
+            .filter(|id| **id != request.reference_id)
+            .collect();
+        if others.is_empty() {
+            return Ok(0);
+        }
+        let (org, now) = (&self.run.org, self.clock.now());
+        self.store.note_duplicates(org, order, found, now).await?;
+        let marks = self
+            .store
+            .order_marks(org, std::slice::from_ref(order))
+            .await?;
+        let known = marks.iter().flat_map(|(_, marks)| &marks.requests);
+        let let_go: Vec<&ReferenceId> = known
+            .filter(|known| known.let_go)
+            .map(|known| &known.reference_id)
+            .collect();
+        Ok(others.iter().filter(|id| !let_go.contains(id)).count())
+    }
+
+    async fn send(
+        &self,
+        authorised: Authorised,
+        seen: &Observation,
+        intent: &Intent,
+    ) -> Result<Done, Halt> {
         let Authorised { permit, mark } = authorised;
         let (attempt, operation) = (permit.attempt(), permit.operation());
         tracing::info!(
@@ -246,6 +290,7 @@ impl Executor<'_> {
             correlation_id = %permit.correlation_id(),
             "sending a write"
         );
+        let order = permit.write().external_reference().clone();
         let outcome = self.api.write(permit).await;
         let step = step_for(&outcome, self.clock.now(), self.verify_after);
         record::attempt(operation, step.to);
@@ -258,6 +303,18 @@ impl Executor<'_> {
             return Err(error.into());
         }
         tracing::info!(attempt = attempt.0, state = %step.to, "the write's answer is recorded");
+        if let Ok(Accepted {
+            reference_id: Some(made),
+            ..
+        }) = &outcome
+            && operation.is_create_request()
+            && *made != seen.reference_id
+        {
+            // It says itself that it made another one.
+            let both = [seen.reference_id.clone(), made.clone()];
+            let (org, now) = (&self.run.org, self.clock.now());
+            self.store.note_duplicates(org, &order, &both, now).await?;
+        }
         Ok(Done {
             verdict: Verdict::Act {
                 operation: intent.operation,
@@ -265,6 +322,7 @@ impl Executor<'_> {
             explanation: format!("attempt {attempt}: {} ({})", step.to, step.detail),
             sent: step.to != AttemptState::NotSent,
             failed: !matches!(step.to, AttemptState::Accepted),
+            halt: (step.http_status == Some(401)).then(|| refused_token(operation)),
             looked_up: false,
             sightings: vec![],
         })
@@ -326,6 +384,7 @@ fn step_for(
             },
             http_status: Some(accepted.http_status),
             verify_at,
+            confirmed: None,
         },
         Err(error) => {
             let (to, http_status, verify_at) = match error {
@@ -342,8 +401,19 @@ fn step_for(
                 detail: error.to_string(),
                 http_status,
                 verify_at,
+                confirmed: None,
             }
         }
+    }
+}
+
+/// The upstream took the token for a read and not for a write: no other write would fare better.
+fn refused_token(operation: Operation) -> ReadError {
+    ReadError::Auth {
+        operation: operation.as_str(),
+        detail: "the upstream refused the write with 401: no write of this org is sent until a read has succeeded \
+                 under another token; renew it, and see that it may write"
+            .to_owned(),
     }
 }
 
@@ -372,6 +442,7 @@ pub fn skip(intent: &Intent, reason: SkipReason, explanation: impl Into<String>)
         explanation: explanation.into(),
         sent: false,
         failed: false,
+        halt: None,
         looked_up: false,
         sightings: vec![],
     }
@@ -383,6 +454,7 @@ fn flag(explanation: impl Into<String>) -> Done {
         explanation: explanation.into(),
         sent: false,
         failed: false,
+        halt: None,
         looked_up: false,
         sightings: vec![],
     }

@@ -58,6 +58,7 @@ pub fn attempt(id: i64) -> Attempt {
         replica: "replica".to_owned(),
         before: unsent().version(),
         issue_sequence: None,
+        before_issue: None,
         due_since: Some(now() - Duration::minutes(90)),
         correlation_id: Uuid::nil(),
         intended_at: now() + Duration::seconds(id),
@@ -66,6 +67,7 @@ pub fn attempt(id: i64) -> Attempt {
         detail: String::new(),
         verifications: 0,
         verify_at: Some(now()),
+        confirmed: None,
     }
 }
 

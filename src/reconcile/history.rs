@@ -1,4 +1,4 @@
-//! What the ledger says about writing to an order again: pure, from its attempts alone.
+//! What the ledger says about writing to an order again: pure, from what is known of the order alone.
 //!
 //! Nothing of this lives in memory between runs, so a restart, a second replica or a person's trigger neither
 //! shortens nor lengthens a pause: the same ledger gives the same answer.
@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{AttemptState, Issue, Operation, Version};
+use crate::domain::ids::ReferenceId;
+use crate::domain::{
+    AttemptState, Issue, Operation, PersistenceType, Safety, SkipReason, Status, Version,
+};
 use crate::store::attempts::Attempt;
+use crate::store::orders::{KnownRequest, OrderFacts};
 
 /// How often, and after which pauses, one operation may be tried on one order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,6 +23,19 @@ pub struct RetryPolicy {
     pub initial: Duration,
     /// The longest pause.
     pub max: Duration,
+}
+
+/// A write that somebody would like to send again, or for the first time.
+#[derive(Debug, Clone, Copy)]
+pub struct Errand<'a> {
+    /// Which write.
+    pub operation: Operation,
+    /// About which request.
+    pub reference_id: &'a ReferenceId,
+    /// Where that stands now.
+    pub version: &'a Version,
+    /// The issue that it is meant to solve.
+    pub issue: Option<&'a Issue>,
 }
 
 /// Whether the ledger lets a write go.
@@ -35,6 +52,8 @@ pub enum Standing {
     },
     /// A person must look.
     GivenUp(String),
+    /// The order has two requests of this kind: a create might make a third.
+    Doubled(String),
     /// Not before this instant.
     BackingOff {
         /// When the pause ends.
@@ -44,21 +63,46 @@ pub enum Standing {
     },
 }
 
-/// Judges the attempts of one order (in any sequence) for another write of `operation`, the request being at
-/// `version` now.
+impl Standing {
+    /// Why not, in a word and in a sentence; none if nothing stands in the way.
+    pub fn refusal(&self) -> Option<(SkipReason, String)> {
+        Some(match self {
+            Self::Clear => return None,
+            Self::InDoubt { why, .. } => (SkipReason::InDoubt, why.clone()),
+            Self::GivenUp(why) => (SkipReason::GivenUp, why.clone()),
+            Self::Doubled(why) => (SkipReason::DuplicateReference, why.clone()),
+            Self::BackingOff { until, why } => {
+                let next = super::plan::instant(*until);
+                (
+                    SkipReason::BackingOff,
+                    format!("{why}; next try from {next}"),
+                )
+            }
+        })
+    }
+
+    /// Nothing changes it but a person, or the upstream.
+    pub fn waits_for_a_retry(&self) -> bool {
+        matches!(self, Self::GivenUp(_) | Self::Doubled(_))
+    }
+}
+
+/// Judges what is known of an order for another write to it.
 ///
-/// Where the write is meant for an `issue`, only attempts at that issue count: five issues of one order are five
+/// Where the write is meant for an issue, only attempts at that issue count: five issues of one order are five
 /// errands. One that came back (`repeated`) may have come back under a new number, so there all of them count, and a
 /// repair that doesn't last ends with a person.
 pub fn standing(
-    attempts: &[Attempt],
-    operation: Operation,
-    issue: Option<&Issue>,
-    version: &Version,
+    facts: &OrderFacts,
+    errand: &Errand<'_>,
     policy: RetryPolicy,
     now: DateTime<Utc>,
 ) -> Standing {
-    if let Some(open) = attempts.iter().find(|attempt| attempt.state.is_open()) {
+    if let Some(open) = facts
+        .attempts
+        .iter()
+        .find(|attempt| attempt.state.is_open())
+    {
         let next = open.verify_at.map_or_else(String::new, |at| {
             format!("; it is looked at from {}", super::plan::instant(at))
         });
@@ -70,27 +114,64 @@ pub fn standing(
             needs_human: open.state == AttemptState::NeedsHuman,
         };
     }
-    let mut same: Vec<&Attempt> = attempts
+    if let Some(other) = doubled(facts, errand) {
+        return Standing::Doubled(format!(
+            "request {} was seen beside this one for the order{}, and neither is known to be final",
+            other.reference_id,
+            other
+                .status
+                .as_ref()
+                .map_or_else(String::new, |status| format!(" ({status})")),
+        ));
+    }
+    let mut same: Vec<&Attempt> = facts
+        .attempts
         .iter()
-        .filter(|attempt| attempt.operation == operation && is_same_errand(attempt, issue))
+        .filter(|attempt| attempt.operation == errand.operation)
+        .filter(|attempt| is_same_errand(attempt, errand.issue))
+        // A person's word: what was tried before it stands in the way no longer.
+        .filter(|attempt| {
+            let retry = facts.marks.retry.as_ref();
+            retry.is_none_or(|retry| attempt.id > retry.last_attempt)
+        })
         .collect();
     same.sort_by_key(|attempt| (attempt.intended_at, attempt.id));
     let Some(last) = same.last() else {
         return Standing::Clear;
     };
-    if was_refused(last) && last.before == *version {
+    let mut from_the_last = same.iter().rev();
+    if let Some(refused) =
+        from_the_last.find(|attempt| was_refused(attempt) && attempt.before == *errand.version)
+    {
         return Standing::GivenUp(format!(
-            "attempt {} was refused with {} and the request has not changed since",
-            last.id,
-            last.http_status
-                .map_or_else(|| "no status".to_owned(), |status| status.to_string()),
+            "attempt {} was {}, and the request has not changed since",
+            refused.id,
+            refusal(refused)
+        ));
+    }
+    let mut from_the_last = same.iter().rev();
+    if let Some(barrier) = from_the_last.find(|attempt| is_barrier(attempt, errand.version)) {
+        return Standing::GivenUp(format!(
+            "attempt {} is confirmed{}, and the request has not changed since by its own date",
+            barrier.id,
+            barrier
+                .confirmed
+                .as_ref()
+                .map_or_else(String::new, |seen| format!(
+                    " (it was then {})",
+                    seen.status
+                )),
         ));
     }
     let tried = same.iter().filter(|attempt| counts(attempt)).count();
     if tried >= policy.max_attempts as usize {
+        let said = match last.state {
+            AttemptState::Rejected => refusal(last),
+            state => state.to_string(),
+        };
         return Standing::GivenUp(format!(
-            "{tried} of {} attempts used, the last ({}) is {}",
-            policy.max_attempts, last.id, last.state
+            "{tried} of {} attempts used, the last ({}) is {said}",
+            policy.max_attempts, last.id,
         ));
     }
     let until = last.changed_at + pause(policy, same.len(), last.correlation_id.as_u128());
@@ -107,6 +188,39 @@ fn is_same_errand(attempt: &Attempt, issue: Option<&Issue>) -> bool {
     issue.is_none_or(|issue| issue.repeated || attempt.issue_sequence == issue.issue_sequence)
 }
 
+/// Another request of the kind that a create makes was once seen for the order and is not known to be final. What
+/// nobody has read yet may be anything.
+fn doubled<'f>(facts: &'f OrderFacts, errand: &Errand<'_>) -> Option<&'f KnownRequest> {
+    let kind = match errand.operation {
+        Operation::CreateActivation => PersistenceType::Activation,
+        Operation::CreateTermination => PersistenceType::Termination,
+        _ => return None,
+    };
+    facts.marks.requests.iter().find(|known| {
+        known.reference_id != *errand.reference_id
+            && !known.let_go
+            && known.persistence_type.is_none_or(|it| it == kind)
+            && !known.status.as_ref().is_some_and(Status::is_final)
+    })
+}
+
+/// Its effect was seen, and nothing that the upstream dates has happened to the request since: whatever a read says
+/// about the status now, it may be an old one, and a second effect can't be taken back. Where a person said that it
+/// had its effect, it is their instant that must be over.
+fn is_barrier(attempt: &Attempt, version: &Version) -> bool {
+    if attempt.state != AttemptState::Confirmed || attempt.operation.safety() != Safety::Unsafe {
+        return false;
+    }
+    let confirmed = match &attempt.confirmed {
+        Some(seen) => seen.last_updated,
+        None => Some(attempt.changed_at),
+    };
+    match (version.last_updated, confirmed) {
+        (Some(now), Some(confirmed)) => now <= confirmed,
+        _ => true,
+    }
+}
+
 /// Reached the upstream's judgement. What never left, or was turned away at the door (401, 429), says nothing
 /// about the request, so it costs none of its attempts; it still costs the pause.
 fn counts(attempt: &Attempt) -> bool {
@@ -120,6 +234,15 @@ fn counts(attempt: &Attempt) -> bool {
 /// A definite refusal of this write, as opposed to of our token or our pace.
 fn was_refused(attempt: &Attempt) -> bool {
     attempt.state == AttemptState::Rejected && !matches!(attempt.http_status, Some(401 | 429))
+}
+
+/// With the code that came.
+fn refusal(attempt: &Attempt) -> String {
+    match (attempt.detail.as_str(), attempt.http_status) {
+        ("", Some(status)) => format!("refused with {status}"),
+        ("", None) => "refused".to_owned(),
+        (detail, _) => detail.to_owned(),
+    }
 }
 
 /// The pause after the `nth` attempt (from 1): doubling, capped, and the upper half of it spread by `seed` so
@@ -140,228 +263,4 @@ pub fn pause(policy: RetryPolicy, nth: usize, seed: u128) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::reconcile::fixtures;
-
-    const POLICY: RetryPolicy = RetryPolicy {
-        max_attempts: 3,
-        initial: Duration::from_secs(600),
-        max: Duration::from_secs(21_600),
-    };
-    const OPERATION: Operation = Operation::CreateActivation;
-
-    fn ledger(states: &[(AttemptState, Option<u16>)]) -> Vec<Attempt> {
-        states
-            .iter()
-            .enumerate()
-            .map(|(index, (state, http_status))| Attempt {
-                state: *state,
-                http_status: *http_status,
-                ..fixtures::attempt(index as i64 + 1)
-            })
-            .collect()
-    }
-
-    fn judge(attempts: &[Attempt], after: Duration) -> &'static str {
-        let version = fixtures::attempt(1).before;
-        match standing(
-            attempts,
-            OPERATION,
-            None,
-            &version,
-            POLICY,
-            fixtures::now() + after,
-        ) {
-            Standing::Clear => "clear",
-            Standing::InDoubt { .. } => "in_doubt",
-            Standing::GivenUp(_) => "given_up",
-            Standing::BackingOff { .. } => "backing_off",
-        }
-    }
-
-    #[test]
-    fn the_ledger_decides() {
-        use AttemptState::*;
-        let long = Duration::from_secs(86_400);
-        type Case<'a> = (
-            &'a str,
-            &'a [(AttemptState, Option<u16>)],
-            Duration,
-            &'a str,
-        );
-        let cases: &[Case<'_>] = &[
-            ("no attempt", &[], Duration::ZERO, "clear"),
-            ("just intended", &[(Intended, None)], long, "in_doubt"),
-            (
-                "accepted, not verified",
-                &[(Accepted, Some(201))],
-                long,
-                "in_doubt",
-            ),
-            ("unknown", &[(Unknown, None)], long, "in_doubt"),
-            (
-                "a person must settle",
-                &[(NeedsHuman, None)],
-                long,
-                "in_doubt",
-            ),
-            (
-                "ineffective, too early",
-                &[(Ineffective, None)],
-                Duration::ZERO,
-                "backing_off",
-            ),
-            (
-                "ineffective, pause over",
-                &[(Ineffective, None)],
-                long,
-                "clear",
-            ),
-            (
-                "stuck again after success",
-                &[(Confirmed, Some(201))],
-                Duration::ZERO,
-                "backing_off",
-            ),
-            (
-                "refused, unchanged",
-                &[(Rejected, Some(406))],
-                long,
-                "given_up",
-            ),
-            (
-                "turned away for pace",
-                &[(Rejected, Some(429))],
-                long,
-                "clear",
-            ),
-            (
-                "turned away for the token",
-                &[(Rejected, Some(401))],
-                Duration::ZERO,
-                "backing_off",
-            ),
-            (
-                "never left, four times",
-                &[(NotSent, None); 4],
-                long,
-                "clear",
-            ),
-            (
-                "three without effect",
-                &[(Ineffective, None); 3],
-                long,
-                "given_up",
-            ),
-            (
-                "an old doubt counts too",
-                &[(Unknown, None), (Ineffective, None)],
-                long,
-                "in_doubt",
-            ),
-        ];
-        for (name, states, after, expected) in cases {
-            assert_eq!(judge(&ledger(states), *after), *expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn gives_up_after_max_attempts() {
-        use AttemptState::*;
-        let long = Duration::from_secs(86_400);
-        assert_eq!(judge(&ledger(&[(Ineffective, None); 2]), long), "clear");
-        assert_eq!(judge(&ledger(&[(Ineffective, None); 3]), long), "given_up");
-        assert_eq!(judge(&ledger(&[(Ineffective, None); 9]), long), "given_up");
-    }
-
-    #[test]
-    fn a_refusal_is_judged_afresh_once_the_request_changed() {
-        let attempts = ledger(&[(AttemptState::Rejected, Some(406))]);
-        let mut version = attempts[0].before.clone();
-        version.last_updated = Some(fixtures::now());
-        let later = fixtures::now() + Duration::from_secs(86_400);
-        assert_eq!(
-            standing(&attempts, OPERATION, None, &version, POLICY, later),
-            Standing::Clear
-        );
-    }
-
-    #[test]
-    fn another_operation_has_its_own_count_but_shares_the_doubt() {
-        let version = fixtures::attempt(1).before;
-        let judge = |attempts: &[Attempt]| {
-            standing(
-                attempts,
-                Operation::CancelRequest,
-                None,
-                &version,
-                POLICY,
-                fixtures::now(),
-            )
-        };
-        assert_eq!(
-            judge(&ledger(&[(AttemptState::Ineffective, None); 3])),
-            Standing::Clear
-        );
-        assert!(matches!(
-            judge(&ledger(&[(AttemptState::Unknown, None)])),
-            Standing::InDoubt { .. }
-        ));
-    }
-
-    #[test]
-    fn each_issue_has_its_own_count_unless_it_came_back() {
-        let tried = |issue_sequence| Attempt {
-            operation: Operation::ResolveIncident,
-            state: AttemptState::Confirmed,
-            issue_sequence: Some(issue_sequence),
-            ..fixtures::attempt(issue_sequence)
-        };
-        let attempts: Vec<Attempt> = (1..=3).map(tried).collect();
-        let version = fixtures::attempt(1).before;
-        let judge = |repeated| {
-            let issue = Issue {
-                id: None,
-                reference_id: "R-1".into(),
-                issue_sequence: Some(4),
-                issue_code: "CLI-012".into(),
-                resolved: false,
-                repeated,
-                last_updated: None,
-            };
-            let operation = Operation::ResolveIncident;
-            standing(
-                &attempts,
-                operation,
-                Some(&issue),
-                &version,
-                POLICY,
-                fixtures::now(),
-            )
-        };
-        assert_eq!(judge(false), Standing::Clear);
-        assert!(matches!(judge(true), Standing::GivenUp(_)));
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_cap_and_keep_at_least_half() {
-        for (nth, full) in [(1, 600), (2, 1_200), (3, 2_400), (7, 21_600), (500, 21_600)] {
-            let shortest = pause(POLICY, nth, 0);
-            let longest = pause(POLICY, nth, u128::from(u32::MAX));
-            assert_eq!(
-                (shortest.as_secs(), longest.as_secs()),
-                (full / 2, full),
-                "{nth}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_same_attempt_always_pauses_the_same() {
-        let seed = Uuid::from_u64_pair(1, 2).as_u128();
-        assert_eq!(pause(POLICY, 2, seed), pause(POLICY, 2, seed));
-    }
-}
+mod tests;

@@ -177,6 +177,7 @@ mod tests {
     use crate::reconcile::plan::WritePolicy;
     use crate::reconcile::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
     use crate::store::attempts::Attempt;
+    use crate::store::orders::OrderFacts;
 
     fn rules() -> Vec<Rule> {
         let rule = |name: &str, glob: &str, repeated, action| Rule {
@@ -235,7 +236,10 @@ mod tests {
             Known {
                 request,
                 issue: None,
-                attempts,
+                order: &OrderFacts {
+                    attempts: attempts.to_vec(),
+                    ..OrderFacts::default()
+                },
                 acknowledged: None,
             },
             issues,

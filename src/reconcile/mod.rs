@@ -18,6 +18,7 @@ mod pass;
 pub mod plan;
 pub mod recall;
 pub mod recorder;
+mod reread;
 pub mod rules;
 pub mod runner;
 pub mod selection;

@@ -141,14 +141,18 @@ impl Reconciler {
         };
         let mut left = candidates.into_iter();
         while let Some(candidate) = left.next() {
-            let done = match executor.act(&candidate.request, &candidate.intent).await {
+            let mut done = match executor.act(&candidate.request, &candidate.intent).await {
                 Ok(done) => done,
                 Err(Halt::Read(error)) => return Err(error.into()),
                 Err(Halt::Store(error)) => return Err(error.into()),
             };
+            let halt = done.halt.take();
             let ends = self
                 .settled(job, &candidate, done, recorder, summary)
                 .await?;
+            if let Some(error) = halt {
+                return Err(error.into());
+            }
             if let Some((reason, why)) = ends {
                 let rest: Vec<Candidate> = left.collect();
                 return Ok(self.leave_all(job, recorder, rest, reason, &why).await?);
@@ -192,6 +196,7 @@ impl Reconciler {
                 per_run: self.safety.max_writes_per_run,
                 per_hour: self.safety.max_writes_per_hour,
             },
+            retry: self.retry_policy(),
         }
     }
 

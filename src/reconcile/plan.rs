@@ -8,7 +8,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::compose;
-use super::history::{RetryPolicy, Standing, standing};
+use super::history::{Errand, RetryPolicy, Standing, standing};
 use super::rules::{Action, Rule, Subject, WriteSpec};
 use crate::domain::finding::Attention;
 use crate::domain::ids::Org;
@@ -17,8 +17,8 @@ use crate::domain::{
     Decision, FindingKind, Issue, Observation, Operation, ReferenceId, SkipReason, Verdict,
 };
 use crate::store::acknowledgements::Acknowledgement;
-use crate::store::attempts::Attempt;
 use crate::store::findings::{FindingKey, Sighting};
+use crate::store::orders::OrderFacts;
 
 /// What forbids writes just now, for this job and org as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct Known<'a> {
     pub request: &'a Observation,
     /// The issue looked at, where the job looks at issues.
     pub issue: Option<&'a Issue>,
-    /// Every attempt for its order.
-    pub attempts: &'a [Attempt],
+    /// What is known of its order.
+    pub order: &'a OrderFacts,
     /// A person said hands off, of it or of its order.
     pub acknowledged: Option<&'a Acknowledgement>,
 }
@@ -183,33 +183,25 @@ fn rule_on_write(
     };
     let skip = |reason, explanation: String| Ruling::skip(reason, Some(operation), explanation);
     let version = known.request.version();
-    match standing(
-        known.attempts,
+    let errand = Errand {
         operation,
-        known.issue,
-        &version,
-        context.retry,
-        context.now,
-    ) {
-        Standing::InDoubt { why, needs_human } => {
-            return Ruling {
-                attention: needs_human.then_some(Attention::NeedsHuman),
-                ..skip(SkipReason::InDoubt, why)
-            };
+        reference_id: &known.request.reference_id,
+        version: &version,
+        issue: known.issue,
+    };
+    let standing = standing(known.order, &errand, context.retry, context.now);
+    // A person's word comes before what the ledger says about trying again: it is theirs to take back.
+    let refusal = standing
+        .refusal()
+        .filter(|(reason, _)| known.acknowledged.is_none() || *reason == SkipReason::InDoubt);
+    if let Some((reason, mut why)) = refusal {
+        if standing.waits_for_a_retry() {
+            why.push_str(&way_out(context.org, known.request));
         }
-        // A person's word comes before what the ledger says about trying again: it is theirs to take back.
-        _ if known.acknowledged.is_some() => {}
-        Standing::GivenUp(why) => {
-            return Ruling {
-                attention: Some(Attention::GivenUp),
-                ..skip(SkipReason::GivenUp, format!("{why}: a person must look"))
-            };
-        }
-        Standing::BackingOff { until, why } => {
-            let explanation = format!("{why}; next try from {}", instant(until));
-            return skip(SkipReason::BackingOff, explanation);
-        }
-        Standing::Clear => {}
+        return Ruling {
+            attention: attention(&standing),
+            ..skip(reason, why)
+        };
     }
     if let Some(said) = known.acknowledged {
         let (who, at) = (&said.who, instant(said.given_at));
@@ -243,6 +235,7 @@ fn rule_on_write(
         return skip(*reason, format!("would send {operation}, but {why}"));
     }
     let tries = known
+        .order
         .attempts
         .iter()
         .filter(|attempt| attempt.operation == operation)
@@ -262,6 +255,26 @@ fn rule_on_write(
                 .map(|updated| updated + age.unwrap_or_default()),
         }),
     }
+}
+
+/// Who must look at an order that is not written to.
+fn attention(standing: &Standing) -> Option<Attention> {
+    match standing {
+        Standing::InDoubt {
+            needs_human: true, ..
+        } => Some(Attention::NeedsHuman),
+        Standing::GivenUp(_) | Standing::Doubled(_) => Some(Attention::GivenUp),
+        _ => None,
+    }
+}
+
+/// What a person can do about an order that the daemon does not write to by itself any more.
+fn way_out(org: &Org, request: &Observation) -> String {
+    request.external_reference.as_ref().map_or_else(String::new, |order| {
+        format!(
+            ": a person must look, and may have it tried again by `tesa-reconciler attempts retry {order} --org {org} --reason …`"
+        )
+    })
 }
 
 /// A decision about a request that was looked at.

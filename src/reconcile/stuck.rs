@@ -115,6 +115,7 @@ mod tests {
     use crate::reconcile::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
     use crate::reconcile::selection::selections;
     use crate::store::attempts::Attempt;
+    use crate::store::orders::OrderFacts;
 
     const ENFORCE: WritePolicy = WritePolicy {
         mode: Mode::Enforce,
@@ -167,7 +168,10 @@ mod tests {
         let known = Known {
             request,
             issue: None,
-            attempts,
+            order: &OrderFacts {
+                attempts: attempts.to_vec(),
+                ..OrderFacts::default()
+            },
             acknowledged: acknowledged.then_some(&said),
         };
         decide(&context, &selections(&rules, &org), known)

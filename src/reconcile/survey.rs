@@ -6,6 +6,7 @@
 //! printer. So the same path decides in both, and memory holds a few batches of requests plus the ids listed.
 
 mod beside;
+mod orders;
 mod pipeline;
 mod reading;
 
@@ -190,9 +191,13 @@ impl Survey<'_> {
         }
         portion.tally.observed += fresh.len() as u64;
         if let Some(lease) = self.lease.filter(|_| !fresh.is_empty()) {
-            self.store
+            let older = self
+                .store
                 .remember_observations(lease, self.context.org, &fresh)
                 .await?;
+            if !older.is_empty() {
+                self.set_apart(&older, &mut fresh, &mut rests, &mut portion);
+            }
         }
         match self.job.kind {
             JobKind::RetryStuck => self.judge_stuck(fresh, &mut portion).await?,

@@ -1,11 +1,15 @@
 //! What a read says about a write whose effect isn't proven: pure.
 //!
 //! A write that was accepted, or whose answer got lost, is looked at after each pause of `verify_after`. Seeing
-//! the expected state settles it at once. *Not* seeing it settles nothing until the last look: the upstream may be
-//! slow. At the last look, an unknown write is `ineffective` only on proof, which is: the upstream's own date of
-//! change, the status and the set of requests for the order are what they were right before the write, after all
-//! the pauses. An accepted write without a visible effect, or one where something else moved, is a person's
-//! business if a repetition could do harm.
+//! the expected state settles it at once, if it differs from what was read right before the write and is not dated
+//! earlier: an undated one is a person's to judge, an undocumented status says nothing. *Not* seeing it settles nothing
+//! until the last look: the upstream may be slow. At the last look, an unknown write is `ineffective` only on proof,
+//! which is: the upstream's own date of change, the status and the set of requests for the order are what they were
+//! right before the write, after all the pauses. An accepted write without a visible effect, or one where something
+//! else moved, is a person's business if a repetition could do harm. A read that is older than what was known proves
+//! nothing either way.
+
+use chrono::{DateTime, Utc};
 
 use crate::domain::ids::ReferenceId;
 use crate::domain::{AttemptState, Issue, Operation, Safety, Status, Version};
@@ -16,8 +20,12 @@ use crate::store::attempts::Attempt;
 pub struct Evidence {
     /// The request now; none when the upstream no longer knows it.
     pub version: Option<Version>,
+    /// That is dated earlier than what was known of it.
+    pub older_than_known: bool,
     /// Every request that answers to the order, where that was asked (after a create).
     pub references: Option<Vec<ReferenceId>>,
+    /// Those of them that were known, and let go by a person, before the write.
+    pub beside: Vec<ReferenceId>,
     /// The issue that the write was to solve, where there is one.
     pub issue: Option<Issue>,
 }
@@ -35,14 +43,27 @@ pub enum Judgement {
     NeedsHuman(String),
 }
 
+/// The effect that a write was sent for, in words, and whether its date proves it.
+struct Effect {
+    words: String,
+    proven: bool,
+}
+
 /// Judges one look at an attempt.
 pub fn judge(attempt: &Attempt, evidence: &Evidence, last_look: bool) -> Judgement {
-    if let Some(seen) = expected_state(attempt, evidence) {
-        return Judgement::Confirmed(seen);
-    }
-    let seen = describe(attempt, evidence);
-    if !last_look {
-        return Judgement::NotYet(seen);
+    let seen = match expected_state(attempt, evidence) {
+        Some(effect) if effect.proven => return Judgement::Confirmed(effect.words),
+        Some(effect) => {
+            let seen = format!(
+                "{}, but no date proves that it came after the write",
+                effect.words
+            );
+            return undetermined(seen, last_look);
+        }
+        None => describe(attempt, evidence),
+    };
+    if evidence.older_than_known || !last_look {
+        return undetermined(seen, last_look);
     }
     match attempt.operation.safety() {
         // Repeating it does no harm (the upstream refuses it when it does not apply), so no proof is needed.
@@ -58,49 +79,98 @@ pub fn judge(attempt: &Attempt, evidence: &Evidence, last_look: bool) -> Judgeme
     }
 }
 
-/// The effect that the write was sent for, in words, if it shows.
-fn expected_state(attempt: &Attempt, evidence: &Evidence) -> Option<String> {
-    let version = evidence.version.as_ref();
+fn undetermined(seen: String, last_look: bool) -> Judgement {
+    if last_look {
+        Judgement::NeedsHuman(seen)
+    } else {
+        Judgement::NotYet(seen)
+    }
+}
+
+/// The expected state, if it shows and was not there right before the write.
+fn expected_state(attempt: &Attempt, evidence: &Evidence) -> Option<Effect> {
+    if attempt.operation.is_create_request() {
+        // Right before the write the order had this one request and those beside it, so another one is the write's own.
+        let mut found = evidence.references.iter().flatten();
+        if let Some(other) =
+            found.find(|id| **id != attempt.reference_id && !evidence.beside.contains(id))
+        {
+            return Some(Effect {
+                words: format!("request {other} now answers to the order too"),
+                proven: true,
+            });
+        }
+    }
+    let by_issue = attempt.issue_sequence.is_some() && is_about_its_issue(attempt.operation);
+    if by_issue {
+        return solved(attempt, evidence);
+    }
+    let now = evidence
+        .version
+        .as_ref()
+        .filter(|_| !evidence.older_than_known)?;
+    // What nobody documented may mean anything.
+    if !now.status.is_known() {
+        return None;
+    }
+    let words = moved_as_expected(attempt, now)?;
+    let proven = is_dated_since(attempt.before.last_updated, now.last_updated);
+    Some(Effect { words, proven })
+}
+
+fn moved_as_expected(attempt: &Attempt, now: &Version) -> Option<String> {
+    let before = &attempt.before;
     match attempt.operation {
         Operation::CreateActivation | Operation::CreateTermination => {
-            // Right before the write the order had exactly one request, so another one is the write's own.
-            let others = evidence.references.iter().flatten();
-            if let Some(other) = others.into_iter().find(|id| **id != attempt.reference_id) {
-                return Some(format!("request {other} now answers to the order too"));
-            }
-            version
-                .filter(|version| version.status != Status::NotSent)
-                .map(|version| format!("status is {}", version.status))
+            (now.status != Status::NotSent && now.status != before.status)
+                .then(|| format!("status is {}", now.status))
         }
-        Operation::CancelRequest => version
-            .filter(|version| version.cancelling || version.status == Status::Canceled)
-            .map(|_| "the cancellation shows".to_owned()),
-        Operation::CreateStatusCto => version
-            .filter(|version| **version != attempt.before)
-            .map(|_| "the request was updated".to_owned()),
-        Operation::ResolveIncident
-        | Operation::CreateAccess
-        | Operation::TerminateAccess
-        | Operation::ChangeCto
-        | Operation::CreatePort
-        | Operation::CreatePort2
-        | Operation::CreateInstallationIncident
-        | Operation::CreateInstallationEnd => match &evidence.issue {
-            Some(issue) => issue
-                .resolved
-                .then(|| format!("issue {} is resolved", issue.issue_code)),
-            None => version
-                .filter(|version| {
-                    version.status.is_known() && version.status != attempt.before.status
-                })
-                .map(|version| {
-                    format!(
-                        "status went from {} to {}",
-                        attempt.before.status, version.status
-                    )
-                }),
-        },
+        Operation::CancelRequest => {
+            let canceled = now.status == Status::Canceled && before.status != Status::Canceled;
+            let cancelling = now.cancelling && !before.cancelling;
+            (canceled || cancelling).then(|| "the cancellation shows".to_owned())
+        }
+        Operation::CreateStatusCto => (now != before).then(|| "the request was updated".to_owned()),
+        _ => (now.status != before.status)
+            .then(|| format!("status went from {} to {}", before.status, now.status)),
     }
+}
+
+/// A question about a box solves nothing.
+fn is_about_its_issue(operation: Operation) -> bool {
+    !operation.is_create_request()
+        && !matches!(
+            operation,
+            Operation::CancelRequest | Operation::CreateStatusCto
+        )
+}
+
+/// The issue reads as resolved, and did not right before the write. Where the upstream dates no issues, the request's
+/// own date must have moved.
+fn solved(attempt: &Attempt, evidence: &Evidence) -> Option<Effect> {
+    let issue = evidence.issue.as_ref().filter(|issue| issue.resolved)?;
+    if attempt.before_issue.is_some_and(|before| before.resolved) {
+        return None;
+    }
+    let dated_before = attempt.before_issue.and_then(|before| before.last_updated);
+    let proven = match (dated_before, issue.last_updated) {
+        (Some(before), Some(now)) => now >= before,
+        _ => {
+            let now = evidence.version.as_ref();
+            let now = now.and_then(|now| now.last_updated);
+            !evidence.older_than_known
+                && is_dated_since(attempt.before.last_updated, now)
+                && now != attempt.before.last_updated
+        }
+    };
+    Some(Effect {
+        words: format!("issue {} is resolved", issue.issue_code),
+        proven,
+    })
+}
+
+fn is_dated_since(before: Option<DateTime<Utc>>, now: Option<DateTime<Utc>>) -> bool {
+    matches!((before, now), (Some(before), Some(now)) if now >= before)
 }
 
 /// Nothing that the upstream dates or counts has moved since right before the write.
@@ -108,14 +178,21 @@ fn proves_no_effect(attempt: &Attempt, evidence: &Evidence) -> bool {
     let unchanged = evidence.version.as_ref() == Some(&attempt.before);
     // Without a date of change, "looks the same" proves nothing.
     let dated = attempt.before.last_updated.is_some();
+    let is_known = |id: &ReferenceId| *id == attempt.reference_id || evidence.beside.contains(id);
     let alone = !attempt.operation.is_create_request()
-        || evidence.references.as_deref() == Some(std::slice::from_ref(&attempt.reference_id));
+        || evidence.references.as_ref().is_some_and(|found| {
+            found.contains(&attempt.reference_id) && found.iter().all(is_known)
+        });
     unchanged && dated && alone
 }
 
 fn describe(attempt: &Attempt, evidence: &Evidence) -> String {
     match &evidence.version {
         None => "the upstream no longer knows the request".to_owned(),
+        Some(version) if evidence.older_than_known => format!(
+            "it reads as {}, but older than what was read before: one of the two is wrong",
+            version.status
+        ),
         Some(version) if *version == attempt.before => {
             format!("unchanged: still {}", version.status)
         }
@@ -141,7 +218,7 @@ mod tests {
         Evidence {
             version: Some(fixtures::unsent().version()),
             references: Some(vec!["R-1".into()]),
-            issue: None,
+            ..Evidence::default()
         }
     }
 
@@ -260,5 +337,128 @@ mod tests {
             "confirmed"
         );
         assert_eq!(word(&judge(&attempt, &unchanged(), true)), "ineffective");
+    }
+
+    #[test]
+    fn what_was_there_before_the_write_confirms_nothing() {
+        let issue = |resolved, seconds: Option<i64>| Issue {
+            id: None,
+            reference_id: "R-1".into(),
+            issue_sequence: Some(1),
+            issue_code: "CLI-012".into(),
+            resolved,
+            repeated: false,
+            last_updated: seconds.map(|at| fixtures::now() + chrono::TimeDelta::seconds(at)),
+        };
+        // (the issue before, the issue now, at the last look)
+        let cases = [
+            (issue(true, Some(0)), issue(true, Some(0)), "needs_human"),
+            (issue(true, Some(0)), issue(true, Some(9)), "needs_human"),
+            (issue(false, Some(0)), issue(true, Some(0)), "confirmed"),
+            (issue(false, Some(0)), issue(true, Some(9)), "confirmed"),
+            (issue(false, Some(9)), issue(true, Some(0)), "needs_human"),
+            // Undated, beside a request that is dated as before.
+            (issue(false, None), issue(true, None), "needs_human"),
+        ];
+        for (before, now, expected) in cases {
+            let attempt = Attempt {
+                operation: Operation::CreateAccess,
+                issue_sequence: Some(1),
+                before_issue: Some(before.version()),
+                ..fixtures::attempt(1)
+            };
+            let evidence = Evidence {
+                issue: Some(now.clone()),
+                ..unchanged()
+            };
+            let early = if expected == "confirmed" {
+                expected
+            } else {
+                "not_yet"
+            };
+            assert_eq!(
+                word(&judge(&attempt, &evidence, false)),
+                early,
+                "{before:?} {now:?}"
+            );
+            if !before.resolved {
+                assert_eq!(
+                    word(&judge(&attempt, &evidence, true)),
+                    expected,
+                    "{before:?} {now:?}"
+                );
+            }
+        }
+        // An order that was being cancelled already.
+        let mut cancelling = fixtures::attempt(1);
+        cancelling.operation = Operation::CancelRequest;
+        cancelling.before.cancelling = true;
+        let evidence = Evidence {
+            version: Some(cancelling.before.clone()),
+            ..unchanged()
+        };
+        assert_eq!(word(&judge(&cancelling, &evidence, false)), "not_yet");
+    }
+
+    #[test]
+    fn a_status_without_a_word_or_without_a_date_confirms_nothing() {
+        let dated = |status, last_updated| Evidence {
+            version: Some(Version {
+                status,
+                cancelling: false,
+                last_updated,
+            }),
+            ..unchanged()
+        };
+        let before = fixtures::attempt(1).before.last_updated;
+        let earlier = before.map(|date| date - chrono::TimeDelta::seconds(1));
+        let mut older = dated(Status::Validating, before);
+        older.older_than_known = true;
+        let cases = [
+            (
+                dated(Status::parse("ON_THE_MOON"), Some(fixtures::now())),
+                "needs_human",
+            ),
+            (dated(Status::Validating, None), "needs_human"),
+            (dated(Status::Validating, earlier), "needs_human"),
+            (dated(Status::Validating, before), "confirmed"),
+            (older, "needs_human"),
+        ];
+        for (evidence, expected) in cases {
+            for operation in [Operation::CreateActivation, Operation::CreatePort] {
+                let attempt = Attempt {
+                    operation,
+                    ..fixtures::attempt(1)
+                };
+                let judged = judge(&attempt, &evidence, true);
+                assert_eq!(word(&judged), expected, "{operation} {evidence:?}");
+            }
+        }
+        // One whose repetition does no harm may be repeated, but not on a read that is older than what was known.
+        let mut stale = unchanged();
+        stale.older_than_known = true;
+        let attempt = Attempt {
+            operation: Operation::CancelRequest,
+            ..fixtures::attempt(1)
+        };
+        assert_eq!(word(&judge(&attempt, &unchanged(), true)), "ineffective");
+        assert_eq!(word(&judge(&attempt, &stale, true)), "needs_human");
+    }
+
+    #[test]
+    fn a_request_that_a_person_let_go_before_the_write_is_not_its_effect() {
+        let evidence = |found: &[&str]| Evidence {
+            references: Some(found.iter().map(|id| (*id).into()).collect()),
+            beside: vec!["R-2".into()],
+            ..unchanged()
+        };
+        let attempt = fixtures::attempt(1);
+        let both = evidence(&["R-1", "R-2"]);
+        assert_eq!(word(&judge(&attempt, &both, false)), "not_yet");
+        assert_eq!(word(&judge(&attempt, &both, true)), "ineffective");
+        let third = evidence(&["R-1", "R-2", "R-3"]);
+        assert_eq!(word(&judge(&attempt, &third, false)), "confirmed");
+        let without_itself = evidence(&["R-2"]);
+        assert_eq!(word(&judge(&attempt, &without_itself, true)), "needs_human");
     }
 }

@@ -10,8 +10,8 @@ use super::guard::InFlight;
 use super::plan::sighting;
 use super::verification::{Evidence, Judgement, judge};
 use crate::clock::SharedClock;
-use crate::domain::ids::{Org, ReplicaId};
-use crate::domain::{AttemptState, FindingKind, Observation, Operation};
+use crate::domain::ids::{Org, ReferenceId, ReplicaId};
+use crate::domain::{AttemptState, FindingKind, Observation, Operation, Version};
 use crate::store::attempts::{Attempt, AttemptFilter, Step};
 use crate::store::{Actor, Page, Store, StoreError};
 use crate::telemetry::record;
@@ -83,6 +83,7 @@ impl Verifier {
                 detail: "its sender is gone".to_owned(),
                 http_status: None,
                 verify_at: Some(now),
+                confirmed: None,
             };
             match self
                 .store
@@ -122,7 +123,7 @@ impl Verifier {
 
     /// One look at one attempt; answers the state it is in afterwards.
     async fn look(&self, attempt: &Attempt) -> Result<AttemptState, StoreError> {
-        let (evidence, seen) = match self.evidence(attempt).await {
+        let (mut evidence, seen) = match self.evidence(attempt).await {
             Ok(found) => found,
             Err(error) => {
                 let now = self.clock.now();
@@ -136,7 +137,10 @@ impl Verifier {
             }
         };
         if let Some(seen) = &seen {
-            self.store.remember_verified(&attempt.org, seen).await?;
+            evidence.older_than_known = self.store.remember_verified(&attempt.org, seen).await?;
+        }
+        if let Some(found) = evidence.references.as_deref() {
+            evidence.beside = self.known_beside(attempt, found).await?;
         }
         let looks = attempt.verifications as usize + 1;
         let last_look = looks >= self.verify_after.len();
@@ -155,7 +159,11 @@ impl Verifier {
             Judgement::Ineffective(detail) => (AttemptState::Ineffective, detail),
             Judgement::NeedsHuman(detail) => (AttemptState::NeedsHuman, detail),
         };
-        self.settle(attempt, to, detail).await?;
+        let confirmed = evidence
+            .version
+            .clone()
+            .filter(|_| to == AttemptState::Confirmed);
+        self.settle(attempt, to, detail, confirmed).await?;
         if let (Some(references), Some(seen)) = (&evidence.references, &seen) {
             self.flag_duplicates(attempt, references.len(), seen)
                 .await?;
@@ -168,6 +176,7 @@ impl Verifier {
         attempt: &Attempt,
         to: AttemptState,
         detail: String,
+        confirmed: Option<Version>,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let step = Step {
@@ -175,6 +184,7 @@ impl Verifier {
             detail,
             http_status: attempt.http_status,
             verify_at: None,
+            confirmed,
         };
         match self
             .store
@@ -198,6 +208,27 @@ impl Verifier {
             "a write is settled"
         );
         Ok(())
+    }
+
+    /// Remembers that several requests answer to the order; answers those that a person let go before the write.
+    async fn known_beside(
+        &self,
+        attempt: &Attempt,
+        found: &[ReferenceId],
+    ) -> Result<Vec<ReferenceId>, StoreError> {
+        if found.len() < 2 {
+            return Ok(vec![]);
+        }
+        let (org, order) = (&attempt.org, &attempt.external_reference);
+        let now = self.clock.now();
+        self.store.note_duplicates(org, order, found, now).await?;
+        let marks = self
+            .store
+            .order_marks(org, std::slice::from_ref(order))
+            .await?;
+        let known = marks.into_iter().flat_map(|(_, marks)| marks.requests);
+        let let_go = known.filter(|known| known.let_go);
+        Ok(let_go.map(|known| known.reference_id).collect())
     }
 
     /// A repeated create may have made a second request beside the first: people must know at once.

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::orders::Recheck;
 use super::runs::RunLease;
 use super::{Actor, Page, StoreError};
 use crate::domain::ids::{
     ExternalReference, JobName, Org, ReferenceId, ReplicaId, RuleName, RunId,
 };
-use crate::domain::{AttemptId, AttemptState, Operation, Version};
+use crate::domain::{AttemptId, AttemptState, IssueVersion, Operation, SkipReason, Version};
 
 /// A write about to be sent.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub struct NewAttempt {
     pub org: Org,
     /// The request that was looked at.
     pub reference_id: ReferenceId,
-    /// The order that the write is addressed to: at most one open attempt each.
+    /// The order that the write is addressed to: at most one open attempt each, and each request.
     pub external_reference: ExternalReference,
     /// What is sent.
     pub operation: Operation,
@@ -30,12 +31,16 @@ pub struct NewAttempt {
     pub before: Version,
     /// Which issue it is meant to solve (`issue_sequence`), where it is one.
     pub issue_sequence: Option<i64>,
+    /// That issue's version as read right before.
+    pub before_issue: Option<IssueVersion>,
     /// Since when the request was stuck, for the time to repair.
     pub due_since: Option<DateTime<Utc>>,
     /// On the wire, in the log, here.
     pub correlation_id: Uuid,
     /// Who will send it.
     pub replica: ReplicaId,
+    /// Asked last but the caps: whether what is known of the order *now* lets the write go.
+    pub recheck: Recheck,
 }
 
 /// What the intent's own transaction checks, over all replicas.
@@ -48,7 +53,7 @@ pub struct IntentLimits {
 }
 
 /// Why an intent was not committed. Nothing was written, nothing may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IntentRefused {
     /// The job, or everything, is paused.
     Paused,
@@ -60,8 +65,10 @@ pub enum IntentRefused {
     RunCap,
     /// The hour's cap is reached.
     HourCap,
-    /// The order has an attempt whose outcome isn't known.
+    /// The order, or the request, has an attempt whose outcome isn't known.
     OpenAttempt(AttemptId),
+    /// The [`Recheck`] said no: why, and in words.
+    Rechecked(SkipReason, String),
 }
 
 /// A step of an attempt to its next state.
@@ -75,6 +82,8 @@ pub struct Step {
     pub http_status: Option<u16>,
     /// When to verify next, for `accepted` and `unknown`.
     pub verify_at: Option<DateTime<Utc>>,
+    /// The request's version that showed the effect, for `confirmed`.
+    pub confirmed: Option<Version>,
 }
 
 /// An attempt as it stands.
@@ -104,6 +113,8 @@ pub struct Attempt {
     pub before: Version,
     /// The issue it is meant to solve.
     pub issue_sequence: Option<i64>,
+    /// That issue's version right before.
+    pub before_issue: Option<IssueVersion>,
     /// Since when the request was stuck.
     pub due_since: Option<DateTime<Utc>>,
     /// Its correlation id.
@@ -120,6 +131,8 @@ pub struct Attempt {
     pub verifications: u32,
     /// When the next one is due.
     pub verify_at: Option<DateTime<Utc>>,
+    /// The request's version that showed the effect; none where a person said so.
+    pub confirmed: Option<Version>,
 }
 
 /// One line of an attempt's history.
@@ -166,10 +179,11 @@ pub struct AttemptCount {
 /// See the module.
 #[async_trait]
 pub trait Attempts {
-    /// Commits the intent to write, or says why not. Pause, hold, acknowledgement, both caps, the lease and "no other
-    /// open attempt for this order" are checked in the same transaction, in the order lease, pause, hold,
-    /// acknowledgement, open attempt, run's cap, hour's cap. The hour and a pause's end go by the store's clock where it
-    /// has one. Attempts that ended `not_sent` count towards no cap. `Fenced` when the run was taken away.
+    /// Commits the intent to write, or says why not. Pause, hold, acknowledgement, both caps, the lease, "no other open
+    /// attempt for this order or request" and the intent's own [`Recheck`] are checked in the same transaction, in the
+    /// order lease, pause, hold, acknowledgement, open attempt, recheck, run's cap, hour's cap. The hour and a pause's end
+    /// go by the store's clock where it has one. Attempts that ended `not_sent` count towards no cap. `Fenced` when the
+    /// run was taken away.
     ///
     /// After a time-out it isn't known whether the intent was committed. The same call again (same run, same
     /// correlation id, still `intended`) answers the same id, so it may be repeated; if it is not, nothing is

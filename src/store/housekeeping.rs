@@ -19,6 +19,8 @@ pub struct Pruned {
     pub findings: u64,
     /// Acknowledgements that have ended.
     pub acknowledgements: u64,
+    /// What was marked about orders: retries, and requests seen beside another one.
+    pub orders: u64,
     /// Finished requests not seen since.
     pub observations: u64,
     /// Decisions about those, and about requests that could never be read.
@@ -41,6 +43,7 @@ impl Pruned {
             + self.slots
             + self.findings
             + self.acknowledgements
+            + self.orders
             + self.observations
             + self.decisions
             + self.looks

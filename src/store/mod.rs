@@ -27,6 +27,7 @@ pub mod identity;
 pub mod looks;
 pub mod notices;
 mod open;
+pub mod orders;
 pub mod postgres;
 pub mod rates;
 pub mod replicas;
@@ -51,6 +52,7 @@ pub use identity::{Doubt, Identity};
 pub use looks::Looks;
 pub use notices::Notices;
 pub use open::{StoreOptions, exists, open, open_for_daemon};
+pub use orders::Orders;
 pub use rates::Rates;
 pub use replicas::Replicas;
 pub use requests::Requests;
@@ -69,6 +71,7 @@ pub trait Store:
     + Acknowledgements
     + Looks
     + Notices
+    + Orders
     + Controls
     + Audit
     + Replicas

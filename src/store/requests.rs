@@ -30,17 +30,19 @@ pub struct RememberedDecision {
 /// See the module.
 #[async_trait]
 pub trait Requests {
-    /// Remembers what a run read; the newest observation of a request wins. One transaction a call: hand in a few
-    /// hundred at a time.
+    /// Remembers what a run read; the newest observation of a request wins, by our instant and by the upstream's date:
+    /// an older one never replaces a newer one, nor an undated one a dated one. Answers those that contradict what
+    /// was known, because they were read later and dated earlier. One transaction a call: hand in a few hundred at a
+    /// time.
     async fn remember_observations(
         &self,
         lease: &RunLease,
         org: &Org,
         observations: &[Observation],
-    ) -> Result<(), StoreError>;
+    ) -> Result<Vec<ReferenceId>, StoreError>;
 
-    /// The same for one request that was read in no run: to verify a write.
-    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<(), StoreError>;
+    /// The same for one request that was read in no run: to verify a write. Answers whether it contradicts what was known.
+    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<bool, StoreError>;
 
     /// What is remembered of these, in no particular order; unknown ones are simply absent. A few hundred a call.
     async fn observations(

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use reqwest::Response;
 use reqwest::header::DATE;
 
-use super::auth::{AuthError, Tokens};
+use super::auth::{AuthError, Refusals, Tokens};
 use super::endpoints::{AddressError, Routes};
 use super::id_stream::Bounds;
 use super::limits::{Limits, LocalRates, Rates};
@@ -47,6 +47,8 @@ pub struct HttpTesamanager {
     pub(super) http: reqwest::Client,
     pub(super) routes: Arc<Routes>,
     pub(super) tokens: Arc<Tokens>,
+    /// Whose writes are not to be tried.
+    pub(super) refusals: Arc<Refusals>,
     pub(super) limits: Arc<Limits>,
     pub(super) haste: Haste,
     pub(super) budget: Arc<Budget>,
@@ -82,6 +84,7 @@ impl HttpTesamanager {
         Ok(Self {
             routes: Arc::new(Routes::new(&settings.base_url, &settings.endpoints)?),
             tokens: Arc::new(Tokens::new(settings, http.clone(), clock.clone())),
+            refusals: Arc::default(),
             limits: Arc::new(limits),
             haste: Haste::Sweep,
             budget: Arc::default(),
@@ -226,6 +229,10 @@ impl Tesamanager for HttpTesamanager {
     async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError> {
         let admitted = self.limits.admit_write(org, self.haste).await;
         admitted.map_err(|no| read::no_leave("write", &no))
+    }
+
+    fn writes_are_refused(&self, org: &Org) -> bool {
+        self.refusals.stand_for(org)
     }
 
     async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {

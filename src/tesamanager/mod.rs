@@ -89,6 +89,10 @@ pub trait Tesamanager: Send + Sync + 'static {
     /// that no ledger row waits in a queue. [`ReadError::NoLeave`] when that is longer than a call waits.
     async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError>;
 
+    /// The upstream refused a write of the org with 401, and no read has succeeded under another token since: none is to
+    /// be tried.
+    fn writes_are_refused(&self, org: &Org) -> bool;
+
     /// Sends the one write that `permit` allows, once. Never repeats it, whatever happens.
     async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError>;
 }

@@ -114,7 +114,7 @@ impl HttpTesamanager {
         let mut bearer = self.bearer(question).await?;
         let head = self.ask(question, &bearer).await?;
         if head.response.status() != StatusCode::UNAUTHORIZED {
-            return self.judge(question, head).await;
+            return self.judge(question, &bearer, head).await;
         }
         let problem = self.problem(head).await;
         match self.tokens.after_refusal(&bearer).await {
@@ -127,7 +127,7 @@ impl HttpTesamanager {
             let problem = self.problem(head).await;
             return Err(self.unauthorised(question, &problem).into());
         }
-        self.judge(question, head).await
+        self.judge(question, &bearer, head).await
     }
 
     async fn bearer(&self, question: &Question<'_>) -> Result<super::auth::Bearer, ReadError> {
@@ -170,11 +170,13 @@ impl HttpTesamanager {
     async fn judge<'a>(
         &self,
         question: &Question<'a>,
+        bearer: &super::auth::Bearer,
         head: Head<'a>,
     ) -> Result<Head<'a>, Failure> {
         let operation = question.name();
         let status = head.response.status();
         if status.is_success() {
+            self.refusals.read_succeeded(question.org, bearer);
             return Ok(head);
         }
         let after = transport::retry_after(&head.response, self.clock.now());

@@ -61,6 +61,7 @@ impl HttpTesamanager {
         self.note_skew(&response);
         if response.status() == StatusCode::UNAUTHORIZED {
             self.tokens.forget(&bearer);
+            self.refusals.write_refused(org, &bearer);
         }
         self.outcome(operation.as_str(), org, &call, response).await
     }

@@ -1,10 +1,10 @@
 //! The guard: the only way to a write.
 //!
 //! [`Guard::authorise`] commits the attempt to the ledger and only then mints the [`WritePermit`] that the
-//! upstream's one write method takes. Mode, and that the run's configuration is still in force, are checked here; pause,
-//! latch, acknowledgement, caps, lease and "no other open attempt" are checked by the store in the very transaction that
-//! commits the attempt, because only there they hold over
-//! all replicas. What can't be committed is not sent.
+//! upstream's one write method takes. That the run's configuration is still in force (and with it the
+//! mode), pause, latch, acknowledgement, caps, lease, "no other open attempt", and once more all that the ledger says of the order, are
+//! checked in the very transaction that commits the attempt, because only there they hold over all jobs and replicas.
+//! What can't be committed is not sent.
 
 pub mod circuit;
 pub mod hold;
@@ -14,11 +14,13 @@ mod permit;
 
 use std::sync::Arc;
 
+use super::history::{Errand, RetryPolicy, standing};
 use crate::clock::SharedClock;
 use crate::domain::ids::{JobName, Org, ReplicaId, RuleName};
 use crate::domain::run::Mode;
-use crate::domain::{SkipReason, Version, Write};
+use crate::domain::{Issue, SkipReason, Version, Write};
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
+use crate::store::orders::Recheck;
 use crate::store::runs::RunLease;
 use crate::store::{Store, StoreError};
 
@@ -43,6 +45,8 @@ pub struct GuardedRun {
     pub mode: Mode,
     /// Caps.
     pub limits: IntentLimits,
+    /// Attempts and pauses.
+    pub retry: RetryPolicy,
 }
 
 /// A write that somebody would like to send.
@@ -54,8 +58,8 @@ pub struct Proposal {
     pub before: Version,
     /// The rule that wants it.
     pub rule: RuleName,
-    /// The issue it is meant to solve.
-    pub issue_sequence: Option<i64>,
+    /// The issue it is meant to solve, as read just now.
+    pub issue: Option<Issue>,
     /// Since when the request has been stuck.
     pub due_since: Option<chrono::DateTime<chrono::Utc>>,
     /// The write.
@@ -139,6 +143,7 @@ impl Guard {
             });
         }
         let correlation_id = self.clock.uuid();
+        let recheck = self.recheck(run, &proposal);
         let attempt = NewAttempt {
             org: run.org.clone(),
             reference_id: proposal.reference_id,
@@ -147,10 +152,15 @@ impl Guard {
             job_name: run.job_name.clone(),
             rule: proposal.rule,
             before: proposal.before,
-            issue_sequence: proposal.issue_sequence,
+            issue_sequence: proposal
+                .issue
+                .as_ref()
+                .and_then(|issue| issue.issue_sequence),
+            before_issue: proposal.issue.as_ref().map(Issue::version),
             due_since: proposal.due_since,
             correlation_id,
             replica: self.replica.clone(),
+            recheck,
         };
         // Marked before the row exists, so that the sweep never sees a row that is neither settled nor in flight.
         let mark = self.in_flight.mark(correlation_id);
@@ -173,6 +183,34 @@ impl Guard {
             }),
             Err(refused) => Err(explain(refused)),
         }
+    }
+}
+
+impl Guard {
+    /// What was decided is asked again of the ledger as it is when the intent is committed: another job may have
+    /// written to the order since.
+    fn recheck(&self, run: &GuardedRun, proposal: &Proposal) -> Recheck {
+        let (policy, now) = (run.retry, self.clock.now());
+        let (operation, version) = (proposal.write.operation(), proposal.before.clone());
+        let (reference_id, issue) = (proposal.reference_id.clone(), proposal.issue.clone());
+        let in_force = self.in_force.clone();
+        Recheck::new(move |facts| {
+            // The mode that a reload said meanwhile, too.
+            if in_force.has_ended() {
+                let reason = SkipReason::ConfigurationChanged;
+                return Err(IntentRefused::Rechecked(reason, RELOADED.to_owned()));
+            }
+            let errand = Errand {
+                operation,
+                reference_id: &reference_id,
+                version: &version,
+                issue: issue.as_ref(),
+            };
+            match standing(facts, &errand, policy, now).refusal() {
+                None => Ok(()),
+                Some((reason, why)) => Err(IntentRefused::Rechecked(reason, why)),
+            }
+        })
     }
 }
 
@@ -199,6 +237,7 @@ fn explain(refused: IntentRefused) -> Refused {
             SkipReason::InDoubt,
             format!("attempt {id} for this order is not settled yet"),
         ),
+        IntentRefused::Rechecked(reason, why) => (reason, why),
     };
     Refused::Check {
         reason,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::Survey;
+use super::{Survey, SurveyError};
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{Issue, Observation};
 use crate::reconcile::acknowledged;
@@ -11,12 +11,20 @@ use crate::reconcile::plan::Known;
 use crate::reconcile::rules::{Action, Rule};
 use crate::store::StoreError;
 use crate::store::acknowledgements::Acknowledgement;
-use crate::store::attempts::Attempt;
+use crate::store::orders::{Marks, OrderFacts};
+
+static NOTHING_KNOWN: OrderFacts = OrderFacts {
+    attempts: Vec::new(),
+    marks: Marks {
+        retry: None,
+        requests: Vec::new(),
+    },
+};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(in crate::reconcile) struct Beside {
-    attempts: HashMap<ExternalReference, Vec<Attempt>>,
+    orders: HashMap<ExternalReference, OrderFacts>,
     said_of_request: HashMap<ReferenceId, Acknowledgement>,
     said_of_order: HashMap<ExternalReference, Acknowledgement>,
 }
@@ -25,12 +33,12 @@ impl Beside {
     /// What is known of one of the requests.
     pub(in crate::reconcile) fn known<'k>(&'k self, request: &'k Observation) -> Known<'k> {
         let order = request.external_reference.as_ref();
-        let attempts = order.and_then(|order| self.attempts.get(order));
+        let facts = order.and_then(|order| self.orders.get(order));
         let of_request = self.said_of_request.get(&request.reference_id);
         Known {
             request,
             issue: None,
-            attempts: attempts.map_or(&[], Vec::as_slice),
+            order: facts.unwrap_or(&NOTHING_KNOWN),
             acknowledged: of_request.or_else(|| self.said_of_order.get(order?)),
         }
     }
@@ -41,7 +49,7 @@ impl Survey<'_> {
     pub(in crate::reconcile) async fn beside<'r>(
         &self,
         requests: impl IntoIterator<Item = (&'r Observation, Option<&'r [Issue]>)>,
-    ) -> Result<Beside, StoreError> {
+    ) -> Result<Beside, SurveyError> {
         let requests: HashMap<&ReferenceId, _> = requests
             .into_iter()
             .map(|seen| (&seen.0.reference_id, seen))
@@ -56,14 +64,10 @@ impl Survey<'_> {
         }
         self.what_people_said(&requests, &orders, &mut beside)
             .await?;
-        // Attempts are asked for only where a rule sends anything.
+        // Orders are asked for only where a rule sends anything.
         let sends = |rule: &Rule| matches!(rule.action, Action::Send(_));
-        if orders.is_empty() || !self.context.rules.iter().any(sends) {
-            return Ok(beside);
-        }
-        for attempt in self.store.attempts_for(self.context.org, &orders).await? {
-            let order = attempt.external_reference.clone();
-            beside.attempts.entry(order).or_default().push(attempt);
+        if !orders.is_empty() && self.context.rules.iter().any(sends) {
+            beside.orders = self.facts_by_order(&orders).await?;
         }
         Ok(beside)
     }

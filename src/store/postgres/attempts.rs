@@ -21,7 +21,7 @@ use crate::store::{Actor, DAEMON, Page, StoreError};
 
 pub(super) const ADVANCE: &str = "
     UPDATE attempts SET state = $2, changed_at = $3, detail = $4, http_status = coalesce($5, http_status),
-        verify_at = $6
+        verify_at = $6, confirmed_status = $8, confirmed_cancelling = $9, confirmed_last_updated = $10
     WHERE id = $1 AND state = ANY($7)";
 
 const POSTPONE: &str = "
@@ -153,6 +153,7 @@ impl Attempts for PgStore {
         self.call("advance", || async {
             let mut tx = self.begin().await?;
             let due = step.verify_at.filter(|_| step.to.awaits_verification());
+            let confirmed = step.confirmed.as_ref();
             let done = sqlx::query(ADVANCE)
                 .bind(id.0)
                 .bind(step.to.as_str())
@@ -162,6 +163,11 @@ impl Attempts for PgStore {
                 .bind(stamp_opt(due))
                 .bind(texts(
                     step.to.predecessors().iter().map(|state| state.as_str()),
+                ))
+                .bind(confirmed.map(|version| text(version.status.as_str())))
+                .bind(confirmed.map(|version| version.cancelling))
+                .bind(stamp_opt(
+                    confirmed.and_then(|version| version.last_updated),
                 ))
                 .execute(&mut *tx)
                 .await?;

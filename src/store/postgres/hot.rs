@@ -3,7 +3,7 @@
 
 use super::{
     acknowledgements, attempts, audit, controls, findings, housekeeping, intend, looks, notices,
-    rates, requests, runs,
+    orders, rates, requests, runs,
 };
 
 /// See the module.
@@ -69,6 +69,10 @@ pub const HOT: &[(&str, &str)] = &[
     ("notices::DUE", notices::DUE),
     ("notices::TAKE", notices::TAKE),
     ("rates::RESERVE", rates::RESERVE),
+    ("orders::RETRIES", orders::RETRIES),
+    ("orders::KNOWN", orders::KNOWN),
+    ("housekeeping::DUPLICATES", housekeeping::DUPLICATES),
+    ("housekeeping::RETRIES", housekeeping::RETRIES),
     ("requests::OBSERVATIONS", requests::OBSERVATIONS),
     ("requests::FIND_OBSERVATIONS", requests::FIND_OBSERVATIONS),
     ("requests::DECISIONS_ABOUT", requests::DECISIONS_ABOUT),

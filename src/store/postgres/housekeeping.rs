@@ -72,6 +72,8 @@ macro_rules! finished_observations {
                              AND f.state <> 'resolved' OFFSET 0)
              AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.reference_id = o.reference_id AND a.org = o.org
                              AND a.state IN ('intended', 'accepted', 'unknown', 'needs_human') OFFSET 0)
+             AND NOT EXISTS (SELECT 1 FROM duplicates AS d WHERE d.org = o.org AND d.reference_id = o.reference_id
+                             AND d.external_reference = o.external_reference OFFSET 0)
          ORDER BY o.observed_at, o.reference_id, o.org LIMIT $2"
     };
 }
@@ -106,6 +108,23 @@ pub(super) const LOOKS: &str = "
 const SWEEPS: &str = "
     DELETE FROM sweeps WHERE (org, job_name) IN (
         SELECT org, job_name FROM sweeps WHERE began < $1 LIMIT $2)";
+
+// It stands in the way of its order only until it is final. Before its observation goes, which says so.
+pub(super) const DUPLICATES: &str = "
+    DELETE FROM duplicates WHERE (org, external_reference, reference_id) IN (
+        SELECT d.org, d.external_reference, d.reference_id FROM duplicates AS d
+        WHERE d.seen_at < $1
+            AND EXISTS (SELECT 1 FROM observations AS o WHERE o.org = d.org AND o.reference_id = d.reference_id
+                        AND o.observed_at < $1 AND o.status IN ('REJECTED', 'CANCELED', 'FINISHED') OFFSET 0)
+        ORDER BY d.seen_at LIMIT $2)";
+
+// Of no use without the attempts that it is about.
+pub(super) const RETRIES: &str = "
+    DELETE FROM retries WHERE (org, external_reference, at) IN (
+        SELECT r.org, r.external_reference, r.at FROM retries AS r WHERE r.at < $1
+            AND NOT EXISTS (SELECT 1 FROM attempts AS a
+                            WHERE a.org = r.org AND a.external_reference = r.external_reference OFFSET 0)
+        ORDER BY r.at LIMIT $2)";
 
 pub(super) const TRIGGERS: &str = "
     DELETE FROM triggers WHERE id IN (
@@ -168,6 +187,7 @@ impl Housekeeping for PgStore {
         let slots = remove(SLOTS).await? + remove(UNRUN_SLOTS).await?;
         let findings = remove(FINDINGS).await?;
         let acknowledgements = remove(ACKNOWLEDGEMENTS).await?;
+        let orders = remove(RETRIES).await? + remove(DUPLICATES).await?;
         let finished = [DECISIONS, OBSERVATIONS];
         let [decisions, observations] = self.remove(lease, finished, older_than, batch).await?;
         Ok(Pruned {
@@ -176,6 +196,7 @@ impl Housekeeping for PgStore {
             slots,
             findings,
             acknowledgements,
+            orders,
             observations,
             decisions: decisions + remove(DECISIONS_ON_NOTHING).await?,
             looks: remove(LOOKS).await? + remove(SWEEPS).await?,

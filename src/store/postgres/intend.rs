@@ -10,19 +10,23 @@
 //! A pause or latch committed while an intent is under way may come too late for that one, never for the next.
 //!
 //! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, open
-//! attempt, the run's cap, the hour's cap.
+//! attempt, the caller's recheck, the run's cap, the hour's cap.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::attempts::{StepLine, append_step};
+use super::attempts::{self, StepLine, append_step};
 use super::runs::hold;
-use super::values::{stamp, stamp_opt, text};
-use super::{PgStore, lock};
+use super::values::{stamp, stamp_opt, text, texts};
+use super::{PgStore, lock, orders};
+use crate::domain::ids::ExternalReference;
 use crate::domain::{AttemptId, AttemptState};
 use crate::store::DAEMON;
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
 use crate::store::fault::Fault;
+use crate::store::orders::OrderFacts;
+use crate::store::rows::all;
+use crate::store::rows::attempts::AttemptRow;
 use crate::store::runs::RunLease;
 
 pub(super) const PAUSED: &str = "
@@ -41,7 +45,7 @@ pub(super) const REPEATED: &str = "
     SELECT id FROM attempts WHERE correlation_id = $1 AND run_id = $2 AND state = 'intended'";
 
 pub(super) const OPEN_ATTEMPT: &str = "
-    SELECT id FROM attempts WHERE org = $1 AND external_reference = $2
+    SELECT id FROM attempts WHERE org = $1 AND (external_reference = $2 OR reference_id = $3)
         AND state IN ('intended', 'accepted', 'unknown', 'needs_human')";
 
 // What never left the house counts towards no cap.
@@ -78,10 +82,15 @@ pub(super) async fn intend(
     let open: Option<i64> = sqlx::query_scalar(OPEN_ATTEMPT)
         .bind(attempt.org.as_str())
         .bind(text(attempt.external_reference.as_str()))
+        .bind(text(attempt.reference_id.as_str()))
         .fetch_optional(&mut *tx)
         .await?;
     if let Some(id) = open {
         return Ok(Err(IntentRefused::OpenAttempt(AttemptId(id))));
+    }
+    let facts = facts(&mut tx, attempt).await?;
+    if let Err(refused) = attempt.recheck.ask(&facts) {
+        return Ok(Err(refused));
     }
     let of_run = sqlx::query_scalar(OF_RUN).bind(lease.run_id.0);
     if count(of_run, &mut tx).await? >= i64::from(limits.per_run) {
@@ -100,6 +109,25 @@ type Count<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgre
 
 async fn count(query: Count<'_>, tx: &mut PgConnection) -> Result<i64, Fault> {
     Ok(query.fetch_one(tx).await?)
+}
+
+/// What is known of the order by now.
+async fn facts(tx: &mut PgConnection, attempt: &NewAttempt) -> Result<OrderFacts, Fault> {
+    let order = std::slice::from_ref(&attempt.external_reference);
+    let rows: Vec<AttemptRow> = sqlx::query_as(attempts::OF_ORDERS)
+        .bind(attempt.org.as_str())
+        .bind(texts(order.iter().map(ExternalReference::as_str)))
+        .fetch_all(&mut *tx)
+        .await?;
+    let marks = orders::marks_of(tx, &attempt.org, order).await?;
+    Ok(OrderFacts {
+        attempts: all(rows)?,
+        marks: marks
+            .into_iter()
+            .map(|(_, marks)| marks)
+            .next()
+            .unwrap_or_default(),
+    })
 }
 
 async fn steered_away(
@@ -139,9 +167,9 @@ async fn insert(
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO attempts (
              org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
-             before_status, before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id,
-             intended_at, changed_at, detail)
-         VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, '')
+             before_status, before_cancelling, before_last_updated, issue_sequence, before_issue_resolved,
+             before_issue_last_updated, due_since, correlation_id, intended_at, changed_at, detail)
+         VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, '')
          RETURNING id",
     )
     .bind(attempt.org.as_str())
@@ -156,6 +184,8 @@ async fn insert(
     .bind(attempt.before.cancelling)
     .bind(stamp_opt(attempt.before.last_updated))
     .bind(attempt.issue_sequence)
+    .bind(attempt.before_issue.map(|issue| issue.resolved))
+    .bind(stamp_opt(attempt.before_issue.and_then(|issue| issue.last_updated)))
     .bind(stamp_opt(attempt.due_since))
     .bind(attempt.correlation_id)
     .bind(stamp(now))

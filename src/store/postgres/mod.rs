@@ -29,6 +29,7 @@ mod lock;
 mod looks;
 mod meaning;
 mod notices;
+mod orders;
 mod rates;
 mod replicas;
 mod requests;

@@ -11,7 +11,7 @@ use crate::domain::{Decision, Observation};
 use crate::store::StoreError;
 use crate::store::requests::{RememberedDecision, Requests};
 use crate::store::rows::all;
-use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow};
+use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow, contradicted};
 use crate::store::runs::RunLease;
 
 const REMEMBER_OBSERVATIONS: &str = "
@@ -67,7 +67,7 @@ impl PgStore {
         lease: Option<&RunLease>,
         org: &Org,
         observations: &[Observation],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<ReferenceId>, StoreError> {
         self.call(operation, || async {
             let mut seen: Vec<_> = observations.iter().collect();
             seen.sort_by_key(|seen| (seen.last_updated, seen.observed_at));
@@ -76,7 +76,7 @@ impl PgStore {
             if let Some(lease) = lease {
                 hold(&mut tx, operation, lease).await?;
             }
-            sqlx::query(REMEMBER_OBSERVATIONS)
+            let done = sqlx::query(REMEMBER_OBSERVATIONS)
                 .bind(org.as_str())
                 .bind(texts(seen.iter().map(|seen| seen.reference_id.as_str())))
                 .bind(texts_opt(seen.iter().map(|seen| {
@@ -98,7 +98,18 @@ impl PgStore {
                 .bind(column(&seen, |seen| stamp(seen.observed_at)))
                 .execute(&mut *tx)
                 .await?;
-            Ok(tx.commit().await?)
+            // Nearly always all of them.
+            let mut known = Vec::new();
+            if done.rows_affected() < seen.len() as u64 {
+                let rows: Vec<ObservationRow> = sqlx::query_as(OBSERVATIONS)
+                    .bind(org.as_str())
+                    .bind(texts(seen.iter().map(|seen| seen.reference_id.as_str())))
+                    .fetch_all(&mut *tx)
+                    .await?;
+                known = all(rows)?;
+            }
+            tx.commit().await?;
+            Ok(contradicted(&seen, known))
         })
         .await
     }
@@ -111,14 +122,15 @@ impl Requests for PgStore {
         lease: &RunLease,
         org: &Org,
         observations: &[Observation],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<ReferenceId>, StoreError> {
         self.observe("remember_observations", Some(lease), org, observations)
             .await
     }
 
-    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<(), StoreError> {
+    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<bool, StoreError> {
         let seen = std::slice::from_ref(seen);
-        self.observe("remember_verified", None, org, seen).await
+        let older = self.observe("remember_verified", None, org, seen).await?;
+        Ok(!older.is_empty())
     }
 
     async fn observations(

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::{Micros, instant, instant_opt, number, word};
-use crate::domain::{AttemptId, RunId, Status, Version};
+use crate::domain::{AttemptId, IssueVersion, RunId, Status, Version};
 use crate::store::StoreError;
 use crate::store::attempts::{Attempt, AttemptCount, AttemptStep};
 use crate::store::fault::Fault;
@@ -25,6 +25,8 @@ pub(in crate::store) struct AttemptRow {
     before_cancelling: bool,
     before_last_updated: Option<Micros>,
     issue_sequence: Option<i64>,
+    before_issue_resolved: Option<bool>,
+    before_issue_last_updated: Option<Micros>,
     due_since: Option<Micros>,
     correlation_id: Correlation,
     intended_at: Micros,
@@ -33,12 +35,23 @@ pub(in crate::store) struct AttemptRow {
     detail: String,
     verifications: i64,
     verify_at: Option<Micros>,
+    confirmed_status: Option<String>,
+    confirmed_cancelling: Option<bool>,
+    confirmed_last_updated: Option<Micros>,
 }
 
 impl TryFrom<AttemptRow> for Attempt {
     type Error = Fault;
 
     fn try_from(row: AttemptRow) -> Result<Self, Fault> {
+        let issue_updated = instant_opt(
+            "attempts.before_issue_last_updated",
+            row.before_issue_last_updated,
+        )?;
+        let last_updated = instant_opt(
+            "attempts.confirmed_last_updated",
+            row.confirmed_last_updated,
+        )?;
         Ok(Self {
             id: AttemptId(row.id),
             org: row.org.into(),
@@ -56,6 +69,10 @@ impl TryFrom<AttemptRow> for Attempt {
                 last_updated: instant_opt("attempts.before_last_updated", row.before_last_updated)?,
             },
             issue_sequence: row.issue_sequence,
+            before_issue: row.before_issue_resolved.map(|resolved| IssueVersion {
+                resolved,
+                last_updated: issue_updated,
+            }),
             due_since: instant_opt("attempts.due_since", row.due_since)?,
             correlation_id: row.correlation_id.0,
             intended_at: instant("attempts.intended_at", row.intended_at)?,
@@ -67,6 +84,11 @@ impl TryFrom<AttemptRow> for Attempt {
             detail: row.detail,
             verifications: number("attempts.verifications", row.verifications)?,
             verify_at: instant_opt("attempts.verify_at", row.verify_at)?,
+            confirmed: row.confirmed_status.map(|status| Version {
+                status: Status::parse(&status),
+                cancelling: row.confirmed_cancelling.unwrap_or_default(),
+                last_updated,
+            }),
         })
     }
 }

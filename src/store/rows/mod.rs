@@ -12,6 +12,7 @@ pub(super) mod findings;
 pub(super) mod looks;
 mod micros;
 pub(super) mod notices;
+pub(super) mod orders;
 pub(super) mod rates;
 pub(super) mod requests;
 pub(super) mod runs;

@@ -1,9 +1,11 @@
 //! Observations and decisions as rows.
 
+use std::collections::HashMap;
+
 use sqlx::FromRow;
 
 use super::{Micros, instant, instant_opt, word_opt};
-use crate::domain::{Observation, Org, RunId, Status};
+use crate::domain::{Observation, Org, ReferenceId, RunId, Status};
 use crate::store::fault::Fault;
 use crate::store::requests::RememberedDecision;
 
@@ -64,6 +66,26 @@ impl TryFrom<FoundRow> for (Org, Observation) {
     fn try_from(row: FoundRow) -> Result<Self, Fault> {
         Ok((row.org.into(), row.seen.try_into()?))
     }
+}
+
+/// Of what was just seen, what is contradicted by what is known.
+pub(in crate::store) fn contradicted(
+    seen: &[&Observation],
+    known: Vec<Observation>,
+) -> Vec<ReferenceId> {
+    let known: HashMap<ReferenceId, Observation> = known
+        .into_iter()
+        .map(|known| (known.reference_id.clone(), known))
+        .collect();
+    let is_older = |seen: &&&Observation| {
+        known.get(&seen.reference_id).is_some_and(|known| {
+            let (now, then) = (seen.last_updated, known.last_updated);
+            let is_earlier = now.zip(then).is_some_and(|(now, then)| now < then);
+            is_earlier && seen.observed_at >= known.observed_at
+        })
+    };
+    let older = seen.iter().filter(is_older);
+    older.map(|seen| seen.reference_id.clone()).collect()
 }
 
 #[derive(Debug, FromRow)]

@@ -19,7 +19,7 @@ use crate::store::{Actor, DAEMON, Page, StoreError};
 
 pub(super) const ADVANCE: &str = "
     UPDATE attempts SET state = ?2, changed_at = ?3, detail = ?4, http_status = coalesce(?5, http_status),
-        verify_at = ?6
+        verify_at = ?6, confirmed_status = ?8, confirmed_cancelling = ?9, confirmed_last_updated = ?10
     WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))";
 
 const POSTPONE: &str = "
@@ -150,6 +150,7 @@ impl Attempts for SqliteStore {
             .call("advance", async {
                 let mut tx = self.begin().await?;
                 let due = step.verify_at.filter(|_| step.to.awaits_verification());
+                let confirmed = step.confirmed.as_ref();
                 let done = sqlx::query(ADVANCE)
                     .bind(id.0)
                     .bind(step.to.as_str())
@@ -158,6 +159,11 @@ impl Attempts for SqliteStore {
                     .bind(step.http_status)
                     .bind(micros_opt(due))
                     .bind(predecessors(step.to)?)
+                    .bind(confirmed.map(|version| version.status.as_str()))
+                    .bind(confirmed.map(|version| version.cancelling))
+                    .bind(micros_opt(
+                        confirmed.and_then(|version| version.last_updated),
+                    ))
                     .execute(&mut *tx)
                     .await?;
                 if done.rows_affected() == 0 {

@@ -1,19 +1,22 @@
 //! The intent: every check and the ledger's row in one transaction that holds the write lock throughout.
 //!
-//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, acknowledgement, open
-//! attempt, the run's cap, the hour's cap.
+//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, acknowledgement,
+//! open attempt, the caller's recheck, the run's cap, the hour's cap.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
-use super::attempts::{StepLine, append_step};
+use super::attempts::{self, StepLine, append_step};
 use super::runs::hold;
+use super::{SqliteStore, orders};
 use crate::domain::{AttemptId, AttemptState};
 use crate::store::DAEMON;
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
 use crate::store::fault::Fault;
-use crate::store::rows::{micros, micros_opt};
+use crate::store::orders::OrderFacts;
+use crate::store::rows::all;
+use crate::store::rows::attempts::AttemptRow;
+use crate::store::rows::{json, micros, micros_opt};
 use crate::store::runs::RunLease;
 
 pub(super) const PAUSED: &str = "
@@ -32,7 +35,7 @@ pub(super) const REPEATED: &str = "
     SELECT id FROM attempts WHERE correlation_id = ?1 AND run_id = ?2 AND state = 'intended'";
 
 pub(super) const OPEN_ATTEMPT: &str = "
-    SELECT id FROM attempts WHERE org = ?1 AND external_reference = ?2
+    SELECT id FROM attempts WHERE org = ?1 AND (external_reference = ?2 OR reference_id = ?3)
         AND state IN ('intended', 'accepted', 'unknown', 'needs_human')";
 
 // What never left the house counts towards no cap.
@@ -67,10 +70,15 @@ pub(super) async fn intend(
     let open: Option<i64> = sqlx::query_scalar(OPEN_ATTEMPT)
         .bind(attempt.org.as_str())
         .bind(attempt.external_reference.as_str())
+        .bind(attempt.reference_id.as_str())
         .fetch_optional(&mut *tx)
         .await?;
     if let Some(id) = open {
         return Ok(Err(IntentRefused::OpenAttempt(AttemptId(id))));
+    }
+    let facts = facts(&mut tx, attempt).await?;
+    if let Err(refused) = attempt.recheck.ask(&facts) {
+        return Ok(Err(refused));
     }
     let of_run = sqlx::query_scalar(OF_RUN).bind(lease.run_id.0);
     if count(of_run, &mut tx).await? >= i64::from(limits.per_run) {
@@ -91,6 +99,25 @@ type Count<'q> = sqlx::query::QueryScalar<'q, sqlx::Sqlite, i64, sqlx::sqlite::S
 
 async fn count(query: Count<'_>, tx: &mut SqliteConnection) -> Result<i64, Fault> {
     Ok(query.fetch_one(tx).await?)
+}
+
+/// What is known of the order by now.
+async fn facts(tx: &mut SqliteConnection, attempt: &NewAttempt) -> Result<OrderFacts, Fault> {
+    let order = std::slice::from_ref(&attempt.external_reference);
+    let rows: Vec<AttemptRow> = sqlx::query_as(attempts::OF_ORDERS)
+        .bind(attempt.org.as_str())
+        .bind(json(order)?)
+        .fetch_all(&mut *tx)
+        .await?;
+    let marks = orders::marks_of(tx, &attempt.org, order).await?;
+    Ok(OrderFacts {
+        attempts: all(rows)?,
+        marks: marks
+            .into_iter()
+            .map(|(_, marks)| marks)
+            .next()
+            .unwrap_or_default(),
+    })
 }
 
 async fn steered_away(
@@ -132,9 +159,9 @@ async fn insert(
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO attempts (
              org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
-             before_status, before_cancelling, before_last_updated, issue_sequence, due_since, correlation_id,
-             intended_at, counted_at, changed_at, detail)
-         VALUES (?1, ?2, ?3, ?4, 'intended', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?15, '')
+             before_status, before_cancelling, before_last_updated, issue_sequence, before_issue_resolved,
+             before_issue_last_updated, due_since, correlation_id, intended_at, counted_at, changed_at, detail)
+         VALUES (?1, ?2, ?3, ?4, 'intended', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17, ?17, '')
          RETURNING id",
     )
     .bind(attempt.org.as_str())
@@ -149,6 +176,8 @@ async fn insert(
     .bind(attempt.before.cancelling)
     .bind(micros_opt(attempt.before.last_updated))
     .bind(attempt.issue_sequence)
+    .bind(attempt.before_issue.map(|issue| issue.resolved))
+    .bind(micros_opt(attempt.before_issue.and_then(|issue| issue.last_updated)))
     .bind(micros_opt(attempt.due_since))
     .bind(attempt.correlation_id.to_string())
     .bind(micros(now))

@@ -23,6 +23,7 @@ mod intend;
 mod lock;
 mod looks;
 mod notices;
+mod orders;
 mod rates;
 mod replicas;
 mod requests;

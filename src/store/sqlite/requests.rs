@@ -14,7 +14,7 @@ use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{Decision, Observation};
 use crate::store::StoreError;
 use crate::store::requests::{RememberedDecision, Requests};
-use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow};
+use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow, contradicted};
 use crate::store::rows::{all, json, micros, micros_opt};
 use crate::store::runs::RunLease;
 
@@ -75,7 +75,7 @@ impl SqliteStore {
         lease: Option<&RunLease>,
         org: &Org,
         observations: &[Observation],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<ReferenceId>, StoreError> {
         self.timed
             .call(operation, async {
                 let mut words = <[Recurring; 3]>::default();
@@ -84,7 +84,7 @@ impl SqliteStore {
                 if let Some(lease) = lease {
                     hold(&mut tx, operation, lease).await?;
                 }
-                REMEMBER_OBSERVATIONS
+                let written = REMEMBER_OBSERVATIONS
                     .insert(observations, &mut tx, |seen, values| {
                         let [kind, status, owner] = &mut words;
                         let seen_kind = seen.persistence_type.map(|seen| seen.as_str());
@@ -104,8 +104,21 @@ impl SqliteStore {
                         values.add(micros(seen.observed_at));
                     })
                     .await?;
+                // Nearly always all of them.
+                let mut known = Vec::new();
+                if written < observations.len() as u64 {
+                    let ids: Vec<&ReferenceId> =
+                        observations.iter().map(|seen| &seen.reference_id).collect();
+                    let rows: Vec<ObservationRow> = sqlx::query_as(OBSERVATIONS)
+                        .bind(org.as_str())
+                        .bind(json(&ids)?)
+                        .fetch_all(&mut *tx)
+                        .await?;
+                    known = all(rows)?;
+                }
                 tx.commit().await?;
-                Ok(())
+                let seen: Vec<&Observation> = observations.iter().collect();
+                Ok(contradicted(&seen, known))
             })
             .await
     }
@@ -118,14 +131,15 @@ impl Requests for SqliteStore {
         lease: &RunLease,
         org: &Org,
         observations: &[Observation],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<ReferenceId>, StoreError> {
         self.observe("remember_observations", Some(lease), org, observations)
             .await
     }
 
-    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<(), StoreError> {
+    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<bool, StoreError> {
         let seen = std::slice::from_ref(seen);
-        self.observe("remember_verified", None, org, seen).await
+        let older = self.observe("remember_verified", None, org, seen).await?;
+        Ok(!older.is_empty())
     }
 
     async fn observations(

@@ -77,6 +77,10 @@ const HOT: &[(&str, &str)] = &[
     ("notices::DIFFERS", notices::DIFFERS),
     ("notices::DUE", notices::DUE),
     ("notices::TAKE", notices::TAKE),
+    ("orders::RETRIES", orders::RETRIES),
+    ("orders::KNOWN", orders::KNOWN),
+    ("housekeeping::DUPLICATES", housekeeping::DUPLICATES),
+    ("housekeeping::RETRIES", housekeeping::RETRIES),
     ("requests::OBSERVATIONS", requests::OBSERVATIONS),
     ("requests::FIND_OBSERVATIONS", requests::FIND_OBSERVATIONS),
     ("requests::DECISIONS_ABOUT", requests::DECISIONS_ABOUT),
@@ -95,6 +99,7 @@ const HOT: &[(&str, &str)] = &[
 const CHEAP: &[&str] = &[
     "SCAN json_each",
     "SCAN seen",
+    "SCAN known",
     "SCAN CONSTANT ROW",
     "SCAN replicas",
     "SCAN latches",

@@ -5,6 +5,7 @@
 
 mod account;
 mod jwt;
+mod refusals;
 mod service_account;
 mod token_file;
 
@@ -16,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::Problem;
 use crate::clock::SharedClock;
 use crate::config;
+pub use refusals::Refusals;
 use service_account::ServiceAccount;
 use token_file::TokenFile;
 

@@ -50,7 +50,9 @@ async fn write(store: &dyn Store, lease: &RunLease, which: &str) -> Result<(), S
                 observed_at: at(1_000),
                 ..observation("r")
             };
-            store.remember_observations(lease, org, &[seen]).await
+            let seen = [seen];
+            let older = store.remember_observations(lease, org, &seen);
+            older.await.map(drop)
         }
         "forget_observation" => store.forget_observation(lease, org, &ids[0]).await,
         "remember_decisions" => {

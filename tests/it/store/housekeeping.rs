@@ -147,6 +147,7 @@ async fn prune_removes_what_is_closed_and_old(fresh: Fresh) {
         slots: 2,
         findings: 1,
         acknowledgements: 1,
+        orders: 0,
         observations: 1,
         decisions: 1,
         looks: 2,

@@ -52,6 +52,7 @@ async fn an_intent_reads_back_as_it_was_given(fresh: Fresh) {
         replica: "replica-1".to_owned(),
         before: given.before,
         issue_sequence: Some(3),
+        before_issue: given.before_issue,
         due_since: Some(at(-1_800)),
         correlation_id: given.correlation_id,
         intended_at: at(5),
@@ -60,6 +61,7 @@ async fn an_intent_reads_back_as_it_was_given(fresh: Fresh) {
         detail: String::new(),
         verifications: 0,
         verify_at: None,
+        confirmed: None,
     };
     assert_eq!(store.attempt(id).await.unwrap(), Some(wanted));
     let steps = store.attempt_steps(id).await.unwrap();
@@ -80,6 +82,7 @@ async fn an_intent_with_nothing_optional_reads_back_too(fresh: Fresh) {
             last_updated: None,
         },
         issue_sequence: None,
+        before_issue: None,
         due_since: None,
         ..new_attempt("A")
     };

@@ -47,6 +47,7 @@ mod looks;
 mod million;
 mod moving;
 mod notices;
+mod orders;
 mod outage;
 mod postgres_network;
 mod postgres_plans;

@@ -14,6 +14,7 @@ behaviours![
     every_word_of_an_observation_can_be_stored,
     the_newest_observation_wins,
     an_older_version_never_overwrites_a_newer,
+    an_older_date_never_overwrites_a_newer_one,
     ids_are_exact_texts,
     unknown_ids_are_absent,
     an_observation_is_found_by_either_reference,
@@ -153,6 +154,45 @@ async fn an_older_version_never_overwrites_a_newer(fresh: Fresh) {
         .unwrap();
     let read = store.observations(&org(), &["r".into()]).await.unwrap();
     assert_eq!(read[0].status, Status::Installed, "in one batch too");
+}
+
+async fn an_older_date_never_overwrites_a_newer_one(fresh: Fresh) {
+    let store = &*fresh.store;
+    let seen = |status: Status, dated: Option<i64>, observed| Observation {
+        status,
+        last_updated: dated.map(at),
+        observed_at: at(observed),
+        ..observation("r")
+    };
+    let remember = async |seen: Observation| {
+        let given = [seen, observation("other")];
+        let older = store
+            .remember_observations(&a_run(store).await, &org(), &given)
+            .await
+            .unwrap();
+        let read = store.observations(&org(), &["r".into()]).await.unwrap();
+        (older.len(), read[0].status.clone())
+    };
+    use Status::{Installed, NotSent, Validating};
+    assert_eq!(
+        remember(seen(Validating, Some(50), 100)).await,
+        (0, Validating)
+    );
+    // A read that lags behind: later by our clock, older by the upstream's.
+    assert_eq!(
+        remember(seen(NotSent, Some(49), 200)).await,
+        (1, Validating)
+    );
+    // One that was under way meanwhile is older by both, and contradicts nothing.
+    assert_eq!(remember(seen(NotSent, Some(49), 99)).await, (0, Validating));
+    assert_eq!(
+        remember(seen(Installed, Some(50), 300)).await,
+        (0, Installed)
+    );
+    assert_eq!(
+        remember(seen(Validating, Some(51), 400)).await,
+        (0, Validating)
+    );
 }
 
 async fn ids_are_exact_texts(fresh: Fresh) {

@@ -8,12 +8,13 @@ use tesa_reconciler::domain::finding::FindingKind;
 use tesa_reconciler::domain::ids::{JobName, Org, ReplicaId};
 use tesa_reconciler::domain::run::Mode;
 use tesa_reconciler::domain::{
-    AttemptId, AttemptState, Decision, Issue, Observation, Operation, PersistenceType, Status,
-    TerritoryOwner, Trigger, Verdict, Version,
+    AttemptId, AttemptState, Decision, Issue, IssueVersion, Observation, Operation,
+    PersistenceType, Status, TerritoryOwner, Trigger, Verdict, Version,
 };
 use tesa_reconciler::store::attempts::{IntentLimits, NewAttempt, Step};
 use tesa_reconciler::store::findings::{FindingChanges, FindingKey, Sighting};
 use tesa_reconciler::store::looks::Look;
+use tesa_reconciler::store::orders::Recheck;
 use tesa_reconciler::store::replicas::ReplicaRow;
 use tesa_reconciler::store::runs::{NewRun, RunLease, Started};
 use tesa_reconciler::store::{Actor, Store};
@@ -105,9 +106,14 @@ pub fn new_attempt(order: &str) -> NewAttempt {
             last_updated: Some(at(-3_600)),
         },
         issue_sequence: Some(3),
+        before_issue: Some(IssueVersion {
+            resolved: false,
+            last_updated: Some(at(-3_000)),
+        }),
         due_since: Some(at(-1_800)),
         correlation_id: Uuid::from_u64_pair(7, next),
         replica: replica(),
+        recheck: Recheck::new(|_| Ok(())),
     }
 }
 
@@ -128,6 +134,7 @@ pub fn step(to: AttemptState) -> Step {
         detail: format!("became {to}"),
         http_status: None,
         verify_at: to.awaits_verification().then(|| at(60)),
+        confirmed: None,
     }
 }
 
