@@ -376,6 +376,8 @@ CREATE INDEX triggers_answered ON triggers (requested_at) WHERE run_id IS NOT NU
 CREATE TABLE circuits (
     org       text COLLATE "C" NOT NULL PRIMARY KEY,
     state     text COLLATE "C" NOT NULL CHECK (state IN ('closed', 'open', 'half_open')),
+    cause     text COLLATE "C" CHECK (cause IN (
+        'timeouts', 'connect', 'reset', 'http_5xx', 'http_429', 'unknown_outcome', 'other')),
     failures  bigint NOT NULL,
     opened_at timestamptz,
     probe_at  timestamptz

@@ -370,6 +370,8 @@ CREATE INDEX triggers_answered ON triggers (requested_at) WHERE run_id IS NOT NU
 CREATE TABLE circuits (
     org       TEXT    NOT NULL PRIMARY KEY,
     state     TEXT    NOT NULL CHECK (state IN ('closed', 'open', 'half_open')),
+    cause     TEXT CHECK (cause IN (
+        'timeouts', 'connect', 'reset', 'http_5xx', 'http_429', 'unknown_outcome', 'other')),
     failures  INTEGER NOT NULL,
     opened_at INTEGER,
     probe_at  INTEGER

@@ -13,7 +13,6 @@ use crate::domain::run::Mode;
 use crate::http::BindError;
 use crate::notify::{Webhook, webhook::WebhookError};
 use crate::reconcile::breaker::Breaker;
-use crate::reconcile::guard::circuit::CircuitPolicy;
 use crate::reconcile::guard::{InFlight, InForce};
 use crate::reconcile::recall::Recall;
 use crate::reconcile::runner::Reconciler;
@@ -73,7 +72,7 @@ pub struct Core {
     pub replica: ReplicaRow,
     /// Attempts being sent right now.
     pub in_flight: InFlight,
-    /// The circuit breakers' memory is read once, from the store; each client made anew continues it.
+    /// What is known of the circuits; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
 }
 
@@ -139,13 +138,12 @@ impl Core {
             started_at: now,
             last_beat: now,
         };
-        let breakers = Breaker::remembered(&*store, CircuitPolicy::default()).await?;
         Ok(Self {
             store,
             clock,
             replica,
             in_flight: InFlight::default(),
-            breakers: Arc::new(breakers),
+            breakers: Arc::default(),
         })
     }
 

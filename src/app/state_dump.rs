@@ -45,8 +45,10 @@ async fn log_store(core: &Core) -> Result<(), crate::store::StoreError> {
     for latch in core.store.latches().await? {
         tracing::info!(job_name = %latch.job_name, org = %latch.org, reason = latch.reason, "state: held by the guard");
     }
-    for circuit in core.store.circuits().await? {
-        tracing::info!(org = %circuit.org, state = circuit.state, "state: circuit");
+    for circuit in core.store.circuits(now).await? {
+        let cause = circuit.cause.map(|cause| cause.as_str());
+        let probe_at = circuit.probe_at.map(tracing::field::display);
+        tracing::info!(org = %circuit.org, state = circuit.state, cause, probe_at, "state: circuit");
     }
     for count in core.store.attempt_counts().await? {
         if count.state.is_open() {

@@ -13,7 +13,7 @@ use crate::domain::ids::{JobName, Org};
 use crate::schedule;
 use crate::store::Page;
 use crate::store::audit::AuditFilter;
-use crate::store::controls::subject;
+use crate::store::controls::{CircuitRow, subject};
 use crate::store::runs::SET_BACK;
 
 /// A job and org as listed.
@@ -31,6 +31,34 @@ pub(super) struct JobRow {
     pub(super) held: Option<String>,
     /// Its slots were accounted for into the future within the last day, and were set back.
     pub(super) set_back: Option<String>,
+    pub(super) circuit: Option<String>,
+}
+
+impl JobRow {
+    /// All that stands in its way, in words.
+    pub(super) fn held_by(&self) -> Option<String> {
+        let paused = self.paused.as_ref().map(|why| format!("paused: {why}"));
+        let held = self.held.as_ref().map(|why| format!("guard: {why}"));
+        let circuit = self.circuit.as_ref().map(|why| format!("circuit: {why}"));
+        let set_back = self.set_back.as_ref().map(|why| format!("set back: {why}"));
+        let all: Vec<String> = paused
+            .into_iter()
+            .chain(held)
+            .chain(circuit)
+            .chain(set_back)
+            .collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+/// Why the upstream is left alone, and for how long.
+pub(super) fn circuit(row: &CircuitRow) -> String {
+    let cause = or_dash(row.cause, |cause| cause.to_string());
+    let next = match row.probe_at {
+        Some(at) if !row.due => format!("next probe at {}", instant(at)),
+        _ => "the next read is its probe".to_owned(),
+    };
+    format!("{}, {cause}, {next}", row.state)
 }
 
 impl Row for JobRow {
@@ -46,10 +74,6 @@ impl Row for JobRow {
         "held by",
     ];
     fn cells(&self) -> Vec<String> {
-        let paused = self.paused.as_ref().map(|why| format!("paused: {why}"));
-        let held = self.held.as_ref().map(|why| format!("guard: {why}"));
-        let set_back = self.set_back.as_ref().map(|why| format!("set back: {why}"));
-        let held_by: Vec<String> = paused.into_iter().chain(held).chain(set_back).collect();
         vec![
             self.job_name.to_string(),
             self.org.to_string(),
@@ -59,11 +83,7 @@ impl Row for JobRow {
             or_dash(self.last_started, instant),
             or_dash(self.last_outcome, |outcome| outcome.to_string()),
             or_dash(self.last_success, instant),
-            if held_by.is_empty() {
-                "-".to_owned()
-            } else {
-                held_by.join("; ")
-            },
+            or_dash(self.held_by(), |why| why),
         ]
     }
 }
@@ -93,6 +113,7 @@ pub(super) async fn rows(session: &Session) -> Result<Vec<JobRow>, Failure> {
     let now = session.now();
     let pauses = session.store.pauses(now).await?;
     let latches = session.store.latches().await?;
+    let circuits = session.store.circuits(now).await?;
     let last: HashMap<_, _> = session
         .store
         .last_runs()
@@ -126,6 +147,10 @@ pub(super) async fn rows(session: &Session) -> Result<Vec<JobRow>, Failure> {
                 }),
                 held: latch.map(|latch| latch.reason.clone()),
                 set_back: set_back.get(&subject(&job.name, org)).cloned(),
+                circuit: circuits
+                    .iter()
+                    .find(|row| row.org == *org && row.is_open())
+                    .map(circuit),
             });
         }
     }

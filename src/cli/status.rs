@@ -65,8 +65,8 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
     let (store, now) = (&session.store, session.now());
     let replicas = store.live_replicas(now - ALIVE_WITHIN, now).await?;
     let last_run = store.runs(&RunFilter::default(), Page::first(1)).await?;
-    let mut circuits = store.circuits().await?;
-    circuits.retain(|circuit| circuit.state != "closed");
+    let mut circuits = store.circuits(now).await?;
+    circuits.retain(CircuitRow::is_open);
     let mut open_attempts = BTreeMap::new();
     for count in store.attempt_counts().await? {
         if count.state.is_open() {
@@ -209,9 +209,10 @@ fn show(status: &Status) -> String {
     line("mode", status.mode.to_string());
     for circuit in &status.circuits {
         let since = or_dash(circuit.opened_at, instant);
+        let why = jobs::circuit(circuit);
         line(
             "circuit",
-            format!("{} for {} since {since}", circuit.state, circuit.org),
+            format!("of {} since {since}: {why}", circuit.org),
         );
     }
     for held in &status.held_back {
@@ -239,10 +240,6 @@ fn show(status: &Status) -> String {
         line("hands off", format!("{} {what}", status.acknowledgements));
     }
     let rows = status.jobs.iter().map(|job| {
-        let paused = job.paused.as_ref().map(|why| format!("paused: {why}"));
-        let held = job.held.as_ref().map(|why| format!("guard: {why}"));
-        let set_back = job.set_back.as_ref().map(|why| format!("set back: {why}"));
-        let stopped: Vec<String> = paused.into_iter().chain(held).chain(set_back).collect();
         vec![
             job.job_name.to_string(),
             job.org.to_string(),
@@ -251,10 +248,7 @@ fn show(status: &Status) -> String {
                 format!("{} ago", span(status.as_of - at))
             }),
             or_dash(job.next, |at| format!("in {}", span(at - status.as_of))),
-            or_dash(
-                Some(stopped.join("; ")).filter(|why| !why.is_empty()),
-                |why| why,
-            ),
+            or_dash(job.held_by(), |why| why),
         ]
     });
     let columns = ["job", "org", "last run", "when", "next", "held by"];

@@ -11,6 +11,7 @@ pub mod event;
 pub mod finding;
 pub mod id_list;
 pub mod ids;
+pub mod ill_health;
 pub mod issue;
 pub mod operation;
 pub mod rate;
@@ -28,6 +29,7 @@ pub use id_list::{IdBatch, IdList, IdSet};
 pub use ids::{
     AttemptId, ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName, RunId,
 };
+pub use ill_health::IllHealth;
 pub use issue::Issue;
 pub use operation::{Operation, ReadOperation, Safety};
 pub use request::{Observation, PersistenceType, Request, TerritoryOwner};

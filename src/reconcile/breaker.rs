@@ -1,38 +1,88 @@
 //! The circuit breaker around the upstream: the same trait, with a memory of the upstream's health for each org.
 //!
-//! Its state is in the store too, so that a restart (or another replica's start) does not begin by hammering an
-//! upstream that is down. The reconciler sees an open circuit as a transient failure and goes on with what it can.
+//! It belongs to the org and stands in the store, so all replicas leave an unwell upstream alone together, over restarts
+//! too, and whoever lives heals it: each looks the row up again once a second, and when its pause is over one of them
+//! takes the probe, in the row. A probe whose process died is another's after a while. What is counted on the way to
+//! opening stays with each process. The reconciler sees an open circuit as a transient failure and goes on with what it can.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::guard::WritePermit;
-use super::guard::circuit::{Circuit, CircuitPolicy, Leave, Open};
+use super::guard::circuit::{Circuit, CircuitPolicy, Open};
+use super::plan::instant;
 use crate::clock::SharedClock;
 use crate::domain::ids::{Org, ReferenceId};
-use crate::domain::{Event, Issue, ReadOperation, Request};
-use crate::store::controls::CircuitRow;
-use crate::store::{Store, StoreError};
+use crate::domain::{Event, IllHealth, Issue, ReadOperation, Request};
+use crate::store::Store;
+use crate::store::controls::{CircuitRow, Opening};
 use crate::tesamanager::{Accepted, IdStream, ListFilter, ReadError, Tesamanager, WriteError};
 
+/// How old what is known of the row may be.
+const LOOK_EVERY: TimeDelta = TimeDelta::seconds(1);
+
 /// The breakers' states: one memory for the process, whatever clients come and go by reloads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Circuits {
     policy: CircuitPolicy,
-    circuits: Mutex<HashMap<Org, Circuit>>,
+    known: Mutex<HashMap<Org, Known>>,
+}
+
+/// What this process knows of an org's circuit.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    circuit: Circuit,
+    /// A probe may go, by the store's clock.
+    due: bool,
+    looked_at: Option<DateTime<Utc>>,
+    /// How often it changed here: a look that began before a change tells nothing new.
+    changes: u64,
+}
+
+impl Known {
+    /// Takes over what the row says.
+    fn learn(&mut self, row: Option<CircuitRow>, now: DateTime<Utc>) {
+        match row.filter(CircuitRow::is_open) {
+            Some(row) => {
+                let probe_at = row.probe_at.unwrap_or(now);
+                // As long as nobody else took it.
+                let ours = |open: Open| open.probing && open.probe_at == probe_at;
+                self.due = row.due;
+                self.circuit.failures = row.failures;
+                self.circuit.open = Some(Open {
+                    since: row.opened_at.unwrap_or(now),
+                    probe_at,
+                    probing: self.circuit.open.is_some_and(ours),
+                    cause: row.cause.unwrap_or(IllHealth::Other),
+                });
+            }
+            // Healed, by whomever.
+            None if self.circuit.open.is_some() => self.circuit = self.circuit.succeeded(),
+            None => {}
+        }
+    }
 }
 
 impl Circuits {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Org, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes an org's circuit; answers its states before and after.
     fn change(&self, org: &Org, change: impl FnOnce(Circuit) -> Circuit) -> (Circuit, Circuit) {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = circuits.get(org).copied().unwrap_or_default();
+        let mut all = self.lock();
+        let before = all
+            .get(org)
+            .map_or_else(Circuit::default, |known| known.circuit);
         let after = change(before);
         if after != before {
-            circuits.insert(org.clone(), after);
+            let known = all.entry(org.clone()).or_default();
+            known.circuit = after;
+            known.changes += 1;
         }
         (before, after)
     }
@@ -47,41 +97,6 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// What the store remembers of the circuits.
-    pub async fn remembered(
-        store: &dyn Store,
-        policy: CircuitPolicy,
-    ) -> Result<Circuits, StoreError> {
-        let remembered = store.circuits().await?;
-        let circuits = remembered
-            .into_iter()
-            .map(|row| {
-                let open = match (row.opened_at, row.probe_at) {
-                    // A probe that was on its way when the process ended will not report any more.
-                    (Some(since), Some(probe_at)) => Some(Open {
-                        since,
-                        probe_at,
-                        probing: false,
-                    }),
-                    _ => None,
-                };
-                (
-                    row.org,
-                    Circuit {
-                        failures: row.failures,
-                        // Not remembered: at worst a few more writes fail before it opens again.
-                        failed_writes: 0,
-                        open,
-                    },
-                )
-            })
-            .collect();
-        Ok(Circuits {
-            policy,
-            circuits: Mutex::new(circuits),
-        })
-    }
-
     /// Around `inner`.
     pub fn new(
         inner: Arc<dyn Tesamanager>,
@@ -97,74 +112,126 @@ impl Breaker {
         }
     }
 
-    async fn leave(&self, org: &Org, operation: ReadOperation) -> Result<(), ReadError> {
-        let mut leave = Leave::Go;
-        let (before, after) = self.circuits.change(org, |circuit| {
-            // As nearly always: the time doesn't matter.
-            if circuit.open.is_none() {
-                return circuit;
+    /// What is known of an org's circuit, a second old at most, and whether its probe may go.
+    async fn known(&self, org: &Org) -> (Option<Open>, bool) {
+        let now = self.clock.now();
+        let looks = {
+            let mut all = self.circuits.lock();
+            if !all.contains_key(org) {
+                all.insert(org.clone(), Known::default());
             }
-            let (now, policy) = (self.clock.now(), self.circuits.policy);
-            leave = circuit.leave(now);
-            if leave == Leave::Probe {
-                circuit.probing(policy, now)
-            } else {
-                circuit
+            all.get_mut(org).and_then(|known| {
+                let age = known.looked_at.map(|at| now - at);
+                let is_fresh = age.is_some_and(|age| age >= TimeDelta::zero() && age < LOOK_EVERY);
+                // By one of those who ask at once.
+                (!is_fresh).then(|| {
+                    known.looked_at = Some(now);
+                    known.changes
+                })
+            })
+        };
+        // While the store is away what is known here goes on; its failure is counted and logged there.
+        if let Some(changes) = looks
+            && let Ok(rows) = self.store.circuits(now).await
+        {
+            let row = rows.into_iter().find(|row| row.org == *org);
+            let mut all = self.circuits.lock();
+            if let Some(known) = all.get_mut(org).filter(|known| known.changes == changes) {
+                known.learn(row, now);
             }
-        });
-        self.remember(org, before, after).await;
-        match leave {
-            Leave::Go | Leave::Probe => Ok(()),
-            Leave::NotBefore(at) => Err(ReadError::Transient {
-                operation: operation.as_str(),
-                detail: format!(
-                    "the circuit breaker is open until {}",
-                    super::plan::instant(at)
-                ),
-            }),
         }
+        let all = self.circuits.lock();
+        all.get(org)
+            .map_or((None, false), |known| (known.circuit.open, known.due))
     }
 
-    async fn report(&self, org: &Org, read: bool, well: bool) {
-        let policy = self.circuits.policy;
-        let (before, after) = self.circuits.change(org, |circuit| match (read, well) {
-            (true, true) => circuit.succeeded(),
-            (true, false) => circuit.failed(policy, self.clock.now()),
-            (false, true) => circuit.wrote(),
-            (false, false) => circuit.failed_write(policy, self.clock.now()),
+    /// May a read go? Where the circuit is open, one of all replicas' reads may, as its probe.
+    async fn leave(&self, org: &Org, operation: ReadOperation) -> Result<(), ReadError> {
+        let (Some(open), due) = self.known(org).await else {
+            return Ok(());
+        };
+        if due && self.takes_probe(org).await {
+            return Ok(());
+        }
+        Err(ReadError::Transient {
+            operation: operation.as_str(),
+            cause: open.cause,
+            detail: refusal(open),
+        })
+    }
+
+    /// The probe is this process's: in the row, so nobody else's. Should it never report, another may go after the first
+    /// pause.
+    async fn takes_probe(&self, org: &Org) -> bool {
+        let (now, hold) = (self.clock.now(), self.circuits.policy.pause);
+        let Ok(claimed) = self.store.claim_probe(org, hold, now).await else {
+            return false;
+        };
+        let mut all = self.circuits.lock();
+        let known = all.entry(org.clone()).or_default();
+        known.due = false;
+        known.changes += 1;
+        let Some(row) = claimed else {
+            return false;
+        };
+        known.learn(Some(row), now);
+        if let Some(open) = &mut known.circuit.open {
+            open.probing = true;
+        }
+        true
+    }
+
+    async fn report(&self, org: &Org, read: bool, ill: Option<IllHealth>) {
+        let (policy, now) = (self.circuits.policy, self.clock.now());
+        let (before, after) = self.circuits.change(org, |circuit| match (read, ill) {
+            (true, None) => circuit.succeeded(),
+            (true, Some(cause)) => circuit.failed(policy, cause, now),
+            (false, None) => circuit.wrote(),
+            (false, Some(cause)) => circuit.failed_write(policy, cause, now),
         });
-        self.remember(org, before, after).await;
+        self.remember(org, before, after, now).await;
     }
 
     /// Writes a change of state down; a mere count of failures stays in memory.
-    async fn remember(&self, org: &Org, before: Circuit, after: Circuit) {
+    async fn remember(&self, org: &Org, before: Circuit, after: Circuit, now: DateTime<Utc>) {
         if before.open == after.open {
             return;
         }
-        if before.word() != after.word() {
-            tracing::warn!(%org, from = before.word(), to = after.word(), "a circuit breaker changed");
-        }
-        let row = CircuitRow {
-            org: org.clone(),
-            state: after.word().to_owned(),
-            failures: after.failures,
-            opened_at: after.open.map(|open| open.since),
-            probe_at: after.open.map(|open| open.probe_at),
-        };
+        let cause = after.open.or(before.open).map(|open| open.cause.as_str());
+        tracing::warn!(%org, from = before.word(), to = after.word(), cause, "a circuit breaker changed");
         // The breaker works without its memory; the store's own failure is counted and logged there.
-        let _ = self.store.save_circuit(&row).await;
+        let _ = match after.open {
+            None => self.store.close_circuit(org).await,
+            Some(open) => {
+                let opening = Opening {
+                    cause: open.cause,
+                    failures: after.failures,
+                    pause: (open.probe_at - now).to_std().unwrap_or_default(),
+                    after_probe: before.open.is_some_and(|open| open.probing),
+                };
+                self.store.open_circuit(org, &opening, now).await
+            }
+        };
     }
 
     async fn judge<T>(&self, org: &Org, result: Result<T, ReadError>) -> Result<T, ReadError> {
-        match &result {
-            Err(error) if error.is_ill_health() => self.report(org, true, false).await,
-            // The upstream was not asked, so it said nothing.
-            Err(ReadError::NoLeave { .. }) => {}
-            // Any other answer, even a refusal, is an answer.
-            Ok(_) | Err(_) => self.report(org, true, true).await,
+        // The upstream was not asked, so it said nothing.
+        if matches!(result, Err(ReadError::NoLeave { .. })) {
+            return result;
         }
+        // Any other answer, even a refusal, is an answer.
+        let ill = result.as_ref().err().and_then(ReadError::ill_health);
+        self.report(org, true, ill).await;
         result
     }
+}
+
+fn refusal(open: Open) -> String {
+    format!(
+        "the circuit breaker is open ({}); its next probe is due at {}",
+        open.cause,
+        instant(open.probe_at)
+    )
 }
 
 #[async_trait]
@@ -220,21 +287,14 @@ impl Tesamanager for Breaker {
     /// Goes only through a closed circuit: a write never probes.
     async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
         let org = permit.org().clone();
-        let (circuit, _) = self.circuits.change(&org, |circuit| circuit);
-        if let Some(open) = circuit.open {
-            let at = super::plan::instant(open.probe_at);
+        if let (Some(open), _) = self.known(&org).await {
             return Err(WriteError::NotSent {
-                detail: format!("the circuit breaker is open until {at}"),
+                detail: refusal(open),
             });
         }
         let result = self.inner.write(permit).await;
-        let well = match &result {
-            Ok(_) => true,
-            Err(WriteError::Rejected { http_status, .. }) => *http_status != 429,
-            // Without even a connection it is as ill as it gets.
-            Err(WriteError::Unknown { .. } | WriteError::NotSent { .. }) => false,
-        };
-        self.report(&org, false, well).await;
+        let ill = result.as_ref().err().and_then(WriteError::ill_health);
+        self.report(&org, false, ill).await;
         result
     }
 }

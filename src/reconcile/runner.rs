@@ -227,9 +227,10 @@ impl Reconciler {
 
     /// What forbids writes just now. An unreadable answer is an error, and an error means no write.
     pub async fn write_policy(&self, job: &JobName, org: &Org) -> Result<WritePolicy, StoreError> {
-        let pauses = self.store.pauses(self.clock.now()).await?;
+        let now = self.clock.now();
+        let pauses = self.store.pauses(now).await?;
         let latches = self.store.latches().await?;
-        let circuits = self.store.circuits().await?;
+        let circuits = self.store.circuits(now).await?;
         Ok(WritePolicy {
             mode: self.safety.mode,
             paused: pauses
@@ -238,9 +239,10 @@ impl Reconciler {
             held: latches
                 .iter()
                 .any(|latch| latch.job_name == *job && latch.org == *org),
+            // One whose probe is due stands in nobody's way: the first read is the probe.
             circuit_open: circuits
                 .iter()
-                .any(|circuit| circuit.org == *org && circuit.state != "closed"),
+                .any(|circuit| circuit.org == *org && circuit.is_open() && !circuit.due),
         })
     }
 

@@ -1,11 +1,14 @@
 //! What people steer with: pauses, the guard's latches, triggers; and the circuit breakers' memory.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::replicas::ALIVE_WITHIN;
 use super::runs::RunLease;
 use super::{Actor, StoreError};
+use crate::domain::IllHealth;
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 
 /// A replica that took a trigger keeps it while its last beat is not older than this; see
@@ -76,12 +79,36 @@ pub struct CircuitRow {
     pub org: Org,
     /// `closed`, `open`, `half_open`.
     pub state: String,
+    /// What opened it; none while it is closed.
+    pub cause: Option<IllHealth>,
     /// Failures in a row.
     pub failures: u32,
-    /// When it opened last.
+    /// Since when it has been open.
     pub opened_at: Option<DateTime<Utc>>,
     /// When a probe may be sent.
     pub probe_at: Option<DateTime<Utc>>,
+    /// That instant has come, by the store's clock.
+    pub due: bool,
+}
+
+impl CircuitRow {
+    /// Not closed.
+    pub fn is_open(&self) -> bool {
+        self.state != "closed"
+    }
+}
+
+/// How a circuit opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// Why.
+    pub cause: IllHealth,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Until a probe may go.
+    pub pause: Duration,
+    /// The caller's own probe failed. Otherwise one that is open already stays as it is.
+    pub after_probe: bool,
 }
 
 /// See the module.
@@ -165,8 +192,25 @@ pub trait Controls {
     async fn trigger(&self, id: TriggerId) -> Result<Option<TriggerRow>, StoreError>;
 
     /// The circuits remembered.
-    async fn circuits(&self) -> Result<Vec<CircuitRow>, StoreError>;
+    async fn circuits(&self, now: DateTime<Utc>) -> Result<Vec<CircuitRow>, StoreError>;
 
-    /// Remembers a circuit.
-    async fn save_circuit(&self, circuit: &CircuitRow) -> Result<(), StoreError>;
+    /// Opens a circuit, or opens it anew.
+    async fn open_circuit(
+        &self,
+        org: &Org,
+        opening: &Opening,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes the probe of an open circuit, if it is due; nobody else gets it before `hold` is over. None: it is not due,
+    /// or another's, or the circuit is closed.
+    async fn claim_probe(
+        &self,
+        org: &Org,
+        hold: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Option<CircuitRow>, StoreError>;
+
+    /// The upstream answered.
+    async fn close_circuit(&self, org: &Org) -> Result<(), StoreError>;
 }

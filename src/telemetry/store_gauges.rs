@@ -162,7 +162,7 @@ async fn read(
         runs: store.last_runs().await?,
         pauses: store.pauses(now).await?,
         latches: store.latches().await?,
-        circuits: store.circuits().await?,
+        circuits: store.circuits(now).await?,
         replicas: store.live_replicas(now - live_within, now).await?.len(),
     })
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::domain::IllHealth;
 use crate::domain::code::Code;
 
 /// Why a read failed.
@@ -16,6 +17,8 @@ pub enum ReadError {
     Transient {
         /// The operation's name.
         operation: &'static str,
+        /// Of what kind.
+        cause: IllHealth,
         /// What happened: never a URL with a secret, never a body.
         detail: String,
     },
@@ -101,7 +104,16 @@ impl ReadError {
 
     /// Counts against the circuit breaker: the upstream is unwell, rather than the question wrong.
     pub const fn is_ill_health(&self) -> bool {
-        matches!(self, Self::Transient { .. } | Self::Throttled { .. })
+        self.ill_health().is_some()
+    }
+
+    /// In which way it is.
+    pub const fn ill_health(&self) -> Option<IllHealth> {
+        match self {
+            Self::Transient { cause, .. } => Some(*cause),
+            Self::Throttled { .. } => Some(IllHealth::Http429),
+            _ => None,
+        }
     }
 }
 
@@ -132,6 +144,23 @@ pub enum WriteError {
         /// The status code, if an answer came at all.
         http_status: Option<u16>,
     },
+}
+
+impl WriteError {
+    /// In which way the upstream is unwell, if it is.
+    pub fn ill_health(&self) -> Option<IllHealth> {
+        match self {
+            // Without even a connection it is as ill as it gets.
+            Self::NotSent { .. } => Some(IllHealth::Connect),
+            Self::Rejected { http_status, .. } => {
+                (*http_status == 429).then_some(IllHealth::Http429)
+            }
+            Self::Unknown { http_status, .. } => Some(match http_status {
+                Some(408 | 500..) => IllHealth::Http5xx,
+                _ => IllHealth::UnknownOutcome,
+            }),
+        }
+    }
 }
 
 /// What the upstream says went wrong: its code, and no words of its own.

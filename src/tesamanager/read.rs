@@ -12,8 +12,8 @@ use super::error::{Problem, ReadError};
 use super::limits::{NoLeave, Slot};
 use super::transport::{self, Call, LARGEST_ANSWER};
 use super::{redact, retry, wire};
-use crate::domain::ReadOperation;
 use crate::domain::ids::{Org, ReferenceId};
+use crate::domain::{IllHealth, ReadOperation};
 use crate::telemetry::record;
 
 /// One read's question.
@@ -73,7 +73,7 @@ impl HttpTesamanager {
             body.map_err(|failed| match failed.code {
                 // Too large, or not what its encoding says: it would be so again.
                 "other" => violation(question.operation, question.org, &failed.detail, b"").into(),
-                _ => transient(question.name(), failed.detail).into(),
+                _ => transient(question.name(), failed.ill_health(), failed.detail).into(),
             })
         })
         .await
@@ -157,7 +157,8 @@ impl HttpTesamanager {
         let request = transport::request(method, url, bearer.header(), correlation_id, None);
         let call = Call::begin(question.name(), org, correlation_id, nth);
         let sent = call.send(&self.http, request, self.request_timeout).await;
-        let response = sent.map_err(|failed| transient(question.name(), failed.detail))?;
+        let response =
+            sent.map_err(|failed| transient(question.name(), failed.ill_health(), failed.detail))?;
         self.note_skew(&response);
         Ok(Head {
             response,
@@ -197,7 +198,11 @@ impl HttpTesamanager {
             },
             404 if question.id.is_some() => ReadError::NotFound { operation }.into(),
             408 | 500.. => Failure {
-                error: transient(operation, format!("{http_status}: {problem}")),
+                error: transient(
+                    operation,
+                    IllHealth::Http5xx,
+                    format!("{http_status}: {problem}"),
+                ),
                 again: patient,
                 after,
             },
@@ -262,8 +267,12 @@ pub fn no_leave(operation: &'static str, no: &NoLeave) -> ReadError {
     }
 }
 
-fn transient(operation: &'static str, detail: String) -> ReadError {
-    ReadError::Transient { operation, detail }
+fn transient(operation: &'static str, cause: IllHealth, detail: String) -> ReadError {
+    ReadError::Transient {
+        operation,
+        cause,
+        detail,
+    }
 }
 
 fn auth(question: &Question<'_>, detail: String) -> ReadError {

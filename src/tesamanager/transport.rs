@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::redact;
 use super::retry;
+use crate::domain::IllHealth;
 use crate::domain::ids::Org;
 use crate::telemetry::{record, traces};
 
@@ -35,6 +36,16 @@ pub struct Failed {
 }
 
 impl Failed {
+    /// In which way the upstream is unwell.
+    pub fn ill_health(&self) -> IllHealth {
+        match self.code {
+            "timeout" => IllHealth::Timeouts,
+            "connect" => IllHealth::Connect,
+            "reset" => IllHealth::Reset,
+            _ => IllHealth::Other,
+        }
+    }
+
     /// It failed while connecting, so not one byte of the request can have left.
     pub fn nothing_was_sent(&self) -> bool {
         self.code == "connect"

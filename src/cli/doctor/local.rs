@@ -9,6 +9,7 @@ use super::Check;
 use crate::app::ALIVE_WITHIN;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::store::controls::CircuitRow;
 use crate::store::{self, Doubt, SchemaState, Store, StoreError, StoreOptions};
 
 const AWAY: Exit = Exit::StoreUnavailable;
@@ -50,34 +51,34 @@ async fn store_check(url: &str, checks: &mut Vec<Check>) -> bool {
         }
     };
     let (check, alive) = match look(&store).await {
-        Ok((SchemaState::Current, alive, Some(doubt))) => {
+        Ok((SchemaState::Current, (alive, _, Some(doubt)))) => {
             let mend = "docs/operations.md, \"A lost or restored store\"";
             (
                 Check::fail("store", Exit::Configuration, doubt.to_string(), mend),
                 alive,
             )
         }
-        Ok((SchemaState::Current, alive, None)) => {
+        Ok((SchemaState::Current, (alive, circuits, None))) => {
             let daemon = if alive {
                 "a daemon works on it"
             } else {
                 "no daemon works on it"
             };
-            (
-                Check::ok(
-                    "store",
-                    format!("{url} opens, its schema is current, it takes writes; {daemon}"),
-                ),
-                alive,
-            )
+            let mut detail =
+                format!("{url} opens, its schema is current, it takes writes; {daemon}");
+            for row in circuits.iter().filter(|row| row.is_open()) {
+                let why = super::super::jobs::circuit(row);
+                detail.push_str(&format!("; the circuit of {} is {why}", row.org));
+            }
+            (Check::ok("store", detail), alive)
         }
-        Ok((SchemaState::Behind { pending }, alive, _)) => {
+        Ok((SchemaState::Behind { pending }, (alive, ..))) => {
             let detail = format!("{url} lacks {pending} migration(s)");
             let mend =
                 "the daemon's next start applies them; `tesa-reconciler migrate` does so now";
             (Check::warn("store", detail, mend), alive)
         }
-        Ok((SchemaState::Ahead, alive, _)) => {
+        Ok((SchemaState::Ahead, (alive, ..))) => {
             let detail = format!("{url} was written by a newer version");
             (
                 Check::fail("store", AWAY, detail, "use that version"),
@@ -94,15 +95,20 @@ async fn store_check(url: &str, checks: &mut Vec<Check>) -> bool {
     alive
 }
 
-async fn look(store: &Arc<dyn Store>) -> Result<(SchemaState, bool, Option<Doubt>), StoreError> {
+/// What the store says, who works on it, which circuits it knows, and whether it may be acted on.
+type Seen = (SchemaState, (bool, Vec<CircuitRow>, Option<Doubt>));
+
+async fn look(store: &Arc<dyn Store>) -> Result<Seen, StoreError> {
     let schema = store.check_schema().await?;
     if schema != SchemaState::Current {
-        return Ok((schema, false, None));
+        return Ok((schema, (false, Vec::new(), None)));
     }
     store.probe().await?;
     let now = SystemClock.now();
     let replicas = store.live_replicas(now - ALIVE_WITHIN, now).await?;
-    Ok((schema, !replicas.is_empty(), store.doubt().await?))
+    let circuits = store.circuits(now).await?;
+    let doubt = store.doubt().await?;
+    Ok((schema, (!replicas.is_empty(), circuits, doubt)))
 }
 
 fn folder(file: &Path) -> &Path {

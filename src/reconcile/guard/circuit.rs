@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::IllHealth;
+
 /// When it opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CircuitPolicy {
@@ -58,43 +60,13 @@ pub struct Open {
     pub since: DateTime<Utc>,
     /// When a probe may go.
     pub probe_at: DateTime<Utc>,
-    /// A probe is on its way.
+    /// A probe of this process is on its way.
     pub probing: bool,
-}
-
-/// Whether a call may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
-    /// Yes.
-    Go,
-    /// Yes, as the one probe.
-    Probe,
-    /// Not before this instant.
-    NotBefore(DateTime<Utc>),
+    /// What opened it.
+    pub cause: IllHealth,
 }
 
 impl Circuit {
-    /// May a read go now? `Probe` is for the caller alone: it must report its outcome.
-    pub fn leave(&self, now: DateTime<Utc>) -> Leave {
-        match self.open {
-            None => Leave::Go,
-            Some(open) if now >= open.probe_at => Leave::Probe,
-            Some(open) => Leave::NotBefore(open.probe_at.max(now)),
-        }
-    }
-
-    /// The probe is on its way. Should its outcome never come (its caller went away), another may go after the
-    /// first pause.
-    #[must_use]
-    pub fn probing(self, policy: CircuitPolicy, now: DateTime<Utc>) -> Self {
-        let open = self.open.map(|open| Open {
-            probing: true,
-            probe_at: now + policy.pause,
-            ..open
-        });
-        Self { open, ..self }
-    }
-
     /// A read was answered: the upstream is well, as far as reads can tell.
     #[must_use]
     pub fn succeeded(self) -> Self {
@@ -112,14 +84,15 @@ impl Circuit {
 
     /// A write failed for the upstream's ill health.
     #[must_use]
-    pub fn failed_write(self, policy: CircuitPolicy, now: DateTime<Utc>) -> Self {
+    pub fn failed_write(self, policy: CircuitPolicy, cause: IllHealth, now: DateTime<Utc>) -> Self {
         let failed_writes = self.failed_writes.saturating_add(1);
-        let failed = self.failed(policy, now);
+        let failed = self.failed(policy, cause, now);
         let open = failed.open.or_else(|| {
             (failed_writes >= policy.threshold).then(|| Open {
                 since: now,
                 probe_at: now + policy.pause_after(failed_writes),
                 probing: false,
+                cause,
             })
         });
         Self {
@@ -131,7 +104,7 @@ impl Circuit {
 
     /// A call failed for the upstream's ill health.
     #[must_use]
-    pub fn failed(self, policy: CircuitPolicy, now: DateTime<Utc>) -> Self {
+    pub fn failed(self, policy: CircuitPolicy, cause: IllHealth, now: DateTime<Utc>) -> Self {
         let failures = self.failures.saturating_add(1);
         let open = match self.open {
             // Calls that were on their way when it opened say nothing new.
@@ -141,6 +114,7 @@ impl Circuit {
                 since: self.open.map_or(now, |open| open.since),
                 probe_at: now + policy.pause_after(failures),
                 probing: false,
+                cause,
             }),
         };
         // Late failures of an open circuit must not lengthen its next pause.
@@ -173,53 +147,46 @@ mod tests {
         max_pause: Duration::from_secs(100),
     };
 
+    fn failed(circuit: Circuit) -> Circuit {
+        circuit.failed(POLICY, IllHealth::Timeouts, fixtures::now())
+    }
+
     fn after(failures: usize) -> Circuit {
-        (0..failures).fold(Circuit::default(), |circuit, _| {
-            circuit.failed(POLICY, fixtures::now())
-        })
+        (0..failures).fold(Circuit::default(), |circuit, _| failed(circuit))
+    }
+
+    fn seconds(circuit: Circuit) -> i64 {
+        (circuit.open.unwrap().probe_at - fixtures::now()).num_seconds()
     }
 
     #[test]
     fn it_opens_after_failures_in_a_row_only() {
-        assert_eq!(after(2).leave(fixtures::now()), Leave::Go);
-        assert_eq!(
-            after(2).succeeded().failed(POLICY, fixtures::now()).word(),
-            "closed"
-        );
-        assert_eq!(after(3).word(), "open");
-        let soon = fixtures::now() + Duration::from_secs(29);
-        assert!(matches!(after(3).leave(soon), Leave::NotBefore(_)));
+        assert_eq!(after(2).word(), "closed");
+        assert_eq!(failed(after(2).succeeded()).word(), "closed");
+        let open = after(3);
+        assert_eq!(open.word(), "open");
+        assert_eq!(seconds(open), 30);
+        assert_eq!(open.open.unwrap().cause, IllHealth::Timeouts);
     }
 
     #[test]
-    fn one_probe_goes_after_the_pause_and_decides() {
-        let then = fixtures::now() + Duration::from_secs(30);
-        let open = after(3);
-        assert_eq!(open.leave(then), Leave::Probe);
-        let probing = open.probing(POLICY, then);
-        assert!(
-            matches!(probing.leave(then), Leave::NotBefore(_)),
-            "no second probe meanwhile"
-        );
-        let later = then + POLICY.pause;
+    fn each_probe_that_fails_doubles_the_pause_and_one_that_succeeds_closes_it() {
+        let probing = |circuit: Circuit| Circuit {
+            open: circuit.open.map(|open| Open {
+                probing: true,
+                ..open
+            }),
+            ..circuit
+        };
+        let first = probing(after(3));
         assert_eq!(
-            probing.leave(later),
-            Leave::Probe,
-            "the first probe's caller went away"
+            (first.word(), first.succeeded().word()),
+            ("half_open", "closed")
         );
-        assert_eq!(probing.succeeded().word(), "closed");
-        let again = probing.failed(POLICY, then);
-        assert_eq!(again.word(), "open");
-        assert_eq!(
-            again.open.unwrap().probe_at - then,
-            chrono::TimeDelta::seconds(60)
-        );
-        let third = again.probing(POLICY, then).failed(POLICY, then);
-        assert_eq!(
-            third.open.unwrap().probe_at - then,
-            chrono::TimeDelta::seconds(100),
-            "capped"
-        );
+        let second = failed(first);
+        assert_eq!((second.word(), seconds(second)), ("open", 60));
+        let third = failed(probing(second));
+        assert_eq!(seconds(third), 100, "capped");
     }
 
     #[test]
@@ -230,7 +197,11 @@ mod tests {
     #[test]
     fn failed_writes_open_it_although_reads_succeed_in_between() {
         let now = fixtures::now();
-        let write = |circuit: Circuit| circuit.succeeded().failed_write(POLICY, now);
+        let write = |circuit: Circuit| {
+            circuit
+                .succeeded()
+                .failed_write(POLICY, IllHealth::Http5xx, now)
+        };
         let two = write(write(Circuit::default()));
         assert_eq!(two.word(), "closed");
         assert_eq!(two.wrote(), Circuit::default());

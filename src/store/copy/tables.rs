@@ -331,6 +331,7 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[
             ("org", Text),
             ("state", Text),
+            ("cause", Text),
             ("failures", Number),
             ("opened_at", Instant),
             ("probe_at", Instant),

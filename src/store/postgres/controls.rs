@@ -1,14 +1,17 @@
 //! Pauses, latches, triggers, circuits. What steers running daemons is told to them with the commit.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::postgres::types::PgInterval;
 
 use super::runs::hold;
 use super::values::{age, column, stamp, stamp_opt};
 use super::{PgStore, audit, changes};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use crate::store::controls::{
-    CircuitRow, Controls, Latch, Pause, TAKER_LIVES, TriggerRow, scope, subject,
+    CircuitRow, Controls, Latch, Opening, Pause, TAKER_LIVES, TriggerRow, scope, subject,
 };
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
 use crate::store::rows::{Micros, all, instant};
@@ -277,10 +280,10 @@ impl Controls for PgStore {
             .await
     }
 
-    async fn circuits(&self) -> Result<Vec<CircuitRow>, StoreError> {
+    async fn circuits(&self, _now: DateTime<Utc>) -> Result<Vec<CircuitRow>, StoreError> {
         self.call("circuits", || async {
             let rows: Vec<RawCircuit> = sqlx::query_as(
-                "SELECT org, state, failures, opened_at, probe_at FROM circuits ORDER BY org",
+                "SELECT *, coalesce(probe_at <= clock_timestamp(), true) AS due FROM circuits ORDER BY org",
             )
             .fetch_all(&self.pool)
             .await?;
@@ -289,23 +292,75 @@ impl Controls for PgStore {
         .await
     }
 
-    async fn save_circuit(&self, circuit: &CircuitRow) -> Result<(), StoreError> {
-        self.call("save_circuit", || async {
-                let mut tx = self.begin().await?;
-                sqlx::query(
-                    "INSERT INTO circuits (org, state, failures, opened_at, probe_at) VALUES ($1, $2, $3, $4, $5)
-                     ON CONFLICT (org) DO UPDATE SET state = excluded.state, failures = excluded.failures,
-                         opened_at = excluded.opened_at, probe_at = excluded.probe_at",
-                )
-                .bind(circuit.org.as_str())
-                .bind(&circuit.state)
-                .bind(i64::from(circuit.failures))
-                .bind(stamp_opt(circuit.opened_at))
-                .bind(stamp_opt(circuit.probe_at))
-                .execute(&mut *tx)
-                .await?;
-                Ok(tx.commit().await?)
-            })
-            .await
+    async fn open_circuit(
+        &self,
+        org: &Org,
+        opening: &Opening,
+        _now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("open_circuit", || async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO circuits (org, state, cause, failures, opened_at, probe_at)
+                 VALUES ($1, 'open', $2, $3, clock_timestamp(), clock_timestamp() + $4::interval)
+                 ON CONFLICT (org) DO UPDATE SET
+                     state = 'open', cause = excluded.cause, failures = excluded.failures,
+                     opened_at = CASE WHEN circuits.state = 'closed' THEN excluded.opened_at ELSE circuits.opened_at END,
+                     probe_at = excluded.probe_at
+                 WHERE circuits.state = 'closed' OR $5",
+            )
+            .bind(org.as_str())
+            .bind(opening.cause.as_str())
+            .bind(i64::from(opening.failures))
+            .bind(span(opening.pause))
+            .bind(opening.after_probe)
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
+
+    async fn claim_probe(
+        &self,
+        org: &Org,
+        hold: Duration,
+        _now: DateTime<Utc>,
+    ) -> Result<Option<CircuitRow>, StoreError> {
+        self.call("claim_probe", || async {
+            let mut tx = self.begin().await?;
+            let row: Option<RawCircuit> = sqlx::query_as(
+                "UPDATE circuits SET state = 'half_open', probe_at = clock_timestamp() + $2::interval
+                 WHERE org = $1 AND state <> 'closed' AND coalesce(probe_at <= clock_timestamp(), true)
+                 RETURNING *, false AS due",
+            )
+            .bind(org.as_str())
+            .bind(span(hold))
+            .fetch_optional(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            row.map(CircuitRow::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn close_circuit(&self, org: &Org) -> Result<(), StoreError> {
+        self.call("close_circuit", || async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "UPDATE circuits SET state = 'closed', cause = NULL, failures = 0, opened_at = NULL, probe_at = NULL
+                 WHERE org = $1 AND state <> 'closed'",
+            )
+            .bind(org.as_str())
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+}
+
+/// A span that is not a span of our time is a year.
+fn span(span: Duration) -> PgInterval {
+    age(TimeDelta::from_std(span).unwrap_or(TimeDelta::days(365)))
 }

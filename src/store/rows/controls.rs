@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Micros, instant, instant_opt, number, word};
+use super::{Micros, instant, instant_opt, number, word, word_opt};
 use crate::domain::RunId;
 use crate::domain::ids::TriggerId;
 use crate::store::audit::AuditRow;
@@ -88,9 +88,11 @@ impl TryFrom<RawTrigger> for TriggerRow {
 pub(in crate::store) struct RawCircuit {
     org: String,
     state: String,
+    cause: Option<String>,
     failures: i64,
     opened_at: Option<Micros>,
     probe_at: Option<Micros>,
+    due: bool,
 }
 
 impl TryFrom<RawCircuit> for CircuitRow {
@@ -100,9 +102,11 @@ impl TryFrom<RawCircuit> for CircuitRow {
         Ok(Self {
             org: row.org.into(),
             state: row.state,
+            cause: word_opt("circuits.cause", row.cause.as_deref())?,
             failures: number("circuits.failures", row.failures)?,
             opened_at: instant_opt("circuits.opened_at", row.opened_at)?,
             probe_at: instant_opt("circuits.probe_at", row.probe_at)?,
+            due: row.due,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Pauses, latches, triggers, circuits.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -7,7 +9,7 @@ use super::runs::hold;
 use super::{SqliteStore, audit};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use crate::store::controls::{
-    CircuitRow, Controls, Latch, Pause, TAKER_LIVES, TriggerRow, scope, subject,
+    CircuitRow, Controls, Latch, Opening, Pause, TAKER_LIVES, TriggerRow, scope, subject,
 };
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
 use crate::store::rows::{Micros, all, instant, json, micros, micros_opt};
@@ -279,12 +281,13 @@ impl Controls for SqliteStore {
             .await
     }
 
-    async fn circuits(&self) -> Result<Vec<CircuitRow>, StoreError> {
+    async fn circuits(&self, now: DateTime<Utc>) -> Result<Vec<CircuitRow>, StoreError> {
         self.timed
             .call("circuits", async {
                 let rows: Vec<RawCircuit> = sqlx::query_as(
-                    "SELECT org, state, failures, opened_at, probe_at FROM circuits ORDER BY org",
+                    "SELECT *, coalesce(probe_at <= ?1, 1) AS due FROM circuits ORDER BY org",
                 )
+                .bind(micros(now))
                 .fetch_all(&self.readers)
                 .await?;
                 all(rows)
@@ -292,19 +295,73 @@ impl Controls for SqliteStore {
             .await
     }
 
-    async fn save_circuit(&self, circuit: &CircuitRow) -> Result<(), StoreError> {
+    async fn open_circuit(
+        &self,
+        org: &Org,
+        opening: &Opening,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         self.timed
-            .call("save_circuit", async {
+            .call("open_circuit", async {
                 let mut tx = self.begin().await?;
                 sqlx::query(
-                    "INSERT OR REPLACE INTO circuits (org, state, failures, opened_at, probe_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    "INSERT INTO circuits (org, state, cause, failures, opened_at, probe_at)
+                     VALUES (?1, 'open', ?2, ?3, ?4, ?5)
+                     ON CONFLICT (org) DO UPDATE SET
+                         state = 'open', cause = excluded.cause, failures = excluded.failures,
+                         opened_at = CASE WHEN circuits.state = 'closed' THEN excluded.opened_at
+                             ELSE circuits.opened_at END,
+                         probe_at = excluded.probe_at
+                     WHERE circuits.state = 'closed' OR ?6",
                 )
-                .bind(circuit.org.as_str())
-                .bind(&circuit.state)
-                .bind(circuit.failures)
-                .bind(micros_opt(circuit.opened_at))
-                .bind(micros_opt(circuit.probe_at))
+                .bind(org.as_str())
+                .bind(opening.cause.as_str())
+                .bind(opening.failures)
+                .bind(micros(now))
+                .bind(micros(now + opening.pause))
+                .bind(opening.after_probe)
+                .execute(&mut *tx)
+                .await?;
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+
+    async fn claim_probe(
+        &self,
+        org: &Org,
+        hold: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Option<CircuitRow>, StoreError> {
+        self.timed
+            .call("claim_probe", async {
+                let mut tx = self.begin().await?;
+                let row: Option<RawCircuit> = sqlx::query_as(
+                    "UPDATE circuits SET state = 'half_open', probe_at = ?3
+                     WHERE org = ?1 AND state <> 'closed' AND coalesce(probe_at <= ?2, 1)
+                     RETURNING *, 0 AS due",
+                )
+                .bind(org.as_str())
+                .bind(micros(now))
+                .bind(micros(now + hold))
+                .fetch_optional(&mut *tx)
+                .await?;
+                tx.commit().await?;
+                row.map(CircuitRow::try_from).transpose()
+            })
+            .await
+    }
+
+    async fn close_circuit(&self, org: &Org) -> Result<(), StoreError> {
+        self.timed
+            .call("close_circuit", async {
+                let mut tx = self.begin().await?;
+                sqlx::query(
+                    "UPDATE circuits
+                     SET state = 'closed', cause = NULL, failures = 0, opened_at = NULL, probe_at = NULL
+                     WHERE org = ?1 AND state <> 'closed'",
+                )
+                .bind(org.as_str())
                 .execute(&mut *tx)
                 .await?;
                 Ok(tx.commit().await?)

@@ -171,9 +171,11 @@ fn last_runs_and_an_open_circuit_are_shown_for_their_own_labels_only() {
         circuits: vec![CircuitRow {
             org: "yoigo".into(),
             state: "open".to_owned(),
+            cause: None,
             failures: 5,
             opened_at: None,
             probe_at: None,
+            due: false,
         }],
         ..Readings::default()
     };

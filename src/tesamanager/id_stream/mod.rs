@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::transport;
 use super::{IdStream, ReadError};
+use crate::domain::IllHealth;
 use crate::domain::id_list::IdBatch;
 pub use parser::{Fault, Parser};
 
@@ -102,18 +103,21 @@ impl Reading {
                 Ok(Ok(None)) => match self.parser.finish() {
                     Ok(()) => self.response = None,
                     // An HTTP/1.0 peer that dies looks like this, so the next try may fare better.
-                    Err(Fault::Cut) => self.fail(self.transient(Fault::Cut.to_string())),
+                    Err(Fault::Cut) => {
+                        self.fail(self.transient(IllHealth::Reset, Fault::Cut.to_string()))
+                    }
                     Err(fault) => self.fail(self.contract(fault)),
                 },
                 Ok(Err(error)) => {
                     let detail = format!("the list was cut: {}", transport::describe(&error));
-                    self.fail(self.transient(detail));
+                    self.fail(self.transient(IllHealth::Reset, detail));
                 }
                 Err(_) => {
                     let (bytes, waited) = (self.bytes, self.waited.as_secs_f64());
-                    self.fail(self.transient(format!(
-                        "the list came too slowly: {bytes} bytes in {waited:.1} s"
-                    )));
+                    self.fail(self.transient(
+                        IllHealth::Timeouts,
+                        format!("the list came too slowly: {bytes} bytes in {waited:.1} s"),
+                    ));
                 }
             }
         }
@@ -151,9 +155,10 @@ impl Reading {
         (self.on_contract_fault)(&fault.to_string())
     }
 
-    fn transient(&self, detail: String) -> ReadError {
+    fn transient(&self, cause: IllHealth, detail: String) -> ReadError {
         ReadError::Transient {
             operation: self.operation,
+            cause,
             detail,
         }
     }

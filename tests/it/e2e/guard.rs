@@ -1,5 +1,6 @@
 //! The guard as a whole: hold, release, pause, circuit breaker, caps, as the upstream gets to see them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tesa_reconciler::domain::ids::JobName;
@@ -216,7 +217,7 @@ async fn the_circuit_opens_on_5xx_and_a_read_closes_it() {
         assert!(!summary.trouble.is_empty());
     }
     let state = async |world: &World| {
-        let circuits = world.store().circuits().await.unwrap();
+        let circuits = world.store().circuits(world.now()).await.unwrap();
         assert_eq!(circuits[0].org.as_str(), ORG);
         circuits[0].state.clone()
     };
@@ -238,6 +239,39 @@ async fn the_circuit_opens_on_5xx_and_a_read_closes_it() {
     assert_eq!(state(&world).await, "closed");
     world.run_well(RETRY).await;
     assert_eq!(tally::orders(&world.ledger()), ["ORDER-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_circuit_that_a_dead_process_left_open_is_healed_by_whoever_lives() {
+    let mut world = World::new(empty(), "", RESEND).await;
+    world.unsent("ORDER-1", "2h");
+    // Another one on the same store, which has seen nothing of it.
+    let store = Arc::clone(world.daemon.store());
+    let heir = world.daemon.around(store, None).await;
+    let first = std::mem::replace(&mut world.daemon, heir);
+    let ill = Effect::Error {
+        status: 503,
+        applied: false,
+        shape: Default::default(),
+    };
+    world.faults([Fault::new(ill).on(&["reads"])]);
+    for _ in 0..5 {
+        assert_eq!(first.run(RETRY).await.unwrap().0, RunOutcome::Failed);
+    }
+    drop(first);
+    world.faults([]);
+    world.advance(Duration::from_secs(2));
+    let calls = world.calls();
+    let (outcome, summary) = world.run(RETRY).await;
+    assert_eq!(outcome, RunOutcome::Failed, "its pause is everyone's");
+    assert!(summary.trouble.contains("http_5xx"), "{summary:?}");
+    assert_eq!(world.calls(), calls);
+    // The first run after the pause probes, heals, and writes.
+    world.advance(MINUTE);
+    let summary = world.run_well(RETRY).await;
+    assert_eq!(summary.sent, 1, "{summary:?}");
+    let circuits = world.store().circuits(world.now()).await.unwrap();
+    assert_eq!(circuits[0].state, "closed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,15 @@
 //! `status` and `doctor`: how things stand, what is wrong, and what to do about it.
 
-use serde_json::Value;
-use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
+use std::time::Duration;
 
-use super::world::{Ended, Settings, World};
+use serde_json::Value;
+use tesa_reconciler::clock::{Clock, SystemClock};
+use tesa_reconciler::domain::IllHealth;
+use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
+use tesa_reconciler::store::controls::Opening;
+use tesa_reconciler::store::{self, StoreOptions};
+
+use super::world::{Ended, ORG, Settings, World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_tells_on_one_screen_what_stands_and_what_comes_next() {
@@ -138,4 +144,31 @@ async fn doctor_names_what_is_wrong_and_ends_with_its_class() {
     let ended = super::world::run(command).await;
     assert_eq!(ended.code, Some(78), "{ended:?}");
     assert!(ended.stdout.contains("FAIL  configuration"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_circuit_is_shown_with_its_cause_and_the_instant_of_its_next_probe() {
+    let world = World::new(Settings::default()).await;
+    world.run(&["migrate"]).await;
+    let url = format!("sqlite:{}", world.store_file().display());
+    let store = store::open(&url, &StoreOptions::default()).await.unwrap();
+    let opening = Opening {
+        cause: IllHealth::Timeouts,
+        failures: 5,
+        pause: Duration::from_secs(600),
+        after_probe: false,
+    };
+    let now = SystemClock.now();
+    store
+        .open_circuit(&ORG.into(), &opening, now)
+        .await
+        .unwrap();
+    store.close().await;
+    let at = (now + opening.pause).format("%H:%M:%S").to_string();
+    for command in ["status", "jobs", "doctor"] {
+        let shown = world.run(&[command]).await.stdout;
+        for said in ["timeouts", "next probe at", &at] {
+            assert!(shown.contains(said), "{command}, {said}:\n{shown}");
+        }
+    }
 }

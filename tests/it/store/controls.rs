@@ -1,11 +1,13 @@
 //! Pauses, latches, triggers, circuits.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use tesa_reconciler::domain::RunId;
 use tesa_reconciler::domain::ids::TriggerId;
-use tesa_reconciler::store::Page;
+use tesa_reconciler::domain::{IllHealth, RunId};
 use tesa_reconciler::store::audit::AuditFilter;
-use tesa_reconciler::store::controls::{CircuitRow, Latch, Pause, TriggerRow};
+use tesa_reconciler::store::controls::{CircuitRow, Latch, Opening, Pause, TriggerRow};
+use tesa_reconciler::store::{Page, Store};
 
 use super::harness::Fresh;
 use super::values::*;
@@ -18,7 +20,9 @@ behaviours![
     a_trigger_waits_until_a_run_answers_it,
     a_trigger_is_taken_by_one_living_replica,
     a_dead_replica_s_trigger_is_taken_by_another,
-    circuits_are_remembered,
+    a_circuit_opens_with_its_cause_and_closes_without_one,
+    a_circuit_that_is_open_is_not_opened_for_longer_by_another,
+    one_probe_goes_when_it_is_due_whoever_opened_the_circuit,
 ];
 
 /// Seconds from now, to the microsecond: a pause's end is told by the store's clock.
@@ -314,26 +318,100 @@ async fn a_dead_replica_s_trigger_is_taken_by_another(fresh: Fresh) {
     );
 }
 
-async fn circuits_are_remembered(fresh: Fresh) {
-    let store = &*fresh.store;
-    assert!(store.circuits().await.unwrap().is_empty());
-    let circuit = |org: &str, state: &str| CircuitRow {
-        org: org.into(),
-        state: state.to_owned(),
-        failures: u32::MAX,
-        opened_at: Some(at(1)),
-        probe_at: Some(at(31)),
-    };
-    for state in ["open", "half_open"] {
-        store.save_circuit(&circuit("yoigo", state)).await.unwrap();
+fn opening(pause: u64, after_probe: bool) -> Opening {
+    Opening {
+        cause: IllHealth::Http5xx,
+        failures: if after_probe { 6 } else { 5 },
+        pause: Duration::from_secs(pause),
+        after_probe,
     }
-    let closed = CircuitRow {
-        failures: 0,
-        opened_at: None,
-        probe_at: None,
-        ..circuit("masmovil", "closed")
+}
+
+async fn circuit(store: &dyn Store, now: i64) -> CircuitRow {
+    let mut rows = store.circuits(at(now)).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    rows.remove(0)
+}
+
+async fn a_circuit_opens_with_its_cause_and_closes_without_one(fresh: Fresh) {
+    let store = &*fresh.store;
+    assert_eq!(store.circuits(at(0)).await.unwrap(), []);
+    store.close_circuit(&org()).await.unwrap();
+    assert_eq!(store.circuits(at(0)).await.unwrap(), []);
+    for cause in IllHealth::ALL {
+        let why = Opening {
+            cause: *cause,
+            ..opening(30, false)
+        };
+        store.open_circuit(&org(), &why, at(0)).await.unwrap();
+        let open = circuit(store, 1).await;
+        let seen = (open.state.as_str(), open.cause, open.failures, open.due);
+        assert_eq!(seen, ("open", Some(*cause), 5, false));
+        let pause = open.probe_at.unwrap() - open.opened_at.unwrap();
+        assert_eq!(pause.num_seconds(), 30);
+        store.close_circuit(&org()).await.unwrap();
+        let closed = circuit(store, 1).await;
+        assert!(!closed.is_open(), "{closed:?}");
+        let rest = (
+            closed.cause,
+            closed.failures,
+            closed.opened_at,
+            closed.probe_at,
+        );
+        assert_eq!(rest, (None, 0, None, None));
+    }
+}
+
+async fn a_circuit_that_is_open_is_not_opened_for_longer_by_another(fresh: Fresh) {
+    let store = &*fresh.store;
+    store
+        .open_circuit(&org(), &opening(30, false), at(0))
+        .await
+        .unwrap();
+    let first = circuit(store, 1).await;
+    store
+        .open_circuit(&org(), &opening(600, false), at(1))
+        .await
+        .unwrap();
+    assert_eq!(circuit(store, 1).await, first);
+}
+
+async fn one_probe_goes_when_it_is_due_whoever_opened_the_circuit(fresh: Fresh) {
+    let (store, other) = (&*fresh.store, fresh.again().await);
+    let hold = Duration::from_secs(30);
+    let claim = async |store: &dyn Store, now| {
+        let claimed = store.claim_probe(&org(), hold, at(now)).await.unwrap();
+        claimed.map(|row| (row.state, row.failures))
     };
-    store.save_circuit(&closed).await.unwrap();
-    let wanted = [closed, circuit("yoigo", "half_open")];
-    assert_eq!(store.circuits().await.unwrap(), wanted);
+    assert_eq!(claim(store, 0).await, None, "there is no circuit");
+    store
+        .open_circuit(&org(), &opening(30, false), at(0))
+        .await
+        .unwrap();
+    assert_eq!(claim(store, 29).await, None, "not yet");
+    fresh.time_passes(31).await;
+    assert!(circuit(store, 31).await.due);
+    let mine = Some(("half_open".to_owned(), 5));
+    assert_eq!(claim(&*other, 31).await, mine);
+    assert_eq!(claim(store, 31).await, None, "it is another's");
+    assert!(!circuit(store, 31).await.due);
+    // Its process died.
+    fresh.time_passes(31).await;
+    assert_eq!(claim(store, 62).await, mine);
+    // It failed: longer, and open since the first time.
+    let since = circuit(store, 62).await.opened_at;
+    store
+        .open_circuit(&org(), &opening(60, true), at(62))
+        .await
+        .unwrap();
+    let again = circuit(store, 63).await;
+    assert_eq!((again.state.as_str(), again.failures), ("open", 6));
+    assert_eq!(again.opened_at, since);
+    fresh.time_passes(59).await;
+    assert_eq!(claim(store, 121).await, None);
+    fresh.time_passes(3).await;
+    assert!(claim(store, 124).await.is_some());
+    store.close_circuit(&org()).await.unwrap();
+    fresh.time_passes(100).await;
+    assert_eq!(claim(store, 300).await, None, "closed");
 }

@@ -55,8 +55,8 @@ impl Fresh {
         store::open(&self.backend.url(), options).await.unwrap()
     }
 
-    /// Time passes for whoever judges the age of heartbeats and intents and the end of pauses. On SQLite that is the
-    /// caller, by the times it gives.
+    /// Time passes for whoever judges the age of heartbeats and intents and the end of pauses, of circuits too. On SQLite
+    /// that is the caller, by the times it gives.
     pub async fn time_passes(&self, seconds: i64) {
         if let Backend::Postgres { .. } = self.backend {
             for (table, column) in [
@@ -70,6 +70,11 @@ impl Fresh {
                 );
                 self.past_the_store(&age).await.unwrap();
             }
+            let pauses = format!(
+                "UPDATE circuits SET probe_at = probe_at - interval '{seconds} seconds',
+                     opened_at = opened_at - interval '{seconds} seconds'"
+            );
+            self.past_the_store(&pauses).await.unwrap();
         }
     }
 
