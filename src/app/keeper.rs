@@ -64,6 +64,17 @@ async fn keep_once(
     let now = core.clock.now();
     let mode = live.borrow().config.safety.mode;
     core.beat(mode).await?;
+    for pause in core.store.end_pauses(now).await? {
+        let scope = pause
+            .job_name
+            .map_or_else(|| "every job".to_owned(), |job| job.to_string());
+        tracing::info!(
+            scope,
+            who = pause.who,
+            reason = pause.reason,
+            "a pause has ended by itself"
+        );
+    }
     if hearing.is_good() {
         let silent_since = now - super::ALIVE_WITHIN;
         let lost = core.store.reap_lost(Some(silent_since), now).await?;

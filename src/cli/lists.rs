@@ -92,7 +92,7 @@ pub struct AuditArgs {
     /// Only by this actor
     #[arg(long)]
     who: Option<String>,
-    /// Only this action: pause, resume, latch, release, trigger, acknowledge, unacknowledge, acknowledgement_ended, settle,
+    /// Only this action: pause, pause_ended, resume, latch, release, trigger, acknowledge, unacknowledge, acknowledgement_ended, settle,
     /// set_back, start, stop, reload
     #[arg(long)]
     action: Option<String>,

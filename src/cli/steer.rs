@@ -10,7 +10,9 @@ use super::output::{self, Format};
 use crate::app::ALIVE_WITHIN;
 use crate::domain::ids::{AttemptId, JobName, Org, TriggerId};
 use crate::domain::{AttemptState, RunOutcome};
+use crate::store::StoreError;
 use crate::store::attempts::Step;
+use crate::store::controls::Pause;
 use crate::store::runs::RunRow;
 
 /// How often `--wait` looks.
@@ -24,7 +26,7 @@ pub struct TriggerArgs {
     /// Only for this org (default: all)
     #[arg(long)]
     org: Option<String>,
-    /// Wait for the run and end with its outcome (0 succeeded, 3 partial or held, 1 otherwise)
+    /// Wait for the run and end with its outcome (0 succeeded; 3 partial, held or paused; 1 otherwise)
     #[arg(long)]
     wait: bool,
     /// Give up waiting after so long
@@ -57,6 +59,9 @@ pub struct PauseArgs {
     /// When it ends by itself: an instant (RFC 3339) or a time from now ("2h"); default: when resumed
     #[arg(long, value_name = "T")]
     until: Option<String>,
+    /// Also end a pause sooner that is in force for longer
+    #[arg(long)]
+    replace: bool,
 }
 
 /// `resume`.
@@ -138,6 +143,7 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
             ),
         ));
     }
+    let mut paused = pause_of(session, &job).await?;
     let mut asked = Vec::new();
     for org in orgs {
         let id = session
@@ -151,6 +157,12 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
             "asked for {} run(s) of {job}; see `tesa-reconciler runs --job {job}`",
             asked.len()
         ));
+        if let Some(pause) = paused {
+            output::note(&format!(
+                "{}: it looks, and withholds its writes",
+                show_pause(&job, &pause)
+            ));
+        }
         return Ok(Exit::Done);
     }
     let waiting = wait_for_all(session, &asked);
@@ -166,10 +178,40 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
             )
         })??;
     output::list(session.format, &runs)?;
-    Ok(runs
+    let exit = runs
         .iter()
         .map(|run| Exit::from(run.outcome.unwrap_or(RunOutcome::Failed)))
-        .fold(Exit::Done, Exit::worse))
+        .fold(Exit::Done, Exit::worse);
+    // Paused before it, or while it ran.
+    if paused.is_none() {
+        paused = pause_of(session, &job).await?;
+    }
+    let Some(pause) = paused else {
+        return Ok(exit);
+    };
+    for run in &runs {
+        let withheld = match run.summary.trouble.as_str() {
+            "" => "nothing wanted a write",
+            trouble => trouble,
+        };
+        output::note(&format!(
+            "{} for {}: {withheld}",
+            show_pause(&job, &pause),
+            run.org
+        ));
+    }
+    Ok(exit.worse(Exit::PartialOrHeld))
+}
+
+/// What keeps the job from writing, if it or everything is paused.
+async fn pause_of(session: &Session, job: &JobName) -> Result<Option<Pause>, Failure> {
+    let pauses = session.store.pauses(session.now()).await?;
+    let mut pauses = pauses.into_iter();
+    Ok(pauses.find(|pause| pause.job_name.as_ref().is_none_or(|name| name == job)))
+}
+
+fn show_pause(job: &JobName, pause: &Pause) -> String {
+    format!("{job} is paused ({}, {})", pause.reason, pause.who)
 }
 
 async fn wait_for_all(
@@ -207,10 +249,19 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
         .as_deref()
         .map(|text| until(text, now))
         .transpose()?;
-    session
-        .store
-        .pause(job.as_ref(), end, &session.actor(&args.reason).await?, now)
-        .await?;
+    let (store, actor) = (&session.store, session.actor(&args.reason).await?);
+    if args.replace {
+        store.replace_pause(job.as_ref(), end, &actor, now).await?;
+    } else {
+        let paused = store.pause(job.as_ref(), end, &actor, now).await;
+        paused.map_err(|error| match error {
+            StoreError::Refused { .. } => {
+                let message = format!("{error}; with `--replace` it ends as you say");
+                Failure::new(Exit::Failed, message)
+            }
+            error => error.into(),
+        })?;
+    }
     let end = end.map_or_else(
         || "until resumed".to_owned(),
         |end| format!("until {}", output::instant(end)),
@@ -272,7 +323,8 @@ pub async fn release(session: &Session, args: &ReleaseArgs) -> Result<(), Failur
             ));
         }
         output::note(&format!(
-            "released {job} for {org}: its next run writes again, within the caps"
+            "released {job} for {org}: what was due by now goes from the next run on, within the caps, whenever it is first seen; \
+             what becomes due later can be held again"
         ));
     }
     Ok(())

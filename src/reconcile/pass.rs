@@ -101,6 +101,10 @@ impl Reconciler {
         if reloaded > 0 && summary.trouble.is_empty() {
             RELOADED.clone_into(&mut summary.trouble);
         }
+        let paused = recorder.count(SkipReason::Paused.as_str());
+        if paused > 0 && summary.trouble.is_empty() {
+            summary.trouble = format!("{paused} writes are withheld: paused");
+        }
         let lasting = recorder.resolve_unseen().await?;
         if !stop.is_cancelled() {
             self.leave(order, lease, ground, lasting);

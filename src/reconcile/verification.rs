@@ -5,8 +5,9 @@
 //! earlier: an undated one is a person's to judge, an undocumented status says nothing. *Not* seeing it settles nothing
 //! until the last look: the upstream may be slow. At the last look, an unknown write is `ineffective` only on proof,
 //! which is: the upstream's own date of change, the status and the set of requests for the order are what they were
-//! right before the write, after all the pauses. An accepted write without a visible effect, or one where something
-//! else moved, is a person's business if a repetition could do harm. A read that is older than what was known proves
+//! right before the write, after all the pauses; of an operation whose repetition does no harm, it is enough that the
+//! request can still be read. One where something else moved is a person's business if a repetition could do harm. An
+//! accepted write without a visible effect is a person's, whatever the operation. A read that is older than what was known proves
 //! nothing either way.
 
 use chrono::{DateTime, Utc};
@@ -65,16 +66,16 @@ pub fn judge(attempt: &Attempt, evidence: &Evidence, last_look: bool) -> Judgeme
     if evidence.older_than_known || !last_look {
         return undetermined(seen, last_look);
     }
+    // It said yes, and nothing shows: both can't be so, whatever the operation. A repetition would hide it.
+    if attempt.state == AttemptState::Accepted {
+        return Judgement::NeedsHuman(format!("accepted, but no effect shows: {seen}"));
+    }
     match attempt.operation.safety() {
         // Repeating it does no harm (the upstream refuses it when it does not apply), so no proof is needed.
         Safety::Safe | Safety::Conditional if evidence.version.is_some() => {
             Judgement::Ineffective(seen)
         }
-        Safety::Unsafe
-            if attempt.state == AttemptState::Unknown && proves_no_effect(attempt, evidence) =>
-        {
-            Judgement::Ineffective(seen)
-        }
+        Safety::Unsafe if proves_no_effect(attempt, evidence) => Judgement::Ineffective(seen),
         _ => Judgement::NeedsHuman(seen),
     }
 }
@@ -271,6 +272,26 @@ mod tests {
                 word(&judge(&attempt, evidence, true)),
                 last,
                 "{evidence:?} {state}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_accepted_write_without_effect_is_told_alike_for_every_operation() {
+        for operation in Operation::ALL {
+            let attempt = Attempt {
+                operation: *operation,
+                state: AttemptState::Accepted,
+                ..fixtures::attempt(1)
+            };
+            assert_eq!(word(&judge(&attempt, &unchanged(), false)), "not_yet");
+            let judgement = judge(&attempt, &unchanged(), true);
+            assert_eq!(
+                judgement,
+                Judgement::NeedsHuman(
+                    "accepted, but no effect shows: unchanged: still NOT_SENT".to_owned()
+                ),
+                "{operation}"
             );
         }
     }

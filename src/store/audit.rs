@@ -14,8 +14,8 @@ pub struct AuditRow {
     pub at: DateTime<Utc>,
     /// Who.
     pub who: String,
-    /// What: `pause`, `resume`, `release`, `latch`, `trigger`, `acknowledge`, `unacknowledge`, `acknowledgement_ended`,
-    /// `settle`, `set_back`, `adopt`, `copy`, `move`, `reload`, `start`, `stop`.
+    /// What: `pause`, `pause_ended`, `resume`, `release`, `latch`, `trigger`, `acknowledge`, `unacknowledge`,
+    /// `acknowledgement_ended`, `settle`, `set_back`, `adopt`, `copy`, `move`, `reload`, `start`, `stop`.
     pub action: String,
     /// On what: a job, a job and org, an id.
     pub subject: String,

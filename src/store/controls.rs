@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::replicas::ALIVE_WITHIN;
 use super::runs::RunLease;
@@ -18,6 +18,31 @@ pub const TAKER_LIVES: TimeDelta = TimeDelta::seconds(ALIVE_WITHIN.as_secs() as 
 /// How a pause's scope reads in the audit.
 pub(super) fn scope(job: Option<&JobName>) -> &str {
     job.map_or("all jobs", JobName::as_str)
+}
+
+/// The refusal to end a pause in force sooner than it would.
+pub(super) fn would_shorten(pause: &Pause) -> StoreError {
+    let until = match pause.until {
+        Some(until) => format!("until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)),
+        None => "until it is resumed".to_owned(),
+    };
+    StoreError::Refused {
+        operation: "pause",
+        detail: format!(
+            "{} is paused {until} ({}, {}), which is longer; nothing was changed",
+            scope(pause.job_name.as_ref()),
+            pause.reason,
+            pause.who
+        ),
+    }
+}
+
+/// In whose name, and with what words, the end of a timed pause stands in the audit.
+pub(super) fn ended(pause: &Pause) -> Actor {
+    Actor::daemon(format!(
+        "its time is over; {} had paused it: {}",
+        pause.who, pause.reason
+    ))
 }
 
 /// How a job and org read in the audit.
@@ -114,7 +139,8 @@ pub struct Opening {
 /// See the module.
 #[async_trait]
 pub trait Controls {
-    /// Pauses one job or all; a pause of the same scope is replaced. Audited.
+    /// Pauses one job or all. Of the same scope the later end stays: to end one that is in force sooner is refused
+    /// (`Refused`). Audited.
     async fn pause(
         &self,
         job: Option<&JobName>,
@@ -122,6 +148,18 @@ pub trait Controls {
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
+
+    /// The same in the place of whatever is in force. Audited.
+    async fn replace_pause(
+        &self,
+        job: Option<&JobName>,
+        until: Option<DateTime<Utc>>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes away the pauses whose time is over, and answers them: each to one caller only. Audited (`pause_ended`).
+    async fn end_pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError>;
 
     /// Ends a pause; false when there was none. Audited.
     async fn resume(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
 use super::runs::hold;
@@ -11,8 +12,10 @@ use super::values::{age, column, stamp, stamp_opt};
 use super::{PgStore, audit, changes};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use crate::store::controls::{
-    CircuitRow, Controls, Latch, Opening, Pause, TAKER_LIVES, TriggerRow, scope, subject,
+    CircuitRow, Controls, Latch, Opening, Pause, TAKER_LIVES, TriggerRow, ended, scope, subject,
+    would_shorten,
 };
+use crate::store::fault::Fault;
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
 use crate::store::rows::{Micros, all, instant};
 use crate::store::runs::RunLease;
@@ -31,6 +34,64 @@ fn stored_name(job: Option<&JobName>) -> &str {
     job.map_or(ALL_JOBS, JobName::as_str)
 }
 
+/// Ends those that are over, within the caller's transaction.
+async fn end_pauses(tx: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Pause>, Fault> {
+    let rows: Vec<RawPause> = sqlx::query_as(
+        "DELETE FROM pauses WHERE until <= clock_timestamp() RETURNING job_name, who, reason, since, until",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let over: Vec<Pause> = all(rows)?;
+    for pause in &over {
+        let subject = scope(pause.job_name.as_ref());
+        audit::append(tx, "pause_ended", subject, &ended(pause), now).await?;
+    }
+    Ok(over)
+}
+
+impl PgStore {
+    async fn put_pause(
+        &self,
+        job: Option<&JobName>,
+        until: Option<DateTime<Utc>>,
+        replaces: bool,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("pause", || async {
+            let mut tx = self.begin().await?;
+            end_pauses(&mut tx, now).await?;
+            let longer: Option<RawPause> = sqlx::query_as(
+                "SELECT job_name, who, reason, since, until FROM pauses
+                 WHERE job_name = $1 AND $2::timestamptz IS NOT NULL AND (until IS NULL OR until > $2)",
+            )
+            .bind(stored_name(job))
+            .bind(stamp_opt(until))
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(longer) = longer.filter(|_| !replaces) {
+                return Err(Fault::Refused(would_shorten(&Pause::try_from(longer)?)));
+            }
+            sqlx::query(
+                "INSERT INTO pauses (job_name, who, reason, since, until) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (job_name) DO UPDATE SET who = excluded.who, reason = excluded.reason,
+                     since = excluded.since, until = excluded.until",
+            )
+            .bind(stored_name(job))
+            .bind(&actor.who)
+            .bind(&actor.reason)
+            .bind(stamp(now))
+            .bind(stamp_opt(until))
+            .execute(&mut *tx)
+            .await?;
+            audit::append(&mut tx, "pause", scope(job), actor, now).await?;
+            changes::tell(&mut tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+}
+
 #[async_trait]
 impl Controls for PgStore {
     async fn pause(
@@ -40,25 +101,36 @@ impl Controls for PgStore {
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.call("pause", || async {
-                let mut tx = self.begin().await?;
-                sqlx::query(
-                    "INSERT INTO pauses (job_name, who, reason, since, until) VALUES ($1, $2, $3, $4, $5)
-                     ON CONFLICT (job_name) DO UPDATE SET who = excluded.who, reason = excluded.reason,
-                         since = excluded.since, until = excluded.until",
-                )
-                .bind(stored_name(job))
-                .bind(&actor.who)
-                .bind(&actor.reason)
-                .bind(stamp(now))
-                .bind(stamp_opt(until))
-                .execute(&mut *tx)
-                .await?;
-                audit::append(&mut tx, "pause", scope(job), actor, now).await?;
-                changes::tell(&mut tx).await?;
-                Ok(tx.commit().await?)
-            })
-            .await
+        self.put_pause(job, until, false, actor, now).await
+    }
+
+    async fn replace_pause(
+        &self,
+        job: Option<&JobName>,
+        until: Option<DateTime<Utc>>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.put_pause(job, until, true, actor, now).await
+    }
+
+    async fn end_pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
+        self.call("end_pauses", || async {
+            // Asked every few seconds and nearly always for nothing: look before taking a lock.
+            let any: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM pauses WHERE until <= clock_timestamp())",
+            )
+            .fetch_one(&self.pool)
+            .await?;
+            if !any {
+                return Ok(vec![]);
+            }
+            let mut tx = self.begin().await?;
+            let ended = end_pauses(&mut tx, now).await?;
+            tx.commit().await?;
+            Ok(ended)
+        })
+        .await
     }
 
     async fn resume(
@@ -69,6 +141,7 @@ impl Controls for PgStore {
     ) -> Result<bool, StoreError> {
         self.call("resume", || async {
             let mut tx = self.begin().await?;
+                end_pauses(&mut tx, now).await?;
             let done = sqlx::query(
                 "DELETE FROM pauses WHERE job_name = $1 AND (until IS NULL OR until > clock_timestamp())",
             )
@@ -76,7 +149,8 @@ impl Controls for PgStore {
             .execute(&mut *tx)
             .await?;
             if done.rows_affected() == 0 {
-                return Ok(false);
+                tx.commit().await?;
+                    return Ok(false);
             }
             audit::append(&mut tx, "resume", scope(job), actor, now).await?;
             changes::tell(&mut tx).await?;

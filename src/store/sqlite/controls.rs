@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
 
 use super::runs::hold;
 use super::{SqliteStore, audit};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use crate::store::controls::{
-    CircuitRow, Controls, Latch, Opening, Pause, TAKER_LIVES, TriggerRow, scope, subject,
+    CircuitRow, Controls, Latch, Opening, Pause, TAKER_LIVES, TriggerRow, ended, scope, subject,
+    would_shorten,
 };
+use crate::store::fault::Fault;
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
 use crate::store::rows::{Micros, all, instant, json, micros, micros_opt};
 use crate::store::runs::RunLease;
@@ -26,6 +29,62 @@ fn stored_name(job: Option<&JobName>) -> &str {
     job.map_or(ALL_JOBS, JobName::as_str)
 }
 
+/// Ends those that are over, within the caller's transaction.
+async fn end_pauses(tx: &mut SqliteConnection, now: DateTime<Utc>) -> Result<Vec<Pause>, Fault> {
+    let rows: Vec<RawPause> = sqlx::query_as(
+        "DELETE FROM pauses WHERE until <= ?1 RETURNING job_name, who, reason, since, until",
+    )
+    .bind(micros(now))
+    .fetch_all(&mut *tx)
+    .await?;
+    let over: Vec<Pause> = all(rows)?;
+    for pause in &over {
+        let subject = scope(pause.job_name.as_ref());
+        audit::append(tx, "pause_ended", subject, &ended(pause), now).await?;
+    }
+    Ok(over)
+}
+
+impl SqliteStore {
+    async fn put_pause(
+        &self,
+        job: Option<&JobName>,
+        until: Option<DateTime<Utc>>,
+        replaces: bool,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.timed.call("pause", async {
+            let mut tx = self.begin().await?;
+            end_pauses(&mut tx, now).await?;
+            let longer: Option<RawPause> = sqlx::query_as(
+                "SELECT job_name, who, reason, since, until FROM pauses
+                 WHERE job_name = ?1 AND ?2 IS NOT NULL AND (until IS NULL OR until > ?2)",
+            )
+            .bind(stored_name(job))
+            .bind(micros_opt(until))
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(longer) = longer.filter(|_| !replaces) {
+                return Err(Fault::Refused(would_shorten(&Pause::try_from(longer)?)));
+            }
+            sqlx::query(
+                "INSERT OR REPLACE INTO pauses (job_name, who, reason, since, until) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )
+            .bind(stored_name(job))
+            .bind(&actor.who)
+            .bind(&actor.reason)
+            .bind(micros(now))
+            .bind(micros_opt(until))
+            .execute(&mut *tx)
+            .await?;
+            audit::append(&mut tx, "pause", scope(job), actor, now).await?;
+            self.steer(tx).await
+        })
+        .await
+    }
+}
+
 #[async_trait]
 impl Controls for SqliteStore {
     async fn pause(
@@ -35,21 +94,35 @@ impl Controls for SqliteStore {
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        self.put_pause(job, until, false, actor, now).await
+    }
+
+    async fn replace_pause(
+        &self,
+        job: Option<&JobName>,
+        until: Option<DateTime<Utc>>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.put_pause(job, until, true, actor, now).await
+    }
+
+    async fn end_pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
         self.timed
-            .call("pause", async {
+            .call("end_pauses", async {
+                // Asked every few seconds and nearly always for nothing: look before taking a lock.
+                let any: bool =
+                    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pauses WHERE until <= ?1)")
+                        .bind(micros(now))
+                        .fetch_one(&self.readers)
+                        .await?;
+                if !any {
+                    return Ok(vec![]);
+                }
                 let mut tx = self.begin().await?;
-                sqlx::query(
-                    "INSERT OR REPLACE INTO pauses (job_name, who, reason, since, until) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )
-                .bind(stored_name(job))
-                .bind(&actor.who)
-                .bind(&actor.reason)
-                .bind(micros(now))
-                .bind(micros_opt(until))
-                .execute(&mut *tx)
-                .await?;
-                audit::append(&mut tx, "pause", scope(job), actor, now).await?;
-                self.steer(tx).await
+                let ended = end_pauses(&mut tx, now).await?;
+                tx.commit().await?;
+                Ok(ended)
             })
             .await
     }
@@ -63,6 +136,7 @@ impl Controls for SqliteStore {
         self.timed
             .call("resume", async {
                 let mut tx = self.begin().await?;
+                end_pauses(&mut tx, now).await?;
                 let done = sqlx::query(
                     "DELETE FROM pauses WHERE job_name = ?1 AND (until IS NULL OR until > ?2)",
                 )
@@ -71,6 +145,7 @@ impl Controls for SqliteStore {
                 .execute(&mut *tx)
                 .await?;
                 if done.rows_affected() == 0 {
+                    tx.commit().await?;
                     return Ok(false);
                 }
                 audit::append(&mut tx, "resume", scope(job), actor, now).await?;

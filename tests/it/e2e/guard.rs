@@ -80,6 +80,24 @@ async fn correlated_failure_holds_by_default() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_due_by_a_release_goes_whenever_it_is_first_seen() {
+    let safety = "hold_above_count = 10\nhold_above_fraction = 0.1\nmax_writes_per_run = 50";
+    let world = World::new(empty(), safety, RESEND).await;
+    for n in 0..12 {
+        world.unsent(&format!("SEEN-{n}"), "2h");
+    }
+    assert_eq!(world.run(RETRY).await.0, RunOutcome::Held);
+    release(&world).await;
+    // No list had named these yet, but they were due.
+    for n in 0..15 {
+        world.unsent(&format!("UNSEEN-{n}"), "2h");
+    }
+    world.advance(MINUTE);
+    assert_eq!(world.run(RETRY).await.0, RunOutcome::Succeeded);
+    assert_eq!(world.ledger().len(), 27);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_wave_after_a_release_holds_again() {
     let safety = "hold_above_count = 10\nhold_above_fraction = 0.1\nmax_writes_per_run = 3";
     let world = World::new(empty(), safety, RESEND).await;

@@ -5,8 +5,9 @@ use tesa_reconciler::domain::finding::Attention;
 use tesa_reconciler::domain::ids::ReferenceId;
 use tesa_reconciler::domain::{AttemptState, FindingKind, Operation, Status};
 use tesa_reconciler::sandbox::{Effect, Fault};
+use tesa_reconciler::store::attempts::Step;
 
-use super::{HOUR, ISSUES, MINUTE, World, empty, tally};
+use super::{HOUR, ISSUES, MINUTE, World, empty, person, tally};
 
 const JOB: &str = "resolve-issues";
 const SAFETY: &str = "max_attempts = 6\nbackoff = { initial = \"1m\", max = \"1m\" }";
@@ -101,8 +102,23 @@ async fn an_issue_counts_as_repaired_only_when_it_reads_resolved() {
     // The upstream said 200, and did not do it.
     incident(&world, "ORDER-1", &["CLI-012"]);
     world.settle().await;
-    assert_eq!(world.states().await, [AttemptState::Ineffective]);
+    assert_eq!(world.states().await, [AttemptState::NeedsHuman]);
     assert!(!world.findings().await.is_empty());
+    // Nothing more is sent until a person has found out.
+    world.advance(HOUR);
+    world.run_well(JOB).await;
+    assert_eq!(world.ledger().len(), 1);
+    let step = Step {
+        to: AttemptState::Ineffective,
+        detail: "it did nothing".to_owned(),
+        http_status: None,
+        verify_at: None,
+        confirmed: None,
+    };
+    let (attempt, now) = (world.attempts().await[0].id, world.now());
+    let who = person("asked");
+    let settled = world.store().advance(attempt, &step, &who, now);
+    settled.await.unwrap();
     world.advance(10 * MINUTE);
     world.run_well(JOB).await;
     world.settle().await;

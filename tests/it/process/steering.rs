@@ -49,6 +49,7 @@ async fn trigger_ends_as_its_run_did_and_a_held_job_is_released_by_a_person() {
     let release = ["release", "retry-stuck", "--org", "masmovil"];
     let ended = world.run(&[&release[..], REASON].concat()).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("what was due by now"), "{ended:?}");
     assert_eq!(trigger(&world).await, Some(0));
     assert_eq!(world.effects(), 3);
     let ended = world.run(&[&release[..], REASON].concat()).await;
@@ -103,7 +104,10 @@ async fn pause_stops_new_writes_within_two_seconds_until_resumed() {
     assert_eq!(daemon.metric("job_paused", &[]).await, 1.0);
 
     // A person may run it all the same: it looks, and writes nothing.
-    assert_eq!(trigger(&world).await, Some(0));
+    let ended = world.run(&["trigger", "retry-stuck", "--wait"]).await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let withheld = format!("{} writes are withheld: paused", 100 - sent.len());
+    assert!(ended.stderr.contains(&withheld), "{withheld}: {ended:?}");
     assert_eq!(world.writes().len(), sent.len());
     let skipped = [r#"decision="paused""#];
     assert!(daemon.metric("decisions_total", &skipped).await > 0.0);
@@ -125,14 +129,36 @@ async fn a_pause_of_one_job_ends_by_itself() {
     let pause = ["pause", "retry-stuck", "--until", "2s"];
     let ended = world.run(&[&pause[..], REASON].concat()).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(trigger(&world).await, Some(0));
+    assert_eq!(trigger(&world).await, Some(3));
     assert!(world.writes().is_empty());
     let begun = Instant::now();
     while world.writes().is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(15), "still paused");
-        assert_eq!(trigger(&world).await, Some(0));
+        trigger(&world).await;
+    }
+    let ended = ["audit", "--action", "pause_ended"];
+    while world.rows(&ended).await.is_empty() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(15),
+            "its end is not audited"
+        );
     }
     daemon.stop().await;
+    assert_eq!(world.rows(&ended).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_longer_pause_ends_sooner_only_with_replace() {
+    let world = World::new(Settings::default()).await;
+    assert_eq!(world.run(&["migrate"]).await.code, Some(0));
+    let all = [&["pause", "--all"], REASON].concat();
+    assert_eq!(world.run(&all).await.code, Some(0));
+    let timed = [&all[..], &["--until", "1h"]].concat();
+    let ended = world.run(&timed).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("--replace"), "{ended:?}");
+    let ended = world.run(&[&timed[..], &["--replace"]].concat()).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,8 @@ use super::values::*;
 
 behaviours![
     a_pause_is_in_force_until_it_ends_or_is_resumed,
-    a_pause_of_the_same_scope_is_replaced,
+    a_pause_is_ended_sooner_only_where_it_is_replaced,
+    the_end_of_a_timed_pause_is_told_once_and_audited,
     a_latch_keeps_its_first_cause_until_it_is_released,
     what_people_steer_is_audited,
     a_trigger_waits_until_a_run_answers_it,
@@ -77,21 +78,84 @@ async fn a_pause_is_in_force_until_it_ends_or_is_resumed(fresh: Fresh) {
     assert!(store.pauses(at(62)).await.unwrap().is_empty());
 }
 
-async fn a_pause_of_the_same_scope_is_replaced(fresh: Fresh) {
+async fn a_pause_is_ended_sooner_only_where_it_is_replaced(fresh: Fresh) {
     let store = &*fresh.store;
-    let at = from_now();
+    let (at, job) = (from_now(), job());
+    let pause = async |until: Option<i64>, now| {
+        let until = until.map(&at);
+        store.pause(Some(&job), until, &person(), at(now)).await
+    };
+    let in_force = async || {
+        let pauses = store.pauses(at(20)).await.unwrap();
+        assert_eq!(pauses.len(), 1);
+        (pauses[0].since, pauses[0].until)
+    };
+    pause(Some(100), 0).await.unwrap();
+    let error = pause(Some(99), 1).await.unwrap_err();
+    assert_eq!(error.reason(), "refused");
+    pause(Some(100), 2).await.unwrap();
+    pause(Some(101), 3).await.unwrap();
+    pause(None, 4).await.unwrap();
+    let error = pause(Some(9_999), 5).await.unwrap_err();
+    let says = "retry-stuck is paused until it is resumed (seen with the installer, cli:operator)";
+    assert!(error.to_string().contains(says), "{error}");
+    assert_eq!(in_force().await, (at(4), None));
+    // Another scope is another pause.
     store
-        .pause(Some(&job()), None, &person(), at(0))
+        .pause(None, Some(at(50)), &person(), at(6))
         .await
         .unwrap();
+    store.resume(None, &person(), at(6)).await.unwrap();
     store
-        .pause(Some(&job()), Some(at(30)), &daemon(), at(10))
+        .replace_pause(Some(&job), Some(at(90)), &daemon(), at(7))
         .await
         .unwrap();
-    let pauses = store.pauses(at(20)).await.unwrap();
-    assert_eq!(pauses.len(), 1);
-    assert_eq!((pauses[0].since, pauses[0].until), (at(10), Some(at(30))));
-    assert_eq!(pauses[0].who, "daemon");
+    assert_eq!(in_force().await, (at(7), Some(at(90))));
+}
+
+async fn the_end_of_a_timed_pause_is_told_once_and_audited(fresh: Fresh) {
+    let (store, other) = (&*fresh.store, fresh.again().await);
+    let (at, job) = (from_now(), job());
+    let until = Some(at(60));
+    store
+        .pause(Some(&job), until, &person(), at(0))
+        .await
+        .unwrap();
+    store.pause(None, None, &person(), at(0)).await.unwrap();
+    assert!(store.end_pauses(at(59)).await.unwrap().is_empty());
+    fresh.time_passes(60).await;
+    let (one, two) = tokio::join!(store.end_pauses(at(61)), other.end_pauses(at(61)));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.len() + two.len(), 1, "{one:?} {two:?}");
+    let ended = async || {
+        let filter = AuditFilter {
+            action: Some("pause_ended".to_owned()),
+            ..AuditFilter::default()
+        };
+        let rows = store.audit(&filter, Page::first(9)).await.unwrap();
+        let told = rows
+            .into_iter()
+            .map(|row| (row.who, row.subject, row.reason));
+        told.collect::<Vec<_>>()
+    };
+    let why = "its time is over; cli:operator had paused it: seen with the installer";
+    let wanted = (
+        "daemon".to_owned(),
+        "retry-stuck".to_owned(),
+        why.to_owned(),
+    );
+    assert_eq!(ended().await, [wanted]);
+    // Also where a person comes first.
+    let until = Some(at(120));
+    store
+        .pause(Some(&job), until, &person(), at(61))
+        .await
+        .unwrap();
+    fresh.time_passes(120).await;
+    assert!(!store.resume(Some(&job), &person(), at(121)).await.unwrap());
+    assert_eq!(ended().await.len(), 2);
+    assert!(store.end_pauses(at(122)).await.unwrap().is_empty());
+    assert_eq!(store.pauses(at(122)).await.unwrap().len(), 1, "of all");
 }
 
 async fn a_latch_keeps_its_first_cause_until_it_is_released(fresh: Fresh) {
