@@ -47,6 +47,8 @@ struct Status {
     acknowledgements: u64,
     /// Findings that wait for a person and of which nobody said hands off, by why.
     attention: BTreeMap<Attention, u64>,
+    /// Findings of jobs that are no longer configured, by job.
+    left_behind: BTreeMap<String, u64>,
     /// What to do next.
     hints: Vec<String>,
 }
@@ -90,6 +92,17 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
             attention.insert(*why, waiting);
         }
     }
+    let configured: Vec<_> = session
+        .config
+        .jobs
+        .iter()
+        .map(|job| job.name.clone())
+        .collect();
+    let left_behind = store.left_behind(&configured).await?;
+    let left_behind = left_behind
+        .into_iter()
+        .map(|(job, count)| (job.to_string(), count))
+        .collect();
     let acknowledgements = store.acknowledgements(None).await?.len() as u64;
     let mut status = Status {
         as_of: now,
@@ -104,6 +117,7 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
         findings,
         acknowledgements,
         attention,
+        left_behind,
         hints: vec![],
     };
     status.hints = hints(&status);
@@ -235,6 +249,12 @@ fn show(status: &Status) -> String {
             "nothing waits for one",
         ),
     );
+    for (job, count) in &status.left_behind {
+        line(
+            "left",
+            format!("{count} findings of {job}, which is not configured"),
+        );
+    }
     if status.acknowledgements > 0 {
         let what = "acknowledgements hold: `tesa-reconciler findings --state acknowledged`";
         line("hands off", format!("{} {what}", status.acknowledgements));

@@ -25,7 +25,7 @@ use super::plan::{self, Context, Item};
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
 use crate::domain::id_list::IdBatch;
-use crate::domain::ids::ReferenceId;
+use crate::domain::ids::{JobName, ReferenceId};
 use crate::domain::{FindingKind, Observation, SkipReason};
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::looks::Look as StoredLook;
@@ -121,6 +121,8 @@ pub struct Survey<'a> {
     pub max_list_ids: u64,
     /// Requests read together, see [`batch_at`].
     pub batch: usize,
+    /// Every configured job.
+    pub job_names: &'a [JobName],
     /// What is read is remembered under this; `plan` has none, because it changes nothing.
     pub lease: Option<&'a RunLease>,
     /// Checked between batches.
@@ -198,6 +200,7 @@ impl Survey<'_> {
             if !older.is_empty() {
                 self.set_apart(&older, &mut fresh, &mut rests, &mut portion);
             }
+            self.leave_nothing_of_departed_jobs(lease, &fresh).await?;
         }
         match self.job.kind {
             JobKind::RetryStuck => self.judge_stuck(fresh, &mut portion).await?,
@@ -206,6 +209,26 @@ impl Survey<'_> {
             JobKind::Housekeeping => {}
         }
         Ok(portion)
+    }
+
+    /// A finished request has no stuck order, so nothing of jobs that nobody runs any more; what is theirs of others is
+    /// taken over by whoever sees the same.
+    async fn leave_nothing_of_departed_jobs(
+        &self,
+        lease: &RunLease,
+        fresh: &[Observation],
+    ) -> Result<(), StoreError> {
+        let finished = fresh.iter().filter(|request| request.status.is_final());
+        let finished: Vec<ReferenceId> = finished
+            .map(|request| request.reference_id.clone())
+            .collect();
+        if finished.is_empty() {
+            return Ok(());
+        }
+        let (org, jobs, now) = (self.context.org, self.job_names, self.clock.now());
+        self.store
+            .resolve_left_behind(lease, org, &finished, jobs, now)
+            .await
     }
 
     /// See [`margin`](super::selection::margin): by what the upstream's answers told of its clock so far.

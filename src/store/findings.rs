@@ -177,6 +177,19 @@ pub trait Findings {
         now: DateTime<Utc>,
     ) -> Result<Vec<FindingKind>, StoreError>;
 
+    /// Resolves what jobs that are no longer `configured` have left about these requests, because they are finished.
+    async fn resolve_left_behind(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        finished: &[ReferenceId],
+        configured: &[JobName],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// How many findings that aren't resolved each job has left that is no longer `configured`.
+    async fn left_behind(&self, configured: &[JobName]) -> Result<Vec<(JobName, u64)>, StoreError>;
+
     /// Findings, newest first.
     async fn findings(
         &self,

@@ -18,7 +18,7 @@ use crate::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, Findings, Live, LiveFinding, Sighting,
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow};
-use crate::store::rows::{all, word};
+use crate::store::rows::{all, number, word};
 use crate::store::runs::RunLease;
 use crate::store::{Page, StoreError};
 
@@ -83,6 +83,13 @@ pub(super) const TOUCH: &str = "
 pub(super) const RESOLVE: &str = "
     UPDATE findings SET state = 'resolved', resolved_at = $2
     WHERE id = ANY($1) AND state <> 'resolved'";
+
+pub(super) const RESOLVE_LEFT_BEHIND: &str = "
+    UPDATE findings SET state = 'resolved', resolved_at = $4
+    WHERE org = $1 AND reference_id = ANY($2) AND state <> 'resolved' AND job_name <> ALL($3)";
+
+const LEFT_BEHIND: &str = "
+    SELECT job_name, count(*) FROM findings WHERE state <> 'resolved' AND job_name <> ALL($1) GROUP BY job_name ORDER BY job_name";
 
 // From the counts that are kept with every change; the oldest of each is one step into an index.
 pub(super) const COUNTS: &str = "
@@ -262,6 +269,41 @@ impl Findings for PgStore {
     ) -> Result<Vec<FindingKind>, StoreError> {
         let seen = std::slice::from_ref(seen);
         self.see_findings(None, org, job, seen, &[], now).await
+    }
+
+    async fn resolve_left_behind(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        finished: &[ReferenceId],
+        configured: &[JobName],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("resolve_left_behind", || async {
+            let mut tx = self.begin().await?;
+            hold(&mut tx, "resolve_left_behind", lease).await?;
+            sqlx::query(RESOLVE_LEFT_BEHIND)
+                .bind(org.as_str())
+                .bind(texts(finished.iter().map(ReferenceId::as_str)))
+                .bind(texts(configured.iter().map(JobName::as_str)))
+                .bind(stamp(now))
+                .execute(&mut *tx)
+                .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn left_behind(&self, configured: &[JobName]) -> Result<Vec<(JobName, u64)>, StoreError> {
+        self.call("left_behind", || async {
+            let rows: Vec<(String, i64)> = sqlx::query_as(LEFT_BEHIND)
+                .bind(texts(configured.iter().map(JobName::as_str)))
+                .fetch_all(&self.pool)
+                .await?;
+            let counted = |(job, count): (String, i64)| Ok((job.into(), number("count", count)?));
+            rows.into_iter().map(counted).collect()
+        })
+        .await
     }
 
     async fn findings(

@@ -58,8 +58,8 @@ impl Rates for PgStore {
             let (granted, taken): (Option<i64>, Option<i64>) = sqlx::query_as(RESERVE)
                 .bind(org.as_str())
                 .bind(kind.as_str())
-                .bind(&span)
-                .bind(&horizon)
+                .bind(span)
+                .bind(horizon)
                 .fetch_one(&mut *tx)
                 .await?;
             tx.commit().await?;

@@ -12,12 +12,12 @@ use chrono::{DateTime, Utc};
 use super::SqliteStore;
 use super::runs::hold;
 use crate::domain::finding::{Attention, FindingKind, FindingState};
-use crate::domain::ids::{FindingId, JobName, Org};
+use crate::domain::ids::{FindingId, JobName, Org, ReferenceId};
 use crate::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, Findings, Live, LiveFinding, Sighting,
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow, NewSighting};
-use crate::store::rows::{all, json, micros, word};
+use crate::store::rows::{all, json, micros, number, word};
 use crate::store::runs::RunLease;
 use crate::store::{Page, StoreError};
 
@@ -86,6 +86,13 @@ pub(super) const TOUCH: &str = "
 pub(super) const RESOLVE: &str = "
     UPDATE findings SET state = 'resolved', resolved_at = ?2
     WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'resolved'";
+
+pub(super) const RESOLVE_LEFT_BEHIND: &str = "
+    UPDATE findings SET state = 'resolved', resolved_at = ?4
+    WHERE org = ?1 AND reference_id IN (SELECT value FROM json_each(?2)) AND state <> 'resolved' AND job_name NOT IN (SELECT value FROM json_each(?3))";
+
+const LEFT_BEHIND: &str = "
+    SELECT job_name, count(*) FROM findings WHERE state <> 'resolved' AND job_name NOT IN (SELECT value FROM json_each(?1)) GROUP BY job_name ORDER BY job_name";
 
 // From the counts that are kept with every change; the oldest of each is one step into an index.
 pub(super) const COUNTS: &str = "
@@ -250,6 +257,44 @@ impl Findings for SqliteStore {
     ) -> Result<Vec<FindingKind>, StoreError> {
         let seen = std::slice::from_ref(seen);
         self.see_findings(None, org, job, seen, &[], now).await
+    }
+
+    async fn resolve_left_behind(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        finished: &[ReferenceId],
+        configured: &[JobName],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.timed
+            .call("resolve_left_behind", async {
+                let mut tx = self.begin().await?;
+                hold(&mut tx, "resolve_left_behind", lease).await?;
+                sqlx::query(RESOLVE_LEFT_BEHIND)
+                    .bind(org.as_str())
+                    .bind(json(finished)?)
+                    .bind(json(configured)?)
+                    .bind(micros(now))
+                    .execute(&mut *tx)
+                    .await?;
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+
+    async fn left_behind(&self, configured: &[JobName]) -> Result<Vec<(JobName, u64)>, StoreError> {
+        self.timed
+            .call("left_behind", async {
+                let rows: Vec<(String, i64)> = sqlx::query_as(LEFT_BEHIND)
+                    .bind(json(configured)?)
+                    .fetch_all(&self.readers)
+                    .await?;
+                let counted =
+                    |(job, count): (String, i64)| Ok((job.into(), number("count", count)?));
+                rows.into_iter().map(counted).collect()
+            })
+            .await
     }
 
     async fn findings(

@@ -43,6 +43,10 @@ const HOT: &[(&str, &str)] = &[
     ("findings::NEWLY_OPEN", findings::NEWLY_OPEN),
     ("findings::TOUCH", findings::TOUCH),
     ("findings::RESOLVE", findings::RESOLVE),
+    (
+        "findings::RESOLVE_LEFT_BEHIND",
+        findings::RESOLVE_LEFT_BEHIND,
+    ),
     ("findings::COUNTS", findings::COUNTS),
     ("findings::LIST", findings::LIST),
     ("findings::LIST_LIVE", findings::LIST_LIVE),

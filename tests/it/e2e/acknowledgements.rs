@@ -192,3 +192,34 @@ async fn one_of_an_issue_holds_for_the_whole_order_until_the_issue_is_another() 
     world.run(JOB).await;
     assert_eq!(world.ledger().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_job_left_that_is_configured_no_more_is_taken_over_or_ends_with_the_request() {
+    let watch = RESEND.replace("\"resend\"", "\"flag\"");
+    let mut world = World::new(empty(), "", &watch).await;
+    let (stays, ends) = (world.unsent("STAYS", "2h"), world.unsent("ENDS", "2h"));
+    world.run_well(RETRY).await;
+    let owners = async |world: &World| {
+        let rows = world.findings().await.into_iter();
+        let mut rows: Vec<_> = rows
+            .map(|row| (row.key.reference_id, row.job_name.to_string()))
+            .collect();
+        rows.sort();
+        rows
+    };
+    let renamed = watch.replace("name = \"retry-stuck\"", "name = \"watch\"");
+    let jobs = format!("{EVENTS}{renamed}");
+    world.reload("", &jobs);
+    world.patch(json!({"reference_id": ends.as_str(), "status": "CANCELED", "age": "0s"}));
+    world.run_well("watch").await;
+    let mut wanted = vec![
+        (stays.clone(), "watch".to_owned()),
+        (ends, RETRY.to_owned()),
+    ];
+    wanted.sort();
+    assert_eq!(owners(&world).await, wanted);
+    let left = world.store().left_behind(&["watch".into()]).await.unwrap();
+    assert_eq!(left, [(RETRY.into(), 1)]);
+    world.run_well("flag-events").await;
+    assert_eq!(owners(&world).await, [(stays, "watch".to_owned())]);
+}

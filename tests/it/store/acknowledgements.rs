@@ -387,7 +387,7 @@ async fn an_acknowledged_request_or_order_gets_no_intent(fresh: Fresh) {
         ..new_attempt("A")
     };
     let by_order = NewAttempt {
-        reference_id: "ref-B".into(),
+        reference_id: "ref-C".into(),
         ..new_attempt("A")
     };
     for attempt in [new_attempt("A"), by_request, by_order.clone()] {

@@ -1,7 +1,7 @@
 //! Findings: their life from open to resolved and back.
 
 use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
-use tesa_reconciler::domain::ids::{FindingId, JobName};
+use tesa_reconciler::domain::ids::{FindingId, JobName, Org};
 use tesa_reconciler::store::findings::{
     Finding, FindingChanges, FindingFilter, FindingKey, Live, LiveFinding, Sighting,
 };
@@ -18,6 +18,7 @@ behaviours![
     a_touched_finding_is_only_renewed,
     a_resolved_finding_comes_back_as_the_same_row,
     a_live_finding_belongs_to_the_first_configured_job_that_sees_it,
+    what_a_job_left_behind_is_counted_and_resolved_by_request,
     what_opened_is_answered_one_entry_each,
     more_findings_than_one_transaction_takes_are_all_applied,
 ];
@@ -295,6 +296,37 @@ async fn a_live_finding_belongs_to_the_first_configured_job_that_sees_it(fresh: 
     let row = only(store).await;
     assert_eq!((row.id, row.job_name), (before.id, other));
     assert_eq!(row.evidence, "in other words");
+}
+
+async fn what_a_job_left_behind_is_counted_and_resolved_by_request(fresh: Fresh) {
+    let store = &*fresh.store;
+    see(store, &["r", "s"].map(|r| sighting(r, "NOT_SENT")), 0).await;
+    let here: [JobName; 2] = ["another".into(), job()];
+    assert!(store.left_behind(&here).await.unwrap().is_empty());
+    let configured = &here[..1];
+    let left = async || store.left_behind(configured).await.unwrap();
+    assert_eq!(left().await, [(job(), 2)]);
+    let lease = a_run(store).await;
+    let asked = ["r".into(), "nobody".into()];
+    let resolved = async |org: &Org, configured: &[JobName]| {
+        store
+            .resolve_left_behind(&lease, org, &asked, configured, at(1))
+            .await
+            .unwrap();
+    };
+    resolved(&org(), &here).await;
+    resolved(&"yoigo".into(), configured).await;
+    assert_eq!(left().await, [(job(), 2)]);
+    resolved(&org(), configured).await;
+    assert_eq!(left().await, [(job(), 1)]);
+    assert_eq!(only_live(store).await, "s");
+}
+
+async fn only_live(store: &dyn Store) -> String {
+    let all = FindingFilter::default();
+    let rows = store.findings(&all, Page::first(9)).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    rows[0].key.reference_id.to_string()
 }
 
 async fn what_opened_is_answered_one_entry_each(fresh: Fresh) {

@@ -1,5 +1,3 @@
-//! Tables of the forms in which a date may come, and of those that are refused.
-
 use chrono::SecondsFormat;
 use proptest::prelude::*;
 use serde_json::{Value, json};
