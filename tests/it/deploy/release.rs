@@ -66,6 +66,15 @@ fn what_the_package_holds_is_there() {
             "{needed}"
         );
     }
+    // Beside the units `cargo deb` would take one for its own, and ask for it by a name that isn't installed.
+    let units = std::fs::read_dir(super::path("deploy/systemd")).unwrap();
+    for entry in units {
+        let name = entry.unwrap().file_name();
+        assert!(
+            !name.to_string_lossy().ends_with("sysusers.conf"),
+            "{name:?}"
+        );
+    }
     let kept = package["conf-files"].as_array().unwrap();
     assert_eq!(
         kept[0].as_str(),
