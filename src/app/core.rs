@@ -173,7 +173,7 @@ impl Core {
 
     /// Builds what a configuration decides.
     pub fn live(&self, config: Config) -> Result<Live, StartError> {
-        let rates = StoredRates::new(Arc::clone(&self.store), &self.clock);
+        let rates = StoredRates::new(Arc::clone(&self.store), Arc::clone(&self.clock));
         self.live_at(config, Arc::new(rates))
     }
 

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use tokio::time::Instant;
 
 use crate::clock::SharedClock;
 use crate::domain::ids::Org;
@@ -16,34 +14,25 @@ use crate::tesamanager::Rates;
 /// See the module.
 pub struct StoredRates {
     store: Arc<dyn Store>,
-    /// Time that only goes on: a rate must not stand still because a clock was set back.
-    began: (DateTime<Utc>, Instant),
+    clock: SharedClock,
 }
 
 impl StoredRates {
     /// Around a store.
-    pub fn new(store: Arc<dyn Store>, clock: &SharedClock) -> Self {
-        Self {
-            store,
-            began: (clock.now(), Instant::now()),
-        }
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        let (at, instant) = self.began;
-        at + instant.elapsed()
+    pub fn new(store: Arc<dyn Store>, clock: SharedClock) -> Self {
+        Self { store, clock }
     }
 }
 
 #[async_trait]
 impl Rates for StoredRates {
     async fn reserve(&self, org: &Org, kind: RateKind, ask: Ask) -> Result<Grant, String> {
-        let reserved = self.store.reserve(org, kind, ask, self.now()).await;
+        let reserved = self.store.reserve(org, kind, ask, self.clock.now()).await;
         reserved.map_err(|error| error.to_string())
     }
 
     async fn hold_back(&self, org: &Org, pause: Duration) {
-        if let Err(error) = self.store.hold_back(org, pause, self.now()).await {
+        if let Err(error) = self.store.hold_back(org, pause, self.clock.now()).await {
             tracing::warn!(%org, %error, "the upstream's Retry-After could not be told to the other replicas");
         }
     }

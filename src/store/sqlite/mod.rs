@@ -158,7 +158,7 @@ impl SqliteStore {
             timed,
             migrate_timeout: options.migrate_timeout,
             lock: Mutex::new(None),
-            given: Mutex::default(),
+            given: rates::GivenAway::default(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Rates. One daemon at most works on a file, so what is given away stands in its memory: nothing is written for it, and
-//! what a restart forgets is a fraction of a second. Only what the upstream asked for outlives the process.
+//! what a restart forgets is a fraction of a second. It goes by a clock that nobody sets. Only what the upstream asked for
+//! outlives the process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 
 use super::{SqliteStore, audit};
 use crate::domain::ids::Org;
@@ -16,8 +18,36 @@ use crate::store::rows::rates::RawHeldBack;
 use crate::store::rows::{Micros, all, instant_opt, micros};
 use crate::store::{Actor, StoreError};
 
-/// Up to when each org's reads and writes are given away.
-pub(super) type GivenAway = Mutex<HashMap<(Org, RateKind), Option<DateTime<Utc>>>>;
+/// Up to when each org's reads and writes are given away, on a clock that began with the store.
+#[derive(Debug)]
+pub(super) struct GivenAway {
+    began: Instant,
+    next: Mutex<HashMap<(Org, RateKind), Option<DateTime<Utc>>>>,
+}
+
+impl Default for GivenAway {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            next: Mutex::default(),
+        }
+    }
+}
+
+impl GivenAway {
+    fn reserve(&self, org: &Org, kind: RateKind, ask: &Ask, held_back: TimeDelta) -> Grant {
+        let now = DateTime::UNIX_EPOCH + self.began.elapsed();
+        let mut all = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = all.entry((org.clone(), kind)).or_default();
+        let before = Given {
+            next: *next,
+            held_back_until: Some(now + held_back),
+        };
+        let (after, grant) = before.reserve(ask, now);
+        *next = after.next;
+        grant
+    }
+}
 
 const UNTIL: &str = "SELECT until FROM held_back WHERE org = ?1";
 
@@ -41,16 +71,8 @@ impl Rates for SqliteStore {
                     .bind(org.as_str())
                     .fetch_optional(&self.readers)
                     .await?;
-                let held_back_until = instant_opt("held_back.until", until)?;
-                let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-                let next = given.entry((org.clone(), kind)).or_default();
-                let before = Given {
-                    next: *next,
-                    held_back_until,
-                };
-                let (after, grant) = before.reserve(&ask, now);
-                *next = after.next;
-                Ok(grant)
+                let until = instant_opt("held_back.until", until)?.unwrap_or(now);
+                Ok(self.given.reserve(org, kind, &ask, until - now))
             })
             .await
     }
