@@ -232,6 +232,8 @@ pub async fn run(
             () = traces.flush(within) => {}
         }
     }
+    let time_left = drain_timeout.saturating_sub(draining.elapsed());
+    core.answers.all_recorded(time_left).await;
     core.retire().await;
     served.cancel();
     // The server ends by itself within its own bound; what it still serves is not worth waiting for.

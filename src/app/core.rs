@@ -12,8 +12,10 @@ use crate::domain::ids::{JobName, ReplicaId};
 use crate::domain::run::Mode;
 use crate::http::BindError;
 use crate::notify::{Webhook, webhook::WebhookError};
+use crate::reconcile::answers::Answers;
 use crate::reconcile::breaker::Breaker;
 use crate::reconcile::guard::{InFlight, InForce};
+use crate::reconcile::looks::Looks;
 use crate::reconcile::recall::Recall;
 use crate::reconcile::runner::Reconciler;
 use crate::reconcile::verifier::Verifier;
@@ -72,6 +74,8 @@ pub struct Core {
     pub replica: ReplicaRow,
     /// Attempts being sent right now.
     pub in_flight: InFlight,
+    /// What came of them, on its way into the ledger.
+    pub answers: Answers,
     /// What is known of the circuits; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
 }
@@ -112,7 +116,7 @@ impl Core {
             Some(doubt) => tracing::warn!(%doubt, "the store is in doubt"),
         }
         let core = Self::over_as(replica, store, clock, config.safety.mode).await?;
-        core.recover().await?;
+        core.recover(&looks(config)).await?;
         Ok(core)
     }
 
@@ -138,11 +142,13 @@ impl Core {
             started_at: now,
             last_beat: now,
         };
+        let answers = Answers::new(Arc::clone(&store));
         Ok(Self {
             store,
             clock,
             replica,
             in_flight: InFlight::default(),
+            answers,
             breakers: Arc::default(),
         })
     }
@@ -156,7 +162,7 @@ impl Core {
         self.store.beat_replica(&replica, self.clock.now()).await
     }
 
-    async fn recover(&self) -> Result<(), StoreError> {
+    async fn recover(&self, looks: &Looks) -> Result<(), StoreError> {
         let now = self.clock.now();
         if !self.store.is_shared() {
             // Nobody else can be alive: whoever still has a row here died without taking it away.
@@ -168,7 +174,7 @@ impl Core {
         let beat_before = self.store.is_shared().then(|| now - super::ALIVE_WITHIN);
         let lost = self.store.reap_lost(beat_before, now).await?;
         super::keeper::report_lost(&lost);
-        super::keeper::recover(self).await
+        super::keeper::recover(self, looks).await
     }
 
     /// Builds what a configuration decides.
@@ -232,6 +238,8 @@ impl Core {
             in_flight: self.in_flight.clone(),
             in_force: InForce::default(),
             safety: config.safety.clone(),
+            looks: looks(&config),
+            answers: self.answers.clone(),
             max_in_flight: config.tesamanager.max_in_flight.unwrap_or(MOST_IN_FLIGHT),
             max_list_ids: config.tesamanager.max_list_ids.into(),
             retention: config.state.retention,
@@ -244,7 +252,7 @@ impl Core {
             Arc::clone(&self.store),
             Arc::clone(&self.clock),
             self.in_flight.clone(),
-            config.safety.verify_after.clone(),
+            looks(&config),
         );
         let jobs = config
             .jobs
@@ -286,6 +294,14 @@ impl Core {
 /// A name for this process among the replicas. Never the host's name alone: replicas may share that.
 pub fn new_replica(clock: &SharedClock) -> ReplicaId {
     ReplicaId::new(clock.uuid().to_string())
+}
+
+/// When sent writes are looked at, as configured.
+fn looks(config: &Config) -> Looks {
+    Looks::new(
+        config.tesamanager.request_timeout,
+        config.safety.verify_after.clone(),
+    )
 }
 
 /// The jobs as the scheduler sees them.

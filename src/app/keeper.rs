@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::outage::Outage;
 use super::{Core, Live};
 use crate::domain::ids::ReplicaId;
+use crate::domain::run::Mode;
 use crate::lifecycle::Beats;
+use crate::reconcile::looks::Looks;
 use crate::store::StoreError;
 use crate::store::runs::RunRow;
 use crate::telemetry::record;
@@ -56,6 +58,15 @@ pub async fn keep(
     beats.retire(KEEPER);
 }
 
+/// Says that this process lives, every few seconds until it is dropped: for one that has no other loops.
+pub async fn stay_alive(core: Core, mode: Mode) {
+    let mut outage = Outage::new("nobody can be told that this process lives");
+    loop {
+        outage.note(core.beat(mode).await);
+        tokio::time::sleep(KEEP_EVERY).await;
+    }
+}
+
 async fn keep_once(
     core: &Core,
     live: &watch::Receiver<Arc<Live>>,
@@ -79,7 +90,8 @@ async fn keep_once(
         let silent_since = now - super::ALIVE_WITHIN;
         let lost = core.store.reap_lost(Some(silent_since), now).await?;
         report_lost(&lost);
-        recover(core).await?;
+        let looks = live.borrow().reconciler.looks.clone();
+        recover(core, &looks).await?;
     }
     Ok(())
 }
@@ -107,15 +119,17 @@ impl Hearing {
     }
 }
 
-/// Writes that a dead process left without an answer become `unknown`, and are then verified.
-pub async fn recover(core: &Core) -> Result<(), StoreError> {
+/// Writes that a dead process left without an answer become `unknown`, and are verified after their pauses.
+pub async fn recover(core: &Core, looks: &Looks) -> Result<(), StoreError> {
     let now = core.clock.now();
     let alive = core
         .store
         .live_replicas(now - super::ALIVE_WITHIN, now)
         .await?;
     let alive: Vec<ReplicaId> = alive.into_iter().map(|replica| replica.id).collect();
-    for attempt in core.store.recover_intended(&alive, now, now).await? {
+    let first_look = looks.first_after_intent();
+    let recovered = core.store.recover_intended(&alive, first_look, now).await?;
+    for attempt in recovered {
         record::attempt(attempt.operation, attempt.state);
         tracing::warn!(
             attempt = attempt.id.0,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{Core, StartError};
+use super::{Core, StartError, keeper};
 use crate::clock::SharedClock;
 use crate::config::{Config, Job, JobKind};
 use crate::domain::ids::{JobName, Org, ReplicaId};
@@ -40,6 +41,12 @@ pub async fn run_once(
     let orgs = config.tesamanager.orgs.clone();
     let live = core.live(config)?;
     let mut reports = Vec::new();
+    // Silent for twenty seconds, it would be taken for dead by others, and its writes for nobody's.
+    let alive = AbortOnDropHandle::new(tokio::spawn(keeper::stay_alive(
+        core.clone(),
+        live.config.safety.mode,
+    )));
+    let drain_timeout = live.config.daemon.drain_timeout;
     let result = async {
         live.verifier.verify_due(None).await?;
         for job in jobs {
@@ -60,9 +67,6 @@ pub async fn run_once(
                     slot: None,
                     actor: actor.clone(),
                 };
-                core.store
-                    .beat_replica(&core.replica, core.clock.now())
-                    .await?;
                 if let RunResult::Done {
                     outcome, summary, ..
                 } = live.reconciler.run(&order, stop).await?
@@ -80,6 +84,10 @@ pub async fn run_once(
         Ok(())
     }
     .await;
+    core.answers.all_recorded(drain_timeout).await;
+    alive.abort();
+    // Cancelled, so that no beat follows the farewell.
+    let _ = alive.await;
     core.retire().await;
     result.map(|()| reports).map_err(StartError::Store)
 }

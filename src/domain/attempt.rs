@@ -45,6 +45,16 @@ impl AttemptState {
         }
     }
 
+    /// The states out of which the process that sent the write may take this step once it has its answer. That may come
+    /// after others have called the write `unknown`, and is worth more than no answer.
+    pub const fn answered_from(self) -> &'static [AttemptState] {
+        match self {
+            Self::NotSent | Self::Rejected | Self::Accepted => &[Self::Intended, Self::Unknown],
+            Self::Unknown => &[Self::Intended],
+            _ => &[],
+        }
+    }
+
     /// Its outcome isn't known: no other write may go to the same request.
     pub const fn is_open(self) -> bool {
         matches!(
@@ -97,7 +107,7 @@ mod tests {
     #[test]
     fn a_closed_attempt_never_changes_again() {
         for next in AttemptState::ALL {
-            for before in next.predecessors() {
+            for before in [next.predecessors(), next.answered_from()].concat() {
                 assert!(before.is_open(), "{before} -> {next}");
             }
         }

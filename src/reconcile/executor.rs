@@ -5,14 +5,15 @@
 //! lost lease ends the rest.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use super::answers::{Answer, Answers};
 use super::compose;
 use super::guard::{Authorised, Guard, GuardedRun, InForce, Proposal, RELOADED, Refused};
+use super::looks::Looks;
 use super::plan::{Intent, sighting};
 use super::reread;
 use super::rules::{Action, Subject};
@@ -20,20 +21,14 @@ use crate::clock::SharedClock;
 use crate::config::Job;
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{
-    AttemptId, AttemptState, FindingKind, Issue, Observation, Operation, Request, SkipReason,
-    Verdict,
+    AttemptState, FindingKind, Issue, Observation, Operation, Request, SkipReason, Verdict,
 };
 use crate::store::attempts::Step;
 use crate::store::findings::Sighting;
-use crate::store::{Actor, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{record, traces};
 use crate::tesamanager::{Accepted, ListFilter, ReadError, Tesamanager, WriteError};
 use tracing::Instrument;
-
-/// How often the answer of a write is tried to be recorded while the store is away, and the pause in between. What
-/// can't be recorded in that time is found by the sweep and becomes `unknown`, which is the truth by then.
-const RECORD_TRIES: usize = 10;
-const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
 /// What became of one decision to act.
 #[derive(Debug)]
@@ -81,8 +76,10 @@ pub struct Executor<'a> {
     pub job: &'a Arc<Job>,
     /// Under which lease, mode and caps.
     pub run: &'a GuardedRun,
-    /// Pauses before each verification; the first one is used here.
-    pub verify_after: &'a [Duration],
+    /// When what is sent is looked at.
+    pub looks: &'a Looks,
+    /// Takes what came of it.
+    pub answers: &'a Answers,
     /// Checked before each item.
     pub stop: &'a CancellationToken,
     /// The run acts as long as its configuration is in force.
@@ -282,26 +279,35 @@ impl Executor<'_> {
         seen: &Observation,
         intent: &Intent,
     ) -> Result<Done, Halt> {
-        let Authorised { permit, mark } = authorised;
+        let Authorised {
+            permit,
+            mark,
+            intended_at,
+        } = authorised;
         let (attempt, operation) = (permit.attempt(), permit.operation());
+        let correlation_id = permit.correlation_id();
         tracing::info!(
             attempt = attempt.0,
             %operation,
-            correlation_id = %permit.correlation_id(),
+            %correlation_id,
             "sending a write"
         );
         let order = permit.write().external_reference().clone();
         let outcome = self.api.write(permit).await;
-        let step = step_for(&outcome, self.clock.now(), self.verify_after);
+        let now = self.clock.now();
+        let unanswered = intended_at + self.looks.first_after_intent();
+        let accepted = self.looks.first_after_acceptance(now);
+        let step = step_for(&outcome, accepted, unanswered);
         record::attempt(operation, step.to);
         traces::attempt(attempt, step.to);
-        let recorded = self.record(attempt, &step).await;
-        // Only now is the row settled, or left to the sweep.
-        drop(mark);
-        if let Err(error) = recorded {
-            tracing::error!(attempt = attempt.0, %error, "a write's answer could not be recorded; it will be verified");
-            return Err(error.into());
-        }
+        let answer = Answer {
+            attempt,
+            correlation_id,
+            step: step.clone(),
+            at: now,
+            mark,
+        };
+        self.answers.record(answer).await?;
         tracing::info!(attempt = attempt.0, state = %step.to, "the write's answer is recorded");
         if let Ok(Accepted {
             reference_id: Some(made),
@@ -327,28 +333,6 @@ impl Executor<'_> {
             sightings: vec![],
         })
     }
-
-    async fn record(&self, attempt: AttemptId, step: &Step) -> Result<(), StoreError> {
-        let actor = Actor::daemon("answer");
-        let mut tries = 0;
-        loop {
-            let recorded = self
-                .store
-                .advance(attempt, step, &actor, self.clock.now())
-                .await;
-            tries += 1;
-            match recorded {
-                // An earlier try was committed although its answer did not come.
-                Err(StoreError::IllegalStep { from, to, .. }) if tries > 1 && from == to => {
-                    return Ok(());
-                }
-                Err(error) if error.is_outage() && tries < RECORD_TRIES => {
-                    tokio::time::sleep(RECORD_PAUSE).await;
-                }
-                other => return other,
-            }
-        }
-    }
 }
 
 /// Every request that answers to an order.
@@ -368,22 +352,22 @@ pub async fn references(
     Ok(found)
 }
 
-/// The ledger's step for a write's answer.
+/// The ledger's step for a write's answer, and when to look first: at one that was `accepted`, and at one that has no
+/// answer.
 fn step_for(
     outcome: &Result<Accepted, WriteError>,
-    now: DateTime<Utc>,
-    verify_after: &[Duration],
+    accepted: DateTime<Utc>,
+    unanswered: DateTime<Utc>,
 ) -> Step {
-    let verify_at = Some(now + verify_after.first().copied().unwrap_or_default());
     match outcome {
-        Ok(accepted) => Step {
+        Ok(answer) => Step {
             to: AttemptState::Accepted,
-            detail: match &accepted.code {
-                Some(code) => format!("{}, code {code}", accepted.http_status),
-                None => accepted.http_status.to_string(),
+            detail: match &answer.code {
+                Some(code) => format!("{}, code {code}", answer.http_status),
+                None => answer.http_status.to_string(),
             },
-            http_status: Some(accepted.http_status),
-            verify_at,
+            http_status: Some(answer.http_status),
+            verify_at: Some(accepted),
             confirmed: None,
         },
         Err(error) => {
@@ -393,7 +377,7 @@ fn step_for(
                     (AttemptState::Rejected, Some(*http_status), None)
                 }
                 WriteError::Unknown { http_status, .. } => {
-                    (AttemptState::Unknown, *http_status, verify_at)
+                    (AttemptState::Unknown, *http_status, Some(unanswered))
                 }
             };
             Step {

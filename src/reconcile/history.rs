@@ -127,6 +127,8 @@ pub fn standing(
     let mut same: Vec<&Attempt> = facts
         .attempts
         .iter()
+        // What never left the house is no attempt: it costs none, and no pause.
+        .filter(|attempt| attempt.state != AttemptState::NotSent)
         .filter(|attempt| attempt.operation == errand.operation)
         .filter(|attempt| is_same_errand(attempt, errand.issue))
         // A person's word: what was tried before it stands in the way no longer.
@@ -221,11 +223,10 @@ fn is_barrier(attempt: &Attempt, version: &Version) -> bool {
     }
 }
 
-/// Reached the upstream's judgement. What never left, or was turned away at the door (401, 429), says nothing
-/// about the request, so it costs none of its attempts; it still costs the pause.
+/// Reached the upstream's judgement. What was turned away at the door (401, 429) says nothing about the request, so it
+/// costs none of its attempts; it still costs the pause.
 fn counts(attempt: &Attempt) -> bool {
     match attempt.state {
-        AttemptState::NotSent => false,
         AttemptState::Rejected => was_refused(attempt),
         _ => true,
     }

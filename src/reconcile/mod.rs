@@ -1,6 +1,7 @@
 //! The reconciler: select, observe, decide, guard, act, record.
 
 pub mod acknowledged;
+pub mod answers;
 pub mod breaker;
 pub mod compose;
 pub mod events;
@@ -13,6 +14,7 @@ pub mod history;
 pub mod issues;
 pub mod jobs;
 pub mod lasting;
+pub mod looks;
 mod notes;
 mod pass;
 pub mod plan;

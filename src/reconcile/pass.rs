@@ -139,7 +139,8 @@ impl Reconciler {
             guard: &guard,
             job,
             run,
-            verify_after: &self.safety.verify_after,
+            looks: &self.looks,
+            answers: &self.answers,
             stop,
             in_force: &self.in_force,
         };

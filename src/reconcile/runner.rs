@@ -10,8 +10,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::answers::Answers;
 use super::guard::{InFlight, InForce};
 use super::history::RetryPolicy;
+use super::looks::Looks;
 use super::plan::{Context, WritePolicy};
 use super::recall::Recall;
 use super::recorder::{Remembered, remembered_findings};
@@ -80,6 +82,10 @@ pub struct Reconciler {
     pub in_force: InForce,
     /// Restraint.
     pub safety: Safety,
+    /// When what is sent is looked at.
+    pub looks: Looks,
+    /// Records what came of it.
+    pub answers: Answers,
     /// Reads at once.
     pub max_in_flight: usize,
     /// Requests that a run is about at most.

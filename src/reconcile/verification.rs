@@ -1,6 +1,7 @@
 //! What a read says about a write whose effect isn't proven: pure.
 //!
-//! A write that was accepted, or whose answer got lost, is looked at after each pause of `verify_after`. Seeing
+//! A write that was accepted, or whose answer got lost, is looked at after each pause of `verify_after`
+//! ([`super::looks`] says when). Seeing
 //! the expected state settles it at once, if it differs from what was read right before the write and is not dated
 //! earlier: an undated one is a person's to judge, an undocumented status says nothing. *Not* seeing it settles nothing
 //! until the last look: the upstream may be slow. At the last look, an unknown write is `ineffective` only on proof,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::executor::references;
 use super::guard::InFlight;
+use super::looks::Looks;
 use super::plan::sighting;
 use super::verification::{Evidence, Judgement, judge};
 use crate::clock::SharedClock;
@@ -29,7 +30,7 @@ pub struct Verifier {
     store: Arc<dyn Store>,
     clock: SharedClock,
     in_flight: InFlight,
-    verify_after: Vec<Duration>,
+    looks: Looks,
 }
 
 /// What one go came to.
@@ -54,14 +55,14 @@ impl Verifier {
         store: Arc<dyn Store>,
         clock: SharedClock,
         in_flight: InFlight,
-        verify_after: Vec<Duration>,
+        looks: Looks,
     ) -> Self {
         Self {
             api,
             store,
             clock,
             in_flight,
-            verify_after,
+            looks,
         }
     }
 
@@ -82,7 +83,7 @@ impl Verifier {
                 to: AttemptState::Unknown,
                 detail: "its sender is gone".to_owned(),
                 http_status: None,
-                verify_at: Some(now),
+                verify_at: Some(attempt.intended_at + self.looks.first_after_intent()),
                 confirmed: None,
             };
             match self
@@ -123,6 +124,17 @@ impl Verifier {
 
     /// One look at one attempt; answers the state it is in afterwards.
     async fn look(&self, attempt: &Attempt) -> Result<AttemptState, StoreError> {
+        let (look, now) = (self.looks.next(attempt), self.clock.now());
+        if now < look.due {
+            // The pauses were lengthened since it was told when it is due.
+            let detail = "looked for too early: the pauses are longer now";
+            let put_off = self
+                .store
+                .postpone_verification(attempt.id, detail, look.due, false, now)
+                .await;
+            settled_meanwhile(put_off)?;
+            return Ok(attempt.state);
+        }
         let (mut evidence, seen) = match self.evidence(attempt).await {
             Ok(found) => found,
             Err(error) => {
@@ -142,15 +154,13 @@ impl Verifier {
         if let Some(found) = evidence.references.as_deref() {
             evidence.beside = self.known_beside(attempt, found).await?;
         }
-        let looks = attempt.verifications as usize + 1;
-        let last_look = looks >= self.verify_after.len();
-        let (to, detail) = match judge(attempt, &evidence, last_look) {
+        let (to, detail) = match judge(attempt, &evidence, look.last) {
             Judgement::NotYet(detail) => {
                 let now = self.clock.now();
-                let pause = self.verify_after.get(looks).copied().unwrap_or_default();
+                let next = self.looks.after(attempt, attempt.verifications + 1);
                 let put_off = self
                     .store
-                    .postpone_verification(attempt.id, &detail, now + pause, true, now)
+                    .postpone_verification(attempt.id, &detail, next.due, true, now)
                     .await;
                 settled_meanwhile(put_off)?;
                 return Ok(attempt.state);

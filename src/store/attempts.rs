@@ -1,5 +1,7 @@
 //! The ledger: one attempt a write, committed before it is sent, its states appended and never overwritten.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -206,6 +208,16 @@ pub trait Attempts {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
 
+    /// Appends what the sender of a write learnt of it: a step out of [`AttemptState::answered_from`], for whoever knows
+    /// the attempt's correlation id, which its sender alone does. Otherwise as [`Attempts::advance`].
+    async fn answer(
+        &self,
+        id: AttemptId,
+        correlation_id: Uuid,
+        step: &Step,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
     /// A verification settled nothing yet: notes what was seen and when to look again. `counts` says whether it
     /// was a look at all (it raises `verifications`); a look that the upstream did not answer does not count. Nor does
     /// one at an attempt that is no longer due: another replica looked at the same moment, and nothing is changed.
@@ -219,14 +231,15 @@ pub trait Attempts {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
 
-    /// Every `intended` attempt of a process that is gone becomes `unknown`, due for verification at `verify_at`.
+    /// Every `intended` attempt of a process that is gone becomes `unknown`, due for verification `first_look` after
+    /// it was intended.
     /// `alive` names the replicas that still live and so still own theirs, as long as the run goes on (or was
     /// lost to them unawares): what a run left `intended` when it finished nobody will send. Answers those
     /// changed, oldest first.
     async fn recover_intended(
         &self,
         alive: &[ReplicaId],
-        verify_at: DateTime<Utc>,
+        first_look: Duration,
         now: DateTime<Utc>,
     ) -> Result<Vec<Attempt>, StoreError>;
 

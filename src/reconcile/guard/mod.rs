@@ -14,6 +14,8 @@ mod permit;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::history::{Errand, RetryPolicy, standing};
 use crate::clock::SharedClock;
 use crate::domain::ids::{JobName, Org, ReplicaId, RuleName};
@@ -26,7 +28,7 @@ use crate::store::{Store, StoreError};
 
 pub use in_flight::{InFlight, InFlightMark};
 pub use in_force::InForce;
-pub use permit::WritePermit;
+pub use permit::{GOOD_FOR, WritePermit};
 
 /// Why nothing is sent by a configuration that another one has replaced.
 pub const RELOADED: &str =
@@ -61,7 +63,7 @@ pub struct Proposal {
     /// The issue it is meant to solve, as read just now.
     pub issue: Option<Issue>,
     /// Since when the request has been stuck.
-    pub due_since: Option<chrono::DateTime<chrono::Utc>>,
+    pub due_since: Option<DateTime<Utc>>,
     /// The write.
     pub write: Write,
 }
@@ -74,6 +76,8 @@ pub struct Authorised {
     pub permit: WritePermit,
     /// Held until the outcome is recorded.
     pub mark: InFlightMark,
+    /// What the ledger's row says.
+    pub intended_at: DateTime<Utc>,
 }
 
 /// Why a write was not authorised. Nothing was sent.
@@ -165,9 +169,10 @@ impl Guard {
         // Marked before the row exists, so that the sweep never sees a row that is neither settled nor in flight.
         let mark = self.in_flight.mark(correlation_id);
         let asked = tokio::time::Instant::now();
+        let intended_at = self.clock.now();
         let committed = self
             .store
-            .intend(&run.lease, &attempt, run.limits, self.clock.now())
+            .intend(&run.lease, &attempt, run.limits, intended_at)
             .await?;
         match committed {
             Ok(id) => Ok(Authorised {
@@ -180,6 +185,7 @@ impl Guard {
                     self.in_force.clone(),
                 ),
                 mark,
+                intended_at,
             }),
             Err(refused) => Err(explain(refused)),
         }

@@ -43,7 +43,7 @@ pub struct WritePermit {
 /// A write that did not leave by so long after its row was asked for does not leave at all. A process that stood still
 /// in between (stopped, its machine moved) is taken for dead by then or soon after, and its row for a write that may have been sent:
 /// others read what came of it, find nothing, and send it themselves. This must end well before that begins.
-const GOOD_FOR: Duration = Duration::from_secs(5);
+pub const GOOD_FOR: Duration = Duration::from_secs(1);
 
 impl WritePermit {
     /// Called by the guard alone, right after the store has committed the attempt; `asked` is before it was asked to.

@@ -143,7 +143,19 @@ fn the_ledger_decides() {
         (
             "never left, four times",
             &[(NotSent, None); 4],
-            long,
+            Duration::ZERO,
+            "clear",
+        ),
+        (
+            "what never left takes no pause from what did",
+            &[(Ineffective, None), (NotSent, None)],
+            Duration::ZERO,
+            "backing_off",
+        ),
+        (
+            "what never left lengthens no pause",
+            &[(Ineffective, None), (NotSent, None), (NotSent, None)],
+            Duration::from_secs(600),
             "clear",
         ),
         (

@@ -1,8 +1,11 @@
 //! The ledger after the intent: steps, verification, recovery, and looking things up.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::values::{age, stamp, stamp_opt, text, texts};
 use super::{PgStore, audit, intend};
@@ -22,7 +25,7 @@ use crate::store::{Actor, DAEMON, Page, StoreError};
 pub(super) const ADVANCE: &str = "
     UPDATE attempts SET state = $2, changed_at = $3, detail = $4, http_status = coalesce($5, http_status),
         verify_at = $6, confirmed_status = $8, confirmed_cancelling = $9, confirmed_last_updated = $10
-    WHERE id = $1 AND state = ANY($7)";
+    WHERE id = $1 AND state = ANY($7) AND ($11::uuid IS NULL OR correlation_id = $11)";
 
 const POSTPONE: &str = "
     UPDATE attempts SET verifications = verifications + $4, detail = $2, verify_at = $3
@@ -33,7 +36,7 @@ const POSTPONE: &str = "
 // while its process lives proves nothing: somebody there may still hold the permit. Who lives is what the caller saw
 // and what the database sees now: one that came since, or came back, still owns its own.
 pub(super) const RECOVER: &str = "
-    UPDATE attempts SET state = 'unknown', changed_at = $2, verify_at = $3, detail = $4
+    UPDATE attempts SET state = 'unknown', changed_at = $2, verify_at = intended_at + $3::interval, detail = $4
     WHERE state = 'intended' AND (
         (replica <> ALL($1) AND NOT EXISTS (
             SELECT 1 FROM replicas WHERE replicas.id = attempts.replica AND last_beat >= clock_timestamp() - $5::interval))
@@ -108,6 +111,48 @@ pub(super) async fn append_step(
     Ok(())
 }
 
+/// Lets an attempt take a step out of one of these states, if it is `sender`'s; false if it did not.
+async fn take_step(
+    tx: &mut PgConnection,
+    id: AttemptId,
+    sender: Option<Uuid>,
+    from: &[AttemptState],
+    step: &Step,
+    who: &str,
+    at: DateTime<Utc>,
+) -> Result<bool, Fault> {
+    let due = step.verify_at.filter(|_| step.to.awaits_verification());
+    let confirmed = step.confirmed.as_ref();
+    let done = sqlx::query(ADVANCE)
+        .bind(id.0)
+        .bind(step.to.as_str())
+        .bind(stamp(at))
+        .bind(text(&step.detail))
+        .bind(step.http_status.map(i64::from))
+        .bind(stamp_opt(due))
+        .bind(texts(from.iter().map(|state| state.as_str())))
+        .bind(confirmed.map(|version| text(version.status.as_str())))
+        .bind(confirmed.map(|version| version.cancelling))
+        .bind(stamp_opt(
+            confirmed.and_then(|version| version.last_updated),
+        ))
+        .bind(sender)
+        .execute(&mut *tx)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let line = StepLine {
+        state: step.to,
+        at,
+        who,
+        detail: &step.detail,
+        http_status: step.http_status,
+    };
+    append_step(tx, id, &line).await?;
+    Ok(true)
+}
+
 /// Why an attempt did not take a step: it is not there, or where it stands forbids it.
 async fn refused(
     tx: &mut PgConnection,
@@ -152,38 +197,30 @@ impl Attempts for PgStore {
     ) -> Result<(), StoreError> {
         self.call("advance", || async {
             let mut tx = self.begin().await?;
-            let due = step.verify_at.filter(|_| step.to.awaits_verification());
-            let confirmed = step.confirmed.as_ref();
-            let done = sqlx::query(ADVANCE)
-                .bind(id.0)
-                .bind(step.to.as_str())
-                .bind(stamp(now))
-                .bind(text(&step.detail))
-                .bind(step.http_status.map(i64::from))
-                .bind(stamp_opt(due))
-                .bind(texts(
-                    step.to.predecessors().iter().map(|state| state.as_str()),
-                ))
-                .bind(confirmed.map(|version| text(version.status.as_str())))
-                .bind(confirmed.map(|version| version.cancelling))
-                .bind(stamp_opt(
-                    confirmed.and_then(|version| version.last_updated),
-                ))
-                .execute(&mut *tx)
-                .await?;
-            if done.rows_affected() == 0 {
+            let from = step.to.predecessors();
+            if !take_step(&mut tx, id, None, from, step, &actor.who, now).await? {
                 return Err(refused(&mut tx, "advance", id, step.to).await?);
             }
-            let line = StepLine {
-                state: step.to,
-                at: now,
-                who: &actor.who,
-                detail: &step.detail,
-                http_status: step.http_status,
-            };
-            append_step(&mut tx, id, &line).await?;
             if actor.is_person() {
                 audit::append(&mut tx, "settle", &id.to_string(), actor, now).await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn answer(
+        &self,
+        id: AttemptId,
+        correlation_id: Uuid,
+        step: &Step,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.call("answer", || async {
+            let mut tx = self.begin().await?;
+            let (sender, from) = (Some(correlation_id), step.to.answered_from());
+            if !take_step(&mut tx, id, sender, from, step, DAEMON, at).await? {
+                return Err(refused(&mut tx, "answer", id, step.to).await?);
             }
             Ok(tx.commit().await?)
         })
@@ -229,7 +266,7 @@ impl Attempts for PgStore {
     async fn recover_intended(
         &self,
         alive: &[ReplicaId],
-        verify_at: DateTime<Utc>,
+        first_look: Duration,
         now: DateTime<Utc>,
     ) -> Result<Vec<Attempt>, StoreError> {
         self.call("recover_intended", || async {
@@ -238,7 +275,9 @@ impl Attempts for PgStore {
             let rows: Vec<AttemptRow> = sqlx::query_as(RECOVER)
                 .bind(texts(alive.iter().map(ReplicaId::as_str)))
                 .bind(stamp(now))
-                .bind(stamp(verify_at))
+                .bind(age(
+                    TimeDelta::from_std(first_look).unwrap_or(TimeDelta::MAX)
+                ))
                 .bind(detail)
                 .bind(age(TAKER_LIVES))
                 .fetch_all(&mut *tx)

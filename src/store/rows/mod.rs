@@ -23,7 +23,7 @@ use chrono::{DateTime, Utc};
 
 pub(super) use self::micros::Micros;
 use super::fault::Fault;
-use crate::domain::{AttemptState, NotAMember};
+use crate::domain::NotAMember;
 
 /// An instant as it is stored.
 pub(super) fn micros(at: DateTime<Utc>) -> i64 {
@@ -82,11 +82,6 @@ pub(super) fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T
 /// A list as one JSON text, so that a statement of fixed text takes any number of them.
 pub(super) fn json(list: &(impl serde::Serialize + ?Sized)) -> Result<String, Fault> {
     serde_json::to_string(list).map_err(|error| Fault::Row(format!("not to be encoded: {error}")))
-}
-
-/// The states out of which `to` may be entered, as JSON: the one table in the domain, handed to the statement.
-pub(super) fn predecessors(to: AttemptState) -> Result<String, Fault> {
-    json(to.predecessors())
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The ledger after the intent: steps, verification, recovery, and looking things up.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 
 use super::{SqliteStore, audit, intend};
 use crate::domain::ids::{ExternalReference, Org, ReplicaId, RunId};
@@ -13,14 +16,15 @@ use crate::store::attempts::{
 };
 use crate::store::fault::Fault;
 use crate::store::rows::attempts::{AttemptRow, CountRow, StepRow, put_off_already};
-use crate::store::rows::{all, json, micros, micros_opt, predecessors, word};
+use crate::store::rows::{all, json, micros, micros_opt, word};
 use crate::store::runs::RunLease;
 use crate::store::{Actor, DAEMON, Page, StoreError};
 
 pub(super) const ADVANCE: &str = "
     UPDATE attempts SET state = ?2, changed_at = ?3, detail = ?4, http_status = coalesce(?5, http_status),
         verify_at = ?6, confirmed_status = ?8, confirmed_cancelling = ?9, confirmed_last_updated = ?10
-    WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))";
+    WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))
+        AND (?11 IS NULL OR correlation_id = ?11)";
 
 const POSTPONE: &str = "
     UPDATE attempts SET verifications = verifications + ?4, detail = ?2, verify_at = ?3
@@ -30,7 +34,7 @@ const POSTPONE: &str = "
 // that helped with it are as far as they are). A run that was lost
 // while its process lives proves nothing: somebody there may still hold the permit.
 pub(super) const RECOVER: &str = "
-    UPDATE attempts SET state = 'unknown', changed_at = ?2, verify_at = ?3, detail = ?4
+    UPDATE attempts SET state = 'unknown', changed_at = ?2, verify_at = intended_at + ?3, detail = ?4
     WHERE state = 'intended' AND (
         replica NOT IN (SELECT value FROM json_each(?1))
         OR EXISTS (SELECT 1 FROM runs WHERE runs.id = attempts.run_id AND runs.replica = attempts.replica
@@ -105,6 +109,48 @@ pub(super) async fn append_step(
     Ok(())
 }
 
+/// Lets an attempt take a step out of one of these states, if it is `sender`'s; false if it did not.
+async fn take_step(
+    tx: &mut SqliteConnection,
+    id: AttemptId,
+    sender: Option<Uuid>,
+    from: &[AttemptState],
+    step: &Step,
+    who: &str,
+    at: DateTime<Utc>,
+) -> Result<bool, Fault> {
+    let due = step.verify_at.filter(|_| step.to.awaits_verification());
+    let confirmed = step.confirmed.as_ref();
+    let done = sqlx::query(ADVANCE)
+        .bind(id.0)
+        .bind(step.to.as_str())
+        .bind(micros(at))
+        .bind(&step.detail)
+        .bind(step.http_status)
+        .bind(micros_opt(due))
+        .bind(json(from)?)
+        .bind(confirmed.map(|version| version.status.as_str()))
+        .bind(confirmed.map(|version| version.cancelling))
+        .bind(micros_opt(
+            confirmed.and_then(|version| version.last_updated),
+        ))
+        .bind(sender.map(|id| id.to_string()))
+        .execute(&mut *tx)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let line = StepLine {
+        state: step.to,
+        at,
+        who,
+        detail: &step.detail,
+        http_status: step.http_status,
+    };
+    append_step(tx, id, &line).await?;
+    Ok(true)
+}
+
 /// Why an attempt did not take a step: it is not there, or where it stands forbids it.
 async fn refused(
     tx: &mut SqliteConnection,
@@ -149,36 +195,31 @@ impl Attempts for SqliteStore {
         self.timed
             .call("advance", async {
                 let mut tx = self.begin().await?;
-                let due = step.verify_at.filter(|_| step.to.awaits_verification());
-                let confirmed = step.confirmed.as_ref();
-                let done = sqlx::query(ADVANCE)
-                    .bind(id.0)
-                    .bind(step.to.as_str())
-                    .bind(micros(now))
-                    .bind(&step.detail)
-                    .bind(step.http_status)
-                    .bind(micros_opt(due))
-                    .bind(predecessors(step.to)?)
-                    .bind(confirmed.map(|version| version.status.as_str()))
-                    .bind(confirmed.map(|version| version.cancelling))
-                    .bind(micros_opt(
-                        confirmed.and_then(|version| version.last_updated),
-                    ))
-                    .execute(&mut *tx)
-                    .await?;
-                if done.rows_affected() == 0 {
+                let from = step.to.predecessors();
+                if !take_step(&mut tx, id, None, from, step, &actor.who, now).await? {
                     return Err(refused(&mut tx, "advance", id, step.to).await?);
                 }
-                let line = StepLine {
-                    state: step.to,
-                    at: now,
-                    who: &actor.who,
-                    detail: &step.detail,
-                    http_status: step.http_status,
-                };
-                append_step(&mut tx, id, &line).await?;
                 if actor.is_person() {
                     audit::append(&mut tx, "settle", &id.to_string(), actor, now).await?;
+                }
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
+
+    async fn answer(
+        &self,
+        id: AttemptId,
+        correlation_id: Uuid,
+        step: &Step,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.timed
+            .call("answer", async {
+                let mut tx = self.begin().await?;
+                let (sender, from) = (Some(correlation_id), step.to.answered_from());
+                if !take_step(&mut tx, id, sender, from, step, DAEMON, at).await? {
+                    return Err(refused(&mut tx, "answer", id, step.to).await?);
                 }
                 Ok(tx.commit().await?)
             })
@@ -225,17 +266,18 @@ impl Attempts for SqliteStore {
     async fn recover_intended(
         &self,
         alive: &[ReplicaId],
-        verify_at: DateTime<Utc>,
+        first_look: Duration,
         now: DateTime<Utc>,
     ) -> Result<Vec<Attempt>, StoreError> {
         self.timed
             .call("recover_intended", async {
+                let first_look = i64::try_from(first_look.as_micros()).unwrap_or(i64::MAX / 2);
                 let detail = "whoever meant to send it is gone: it may have been sent";
                 let mut tx = self.begin().await?;
                 let rows: Vec<AttemptRow> = sqlx::query_as(RECOVER)
                     .bind(json(alive)?)
                     .bind(micros(now))
-                    .bind(micros(verify_at))
+                    .bind(first_look)
                     .bind(detail)
                     .fetch_all(&mut *tx)
                     .await?;

@@ -17,6 +17,7 @@ mod issues;
 mod items;
 mod main_job;
 mod outage;
+mod pauses;
 mod refusals;
 mod rereads;
 mod skipping;
@@ -49,6 +50,7 @@ use daemon::Daemon;
 
 const ORG: &str = "masmovil";
 const TOKEN: &str = "good-for-tests";
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);

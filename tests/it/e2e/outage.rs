@@ -1,4 +1,4 @@
-//! The store is away: no ledger, no write; and an answer that could not be recorded is read for later.
+//! The store is away: no ledger, no write; and an answer that could not be recorded is kept until it can.
 
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::daemon::Daemon;
 use super::{MINUTE, RESEND, RETRY, World, empty, tally};
+
+/// For what takes moments.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Holds off every writer until it is dropped.
 async fn locked(world: &World) -> SqliteConnection {
@@ -32,7 +35,7 @@ async fn impatient(world: &World) -> Daemon {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_is_away_stops_writes_and_an_unrecorded_answer_becomes_unknown() {
+async fn a_store_that_is_away_stops_writes_and_the_answer_that_came_meanwhile_is_kept() {
     let world = World::new(empty(), "", RESEND).await;
     for n in 1..=5 {
         world.unsent(&format!("ORDER-{n}"), &format!("{}h", 10 - n));
@@ -65,10 +68,16 @@ async fn a_store_that_is_away_stops_writes_and_an_unrecorded_answer_becomes_unkn
     assert!(ended.is_err_and(|error| error.is_outage()));
     assert_eq!(tally::orders(&world.ledger()), ["ORDER-1"]);
     drop(neighbour);
-    assert_eq!(world.states().await, [AttemptState::Intended]);
 
-    // The store is back: the sweep finds the row that nobody is at work on, and reading settles it.
+    // The store is back: the answer was kept, and what nobody forgot is not swept.
+    daemon.verify().await.unwrap();
+    let begun = std::time::Instant::now();
+    while world.states().await != [AttemptState::Accepted] {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", world.states().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     world.faults([]);
+    world.advance(MINUTE);
     daemon.verify().await.unwrap();
     assert_eq!(world.states().await, [AttemptState::Confirmed]);
     // The run whose end could not be recorded is lost once its heartbeat is old.

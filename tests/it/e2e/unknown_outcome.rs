@@ -4,7 +4,7 @@ use tesa_reconciler::domain::ids::ReferenceId;
 use tesa_reconciler::domain::{AttemptState, FindingKind, Status};
 use tesa_reconciler::sandbox::{Effect, Fault, RepeatedCreate, SandboxConfig};
 
-use super::{HOUR, MINUTE, ORG, RESEND, RETRY, World, empty, tally};
+use super::{HOUR, MINUTE, ORG, RESEND, RETRY, SECOND, World, empty, tally};
 
 const SAFETY: &str = "backoff = { initial = \"10m\", max = \"6h\" }";
 const IMPATIENT: &str = "request_timeout = \"400ms\"\nconnect_timeout = \"400ms\"";
@@ -68,7 +68,11 @@ async fn unknown_outcome_is_read_before_anything_is_sent() {
             }
             assert_eq!(world.ledger().len(), 1, "{case}");
 
+            // The pause counts from the last instant at which the write may have been on its way.
             world.advance(MINUTE);
+            world.verify().await;
+            assert_eq!(world.states().await, [AttemptState::Unknown], "{case}");
+            world.advance(2 * SECOND);
             world.verify().await;
             assert_eq!(world.states().await, [AttemptState::Confirmed], "{case}");
             for _ in 0..10 {

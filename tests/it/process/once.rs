@@ -1,9 +1,10 @@
 //! `run --once`, and who may work on a store at the same time.
 
+use sqlx::Connection;
 use tesa_reconciler::sandbox::{Effect, Fault};
 
 use super::daemon::Daemon;
-use super::world::{NEVER, Settings, World, resend_job};
+use super::world::{NEVER, PATIENCE, Settings, World, resend_job};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn run_once_runs_each_job_once_and_the_second_time_sends_nothing() {
@@ -100,4 +101,31 @@ async fn startup_is_all_or_nothing() {
     let mut daemon: Daemon = world.start_daemon();
     assert_eq!(daemon.exit().await, Some(75), "{}", daemon.output());
     assert_eq!(daemon.times_logged("ready"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_once_beats_as_long_as_it_works_like_a_daemon() {
+    let world = World::new(Settings::default()).await;
+    world.stuck("ORD-1");
+    let slow = Effect::Latency {
+        ms: 6_000,
+        jitter_ms: 0,
+    };
+    world.faults(vec![Fault::new(slow).on(&["get_request"]).times(1)]);
+    let once = Daemon::start(world.program(&["run", "--once"]), world.dir.path());
+    let url = format!("sqlite:{}?mode=ro", world.store_file().display());
+    let mut beats = std::collections::BTreeSet::new();
+    let begun = std::time::Instant::now();
+    while beats.len() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "heard of it {beats:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if let Ok(mut store) = sqlx::SqliteConnection::connect(&url).await {
+            let beat: Result<Option<i64>, _> = sqlx::query_scalar("SELECT last_beat FROM replicas")
+                .fetch_optional(&mut store)
+                .await;
+            beats.extend(beat.ok().flatten());
+        }
+    }
+    assert_eq!(world.writes().len(), 0, "it is still at work");
+    once.kill().await;
 }

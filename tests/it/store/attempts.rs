@@ -12,6 +12,7 @@ use super::values::*;
 
 behaviours![
     only_the_table_s_steps_are_allowed,
+    a_late_answer_is_taken_from_the_write_s_own_sender_alone,
     a_step_to_an_unknown_attempt_is_not_found,
     a_step_keeps_the_status_code_it_does_not_bring,
     a_person_s_step_is_audited_and_the_daemon_s_is_not,
@@ -52,6 +53,44 @@ async fn only_the_table_s_steps_are_allowed(fresh: Fresh) {
                 );
                 assert_eq!(after.state, from, "{order}");
                 assert_eq!(steps, before, "{order}");
+            }
+        }
+    }
+}
+
+async fn a_late_answer_is_taken_from_the_write_s_own_sender_alone(fresh: Fresh) {
+    use AttemptState::{Accepted, Intended, NotSent, Rejected, Unknown};
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    for &from in AttemptState::ALL {
+        for &to in AttemptState::ALL {
+            let order = format!("{from}-{to}");
+            let id = attempt_in(store, &lease, &order, from).await;
+            let sender = store.attempt(id).await.unwrap().unwrap().correlation_id;
+            let told = Step {
+                verify_at: Some(at(90)),
+                ..step(to)
+            };
+            let stranger = uuid::Uuid::from_u64_pair(7, 7);
+            let error = store.answer(id, stranger, &told, at(7)).await.unwrap_err();
+            assert_eq!(error.reason(), "illegal_step", "{order}");
+            let answer = store.answer(id, sender, &told, at(7)).await;
+            let read = store.attempt(id).await.unwrap().unwrap();
+            let legal = match to {
+                Accepted | Rejected | NotSent => matches!(from, Intended | Unknown),
+                Unknown => from == Intended,
+                _ => false,
+            };
+            if legal {
+                answer.unwrap();
+                assert_eq!((read.state, read.changed_at), (to, at(7)), "{order}");
+                let due = to.awaits_verification().then(|| at(90));
+                assert_eq!(read.verify_at, due, "{order}");
+                let steps = store.attempt_steps(id).await.unwrap();
+                assert_eq!(steps.last().unwrap().state, to, "{order}");
+            } else {
+                assert_eq!(answer.unwrap_err().reason(), "illegal_step", "{order}");
+                assert_eq!(read.state, from, "{order}");
             }
         }
     }
@@ -283,7 +322,10 @@ async fn only_what_nobody_will_send_is_recovered(fresh: Fresh) {
     assert_eq!(outcome(living.run_id).await, None);
     assert_eq!(outcome(lost.run_id).await, Some(RunOutcome::Lost));
 
-    let recovered = store.recover_intended(&alive, at(60), at(3)).await.unwrap();
+    let recovered = store
+        .recover_intended(&alive, FIRST_LOOK, at(3))
+        .await
+        .unwrap();
     let ids: Vec<_> = recovered.iter().map(|attempt| attempt.id).collect();
     assert_eq!(ids, [of_dead, of_finished]);
     for attempt in &recovered {
@@ -303,9 +345,15 @@ async fn only_what_nobody_will_send_is_recovered(fresh: Fresh) {
         let read = store.attempt(kept).await.unwrap().unwrap();
         assert_eq!(read.state, AttemptState::Intended);
     }
-    let again = store.recover_intended(&alive, at(60), at(4)).await.unwrap();
+    let again = store
+        .recover_intended(&alive, FIRST_LOOK, at(4))
+        .await
+        .unwrap();
     assert!(again.is_empty(), "{again:?}");
-    let rest = store.recover_intended(&[], at(60), at(5)).await.unwrap();
+    let rest = store
+        .recover_intended(&[], FIRST_LOOK, at(5))
+        .await
+        .unwrap();
     let ids: Vec<_> = rest.iter().map(|attempt| attempt.id).collect();
     assert_eq!(ids, [of_living, of_lost], "nobody lives");
 }

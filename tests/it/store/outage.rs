@@ -160,7 +160,7 @@ async fn what_was_intended_survives_a_kill(fresh: Fresh) {
     let lost = next_life.reap_lost(None, at(2)).await.unwrap();
     assert_eq!((lost.len(), lost[0].id), (1, lease.run_id));
     let recovered = next_life
-        .recover_intended(&[], at(60), at(2))
+        .recover_intended(&[], FIRST_LOOK, at(2))
         .await
         .unwrap();
     assert_eq!((recovered.len(), recovered[0].id), (1, id));

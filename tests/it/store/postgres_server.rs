@@ -83,7 +83,7 @@ async fn a_skewed_clock_neither_kills_the_living_nor_spares_the_dead() {
         );
         assert!(
             store
-                .recover_intended(&[], now, now)
+                .recover_intended(&[], FIRST_LOOK, now)
                 .await
                 .unwrap()
                 .is_empty()
@@ -124,7 +124,7 @@ async fn a_skewed_clock_neither_kills_the_living_nor_spares_the_dead() {
     );
     assert_eq!(
         store
-            .recover_intended(&[], at(9), years[0])
+            .recover_intended(&[], FIRST_LOOK, years[0])
             .await
             .unwrap()
             .len(),

@@ -20,6 +20,9 @@ use tesa_reconciler::store::runs::{NewRun, RunLease, Started};
 use tesa_reconciler::store::{Actor, Store};
 use uuid::Uuid;
 
+/// So long after an intent that nobody answers for, its write is first looked at.
+pub const FIRST_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// An instant with microseconds, `seconds` after a fixed one.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_795_000_000_123_457).unwrap() + TimeDelta::seconds(seconds)
