@@ -14,6 +14,9 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Now, in UTC, cut to microseconds: what both databases can keep, so that an instant read back is equal.
     fn now(&self) -> DateTime<Utc>;
 
+    /// How long the machine has been up. Never jumps, and runs on while the machine or this process is suspended.
+    fn uptime(&self) -> Duration;
+
     /// Sixty-four random bits.
     fn random(&self) -> u64;
 
@@ -39,6 +42,12 @@ impl Clock for SystemClock {
         Utc::now().trunc_subsecs(6)
     }
 
+    fn uptime(&self) -> Duration {
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // Negative only before the machine was switched on.
+        Duration::try_from(up).unwrap_or_default()
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads randomness"
@@ -52,6 +61,7 @@ impl Clock for SystemClock {
 #[derive(Debug)]
 pub struct ManualClock {
     now: Mutex<DateTime<Utc>>,
+    up: Mutex<Duration>,
     seed: Mutex<u64>,
 }
 
@@ -60,6 +70,7 @@ impl ManualClock {
     pub fn new(now: DateTime<Utc>, seed: u64) -> Self {
         Self {
             now: Mutex::new(now.trunc_subsecs(6)),
+            up: Mutex::default(),
             seed: Mutex::new(seed),
         }
     }
@@ -68,6 +79,7 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now += by;
+        *self.up.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
 
     /// Jumps, back too, as real clocks do.
@@ -79,6 +91,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn uptime(&self) -> Duration {
+        *self.up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // SplitMix64: a counter and a mixer, so one number of state is enough and the sequence is the same anywhere.
@@ -103,6 +119,13 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(Duration::from_secs(90));
         assert_eq!((clock.now() - start).num_seconds(), 90);
+        let up = clock.uptime();
+        clock.set(start);
+        assert_eq!(
+            (clock.now(), clock.uptime()),
+            (start, up),
+            "only the wall clock jumps"
+        );
     }
 
     #[test]

@@ -20,7 +20,9 @@ use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::{Event, IllHealth, Issue, ReadOperation, Request};
 use crate::store::Store;
 use crate::store::controls::{CircuitRow, Opening};
-use crate::tesamanager::{Accepted, IdStream, ListFilter, ReadError, Tesamanager, WriteError};
+use crate::tesamanager::{
+    Accepted, IdStream, ListFilter, ReadError, Ready, Tesamanager, WriteError,
+};
 
 /// How old what is known of the row may be.
 const LOOK_EVERY: TimeDelta = TimeDelta::seconds(1);
@@ -276,8 +278,8 @@ impl Tesamanager for Breaker {
         self.inner.clocks_apart()
     }
 
-    async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError> {
-        self.inner.await_write_quota(org).await
+    async fn prepare_write(&self, org: &Org) -> Result<Ready, ReadError> {
+        self.inner.prepare_write(org).await
     }
 
     fn writes_are_refused(&self, org: &Org) -> bool {
@@ -285,14 +287,14 @@ impl Tesamanager for Breaker {
     }
 
     /// Goes only through a closed circuit: a write never probes.
-    async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
+    async fn write(&self, permit: WritePermit, ready: Ready) -> Result<Accepted, WriteError> {
         let org = permit.org().clone();
         if let (Some(open), _) = self.known(&org).await {
             return Err(WriteError::NotSent {
                 detail: refusal(open),
             });
         }
-        let result = self.inner.write(permit).await;
+        let result = self.inner.write(permit, ready).await;
         let ill = result.as_ref().err().and_then(WriteError::ill_health);
         self.report(&org, false, ill).await;
         result

@@ -1,10 +1,11 @@
 //! Act: carries out what was decided, one request at a time, and records what came of it.
 //!
-//! For each: wait for the write rate, read the request again, skip if it changed, look a create's order up, let the
-//! guard commit the attempt, send once, record the answer. A failure is that item's own; only a refused token or a
+//! For each: have a token and a place in the write rate, read the request again, skip if it changed, look a create's
+//! order up, let the guard commit the attempt, send at once and once, record the answer. A failure is that item's own; only a refused token or a
 //! lost lease ends the rest.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
@@ -27,8 +28,11 @@ use crate::store::attempts::Step;
 use crate::store::findings::Sighting;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{record, traces};
-use crate::tesamanager::{Accepted, ListFilter, ReadError, Tesamanager, WriteError};
+use crate::tesamanager::{Accepted, ListFilter, ReadError, Ready, Tesamanager, WriteError};
 use tracing::Instrument;
+
+/// What was read longer ago than this is read again before anything is sent.
+const FRESH_FOR: Duration = Duration::from_secs(2);
 
 /// What became of one decision to act.
 #[derive(Debug)]
@@ -102,9 +106,11 @@ impl Executor<'_> {
     }
 
     async fn carry_out(&self, seen: &Observation, intent: &Intent) -> Result<Done, Halt> {
-        if let Err(stopped) = self.quota(intent).await? {
-            return Ok(stopped);
-        }
+        let ready = match self.ready(intent).await? {
+            Ok(ready) => ready,
+            Err(stopped) => return Ok(stopped),
+        };
+        let read_at = self.clock.uptime();
         let (request, issue) = match self.read_again(seen, intent).await? {
             Ok(again) => again,
             Err(done) => return Ok(done),
@@ -134,6 +140,15 @@ impl Executor<'_> {
         {
             return Ok(done);
         }
+        // What came after the read may have been waited for, or the process stood still.
+        let (request, issue) = if self.clock.uptime().saturating_sub(read_at) > FRESH_FOR {
+            match self.read_again(seen, intent).await? {
+                Ok(again) => again,
+                Err(done) => return Ok(Done { looked_up, ..done }),
+            }
+        } else {
+            (request, issue)
+        };
         let proposal = Proposal {
             reference_id: request.seen.reference_id.clone(),
             before: request.seen.version(),
@@ -155,12 +170,12 @@ impl Executor<'_> {
             }
             Err(Refused::Store(error)) => return Err(error.into()),
         };
-        let done = self.send(authorised, seen, intent).await?;
+        let done = self.send(authorised, ready, seen, intent).await?;
         Ok(Done { looked_up, ..done })
     }
 
-    /// Waits for the write rate, unless the run is to act no longer.
-    async fn quota(&self, intent: &Intent) -> Result<Result<(), Done>, ReadError> {
+    /// Waits for a token and the write rate, unless the run is to act no longer.
+    async fn ready(&self, intent: &Intent) -> Result<Result<Ready, Done>, ReadError> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {
@@ -169,7 +184,7 @@ impl Executor<'_> {
             () = self.in_force.ended() => {
                 Ok(Err(skip(intent, SkipReason::ConfigurationChanged, RELOADED)))
             }
-            quota = self.paced.await_write_quota(&self.run.org) => quota.map(Ok),
+            ready = self.paced.prepare_write(&self.run.org) => ready.map(Ok),
         }
     }
 
@@ -276,6 +291,7 @@ impl Executor<'_> {
     async fn send(
         &self,
         authorised: Authorised,
+        ready: Ready,
         seen: &Observation,
         intent: &Intent,
     ) -> Result<Done, Halt> {
@@ -293,7 +309,7 @@ impl Executor<'_> {
             "sending a write"
         );
         let order = permit.write().external_reference().clone();
-        let outcome = self.api.write(permit).await;
+        let outcome = self.api.write(permit, ready).await;
         let now = self.clock.now();
         let unanswered = intended_at + self.looks.first_after_intent();
         let accepted = self.looks.first_after_acceptance(now);

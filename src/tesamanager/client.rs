@@ -20,7 +20,7 @@ use super::read::{self, Question};
 use super::retry::Budget;
 use super::skew::Skew;
 use super::tls::{self, TlsError};
-use super::{Accepted, IdStream, ListFilter, ReadError, Tesamanager, WriteError};
+use super::{Accepted, IdStream, ListFilter, ReadError, Ready, Tesamanager, WriteError};
 use super::{id_stream, transport, wire};
 use crate::clock::SharedClock;
 use crate::config;
@@ -226,16 +226,24 @@ impl Tesamanager for HttpTesamanager {
         self.skew().worst()
     }
 
-    async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError> {
+    async fn prepare_write(&self, org: &Org) -> Result<Ready, ReadError> {
+        let no_token = |error: AuthError| ReadError::Auth {
+            operation: "write",
+            detail: error.to_string(),
+        };
+        // Without a token no place in the rate is taken; and while one was waited for, the token may have ended.
+        self.tokens.bearer().await.map_err(no_token)?;
         let admitted = self.limits.admit_write(org, self.haste).await;
-        admitted.map_err(|no| read::no_leave("write", &no))
+        admitted.map_err(|no| read::no_leave("write", &no))?;
+        let bearer = self.tokens.bearer().await.map_err(no_token)?;
+        Ok(Ready { bearer })
     }
 
     fn writes_are_refused(&self, org: &Org) -> bool {
         self.refusals.stand_for(org)
     }
 
-    async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
-        self.write_once(permit).await
+    async fn write(&self, permit: WritePermit, ready: Ready) -> Result<Accepted, WriteError> {
+        self.write_once(permit, ready).await
     }
 }

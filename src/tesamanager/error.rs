@@ -120,7 +120,7 @@ impl ReadError {
 /// How a write failed, by what is known of its effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// Failed before a byte left (DNS, connect, TLS, no token): it had no effect.
+    /// Failed before a byte left (DNS, connect, TLS, too late): it had no effect.
     #[error("not sent: {detail}")]
     NotSent {
         /// What happened.

@@ -10,6 +10,7 @@
 
 mod auth;
 mod client;
+mod departure;
 pub mod endpoints;
 pub mod error;
 pub mod id_stream;
@@ -38,6 +39,8 @@ use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::domain::request::PersistenceType;
 use crate::domain::{Event, IdBatch, Issue, Request, Status};
 use crate::reconcile::guard::WritePermit;
+
+use auth::Bearer;
 
 pub use auth::AuthError;
 pub use client::{BuildError, HttpTesamanager};
@@ -85,16 +88,17 @@ pub trait Tesamanager: Send + Sync + 'static {
     /// the second that a `Date` header has. None until one told.
     fn clocks_apart(&self) -> Option<Duration>;
 
-    /// Waits until the org's write rate allows another write. Called *before* the guard commits the intent, so
-    /// that no ledger row waits in a queue. [`ReadError::NoLeave`] when that is longer than a call waits.
-    async fn await_write_quota(&self, org: &Org) -> Result<(), ReadError>;
+    /// Waits until a write may go as far as the upstream is concerned: for a token, then for the org's write rate. Called
+    /// *before* what the write rests on is read again and the guard commits the intent, so that no ledger row waits.
+    /// [`ReadError::NoLeave`] when that is longer than a call waits.
+    async fn prepare_write(&self, org: &Org) -> Result<Ready, ReadError>;
 
     /// The upstream refused a write of the org with 401, and no read has succeeded under another token since: none is to
     /// be tried.
     fn writes_are_refused(&self, org: &Org) -> bool;
 
-    /// Sends the one write that `permit` allows, once. Never repeats it, whatever happens.
-    async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError>;
+    /// Sends the one write that `permit` allows, once, and within its terms. Never repeats it, whatever happens.
+    async fn write(&self, permit: WritePermit, ready: Ready) -> Result<Accepted, WriteError>;
 }
 
 /// The filters of the list call, as documented. `None` means that the filter isn't sent.
@@ -127,6 +131,13 @@ impl ListFilter {
     pub fn selects_nothing(&self) -> bool {
         self.statuses.as_ref().is_some_and(Vec::is_empty)
     }
+}
+
+/// What a write needs beside its permit, which is had before the permit: a token, and a place in the org's rate. Used up
+/// by sending.
+#[derive(Debug)]
+pub struct Ready {
+    bearer: Bearer,
 }
 
 /// A write's 2xx. Says that the upstream took it, not that it had its effect.

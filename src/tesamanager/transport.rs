@@ -45,11 +45,6 @@ impl Failed {
             _ => IllHealth::Other,
         }
     }
-
-    /// It failed while connecting, so not one byte of the request can have left.
-    pub fn nothing_was_sent(&self) -> bool {
-        self.code == "connect"
-    }
 }
 
 /// A request with the headers that every call has.
@@ -58,7 +53,7 @@ pub fn request(
     url: Url,
     bearer: HeaderValue,
     correlation_id: Uuid,
-    body: Option<Vec<u8>>,
+    body: Option<reqwest::Body>,
 ) -> Request {
     let mut request = Request::new(method, url);
     let headers = request.headers_mut();
@@ -70,7 +65,7 @@ pub fn request(
     }
     if let Some(body) = body {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(body.into());
+        *request.body_mut() = Some(body);
     }
     request
 }
@@ -182,7 +177,8 @@ impl<'a> Call<'a> {
         );
     }
 
-    fn failed(&self, failed: Failed) -> Failed {
+    /// Ends the call without an answer.
+    pub fn failed(&self, failed: Failed) -> Failed {
         let took = self.started.elapsed();
         record::upstream_request(self.operation, failed.code, took);
         traces::call_failed(&self.span, failed.code);

@@ -1,19 +1,26 @@
 //! How a write is carried out: once. What can't be known of its outcome is said to be unknown.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use reqwest::{Response, StatusCode};
 
 use super::client::HttpTesamanager;
+use super::departure::Departure;
 use super::error::{Problem, WriteError};
-use super::transport::{self, Call, LARGEST_ERROR};
-use super::{Accepted, redact, wire};
+use super::transport::{self, Call, Failed, LARGEST_ERROR};
+use super::{Accepted, Ready, redact, wire};
 use crate::domain::ids::Org;
 use crate::reconcile::guard::WritePermit;
 use crate::telemetry::record;
 
 impl HttpTesamanager {
-    pub(super) async fn write_once(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
+    pub(super) async fn write_once(
+        &self,
+        permit: WritePermit,
+        ready: Ready,
+    ) -> Result<Accepted, WriteError> {
+        let departure = Departure::new(Arc::clone(&self.clock), permit);
+        let permit = departure.permit();
         let operation = permit.operation();
         let org = permit.org();
         let not_sent = |detail: String| WriteError::NotSent { detail };
@@ -24,53 +31,37 @@ impl HttpTesamanager {
         // The library's message may quote a value, so it is left out.
         let body = serde_json::to_vec(permit.write())
             .map_err(|_| not_sent("the write can't be put into JSON".to_owned()))?;
-        let bearer = self
-            .tokens
-            .bearer()
-            .await
-            .map_err(|error| not_sent(error.to_string()))?;
+        // Known already, so that nobody is called for nothing; asked again when the first byte is about to leave.
+        departure
+            .check()
+            .map_err(|stayed| not_sent(stayed.to_string()))?;
         let correlation_id = permit.correlation_id();
-        let request = transport::request(method, url, bearer.header(), correlation_id, Some(body));
-        if permit.is_withdrawn() {
-            return Err(not_sent(
-                "the configuration was reloaded after its row was written".to_owned(),
-            ));
-        }
-        if permit.has_expired() {
-            return Err(not_sent(
-                "too much time went by since its row was written: others may take it for lost"
-                    .to_owned(),
-            ));
-        }
+        let bearer = ready.bearer;
+        let body = Some(departure.body(body));
+        let request = transport::request(method, url, bearer.header(), correlation_id, body);
         let call = Call::begin(operation.as_str(), org, correlation_id, 1);
-        let within = self.write_within();
-        let response = call
-            .send(&self.http, request, within)
-            .await
-            .map_err(|failed| {
-                let detail = failed.detail.clone();
-                if failed.nothing_was_sent() {
-                    WriteError::NotSent { detail }
-                } else {
-                    WriteError::Unknown {
-                        detail,
-                        http_status: None,
-                    }
+        let sent = tokio::select! {
+            sent = call.send(&self.http, request, self.request_timeout) => sent,
+            () = departure.missed() => Err(call.failed(missed())),
+        };
+        let response = sent.map_err(|failed| {
+            let detail = failed.detail;
+            // Asked this way, it can't leave between the question and its answer.
+            if departure.call_off() {
+                WriteError::NotSent { detail }
+            } else {
+                WriteError::Unknown {
+                    detail,
+                    http_status: None,
                 }
-            })?;
+            }
+        })?;
         self.note_skew(&response);
         if response.status() == StatusCode::UNAUTHORIZED {
             self.tokens.forget(&bearer);
             self.refusals.write_refused(org, &bearer);
         }
         self.outcome(operation.as_str(), org, &call, response).await
-    }
-
-    /// From the first byte of the request to the last of the answer. Connecting has a time-out of its own, which must be
-    /// the one that strikes while connecting, because nothing was sent then.
-    fn write_within(&self) -> Duration {
-        self.request_timeout
-            .max(self.connect_timeout + Duration::from_millis(100))
     }
 
     async fn outcome(
@@ -80,7 +71,7 @@ impl HttpTesamanager {
         call: &Call<'_>,
         response: Response,
     ) -> Result<Accepted, WriteError> {
-        let within = self.write_within();
+        let within = self.request_timeout;
         let status = response.status();
         let http_status = status.as_u16();
         let unknown = |detail: String| WriteError::Unknown {
@@ -127,6 +118,15 @@ impl HttpTesamanager {
             });
         }
         Err(unknown(describe(http_status, &problem)))
+    }
+}
+
+/// Most likely while connecting.
+fn missed() -> Failed {
+    Failed {
+        code: "connect",
+        detail: "no connection stood within the time for which its row in the ledger is good"
+            .to_owned(),
     }
 }
 

@@ -30,6 +30,8 @@ pub use in_flight::{InFlight, InFlightMark};
 pub use in_force::InForce;
 pub use permit::{GOOD_FOR, WritePermit};
 
+use permit::Terms;
+
 /// Why nothing is sent by a configuration that another one has replaced.
 pub const RELOADED: &str =
     "the configuration was reloaded after the run began: the next one acts by what it says now";
@@ -168,7 +170,7 @@ impl Guard {
         };
         // Marked before the row exists, so that the sweep never sees a row that is neither settled nor in flight.
         let mark = self.in_flight.mark(correlation_id);
-        let asked = tokio::time::Instant::now();
+        let asked = self.clock.uptime();
         let intended_at = self.clock.now();
         let committed = self
             .store
@@ -181,8 +183,7 @@ impl Guard {
                     id,
                     correlation_id,
                     proposal.write,
-                    asked,
-                    self.in_force.clone(),
+                    Terms::new(asked, self.in_force.clone()),
                 ),
                 mark,
                 intended_at,

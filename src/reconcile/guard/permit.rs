@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::InForce;
@@ -15,12 +14,12 @@ use crate::domain::{Operation, Write};
 ///
 /// ```compile_fail
 /// use tesa_reconciler::reconcile::guard::WritePermit;
-/// let forged = WritePermit { org: todo!(), attempt: todo!(), correlation_id: todo!(), write: todo!(), asked: todo!(), in_force: todo!() };
+/// let forged = WritePermit { org: todo!(), attempt: todo!(), correlation_id: todo!(), write: todo!(), terms: todo!() };
 /// ```
 ///
 /// ```compile_fail
 /// use tesa_reconciler::reconcile::guard::WritePermit;
-/// let forged = WritePermit::mint(todo!(), todo!(), todo!(), todo!(), todo!(), todo!());
+/// let forged = WritePermit::mint(todo!(), todo!(), todo!(), todo!(), todo!());
 /// ```
 ///
 /// It is not `Clone`, and sending consumes it:
@@ -36,64 +35,83 @@ pub struct WritePermit {
     attempt: AttemptId,
     correlation_id: Uuid,
     write: Write,
-    asked: Instant,
+    terms: Terms,
+}
+
+/// A write that did not leave by so long after its row was asked for does not leave at all: whoever paused the job, or
+/// found the row of a process that stood still, need not think of it any more.
+pub const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// Under which terms a permit is worth something.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    leave_by: Duration,
     in_force: InForce,
 }
 
-/// A write that did not leave by so long after its row was asked for does not leave at all. A process that stood still
-/// in between (stopped, its machine moved) is taken for dead by then or soon after, and its row for a write that may have been sent:
-/// others read what came of it, find nothing, and send it themselves. This must end well before that begins.
-pub const GOOD_FOR: Duration = Duration::from_secs(1);
+impl Terms {
+    /// `asked` is the clock's uptime right before the store was asked for the row: what that found (no pause, no other
+    /// attempt) was so at that instant at the latest.
+    pub(super) fn new(asked: Duration, in_force: InForce) -> Self {
+        Self {
+            leave_by: asked + GOOD_FOR,
+            in_force,
+        }
+    }
+
+    fn check(&self, uptime: Duration) -> Result<(), &'static str> {
+        if self.in_force.has_ended() {
+            return Err("the configuration was reloaded after its row was written");
+        }
+        if uptime > self.leave_by {
+            return Err(
+                "too much time went by since its row was written: others may take it for lost",
+            );
+        }
+        Ok(())
+    }
+}
 
 impl WritePermit {
-    /// Called by the guard alone, right after the store has committed the attempt; `asked` is before it was asked to.
+    /// Called by the guard alone, right after the store has committed the attempt.
     pub(super) fn mint(
         org: Org,
         attempt: AttemptId,
         correlation_id: Uuid,
         write: Write,
-        asked: Instant,
-        in_force: InForce,
+        terms: Terms,
     ) -> Self {
         Self {
             org,
             attempt,
             correlation_id,
             write,
-            asked,
-            in_force,
+            terms,
         }
     }
 
-    /// A permit without a ledger, for this crate's own tests of the HTTP client.
+    /// A permit without a ledger, for this crate's own tests of the HTTP client: its row was asked for when its clock began.
     #[cfg(test)]
     pub(crate) fn for_test(org: Org, write: Write) -> Self {
-        let (nobody, now) = (Uuid::nil(), Instant::now());
-        Self::mint(org, AttemptId(0), nobody, write, now, InForce::default())
+        let terms = Terms::new(Duration::ZERO, InForce::default());
+        Self::mint(org, AttemptId(0), Uuid::nil(), write, terms)
     }
 
     /// The same permit, by a configuration that is over.
     #[cfg(test)]
     pub(crate) fn withdrawn(self) -> Self {
-        self.in_force.end();
+        self.terms.in_force.end();
         self
     }
 
-    /// The same permit, asked for so much earlier.
-    #[cfg(test)]
-    pub(crate) fn aged(mut self, by: Duration) -> Self {
-        self.asked -= by;
-        self
+    /// May it leave at this uptime? If not, why not. Asked when its first byte is about to leave.
+    pub fn check(&self, uptime: Duration) -> Result<(), &'static str> {
+        self.terms.check(uptime)
     }
 
-    /// It is too late to send it; asked right before it is.
-    pub fn has_expired(&self) -> bool {
-        self.asked.elapsed() > GOOD_FOR
-    }
-
-    /// The configuration that allowed it is over; asked right before it is sent.
-    pub fn is_withdrawn(&self) -> bool {
-        self.in_force.has_ended()
+    /// How long it may still leave.
+    pub fn time_left(&self, uptime: Duration) -> Duration {
+        self.terms.leave_by.saturating_sub(uptime)
     }
 
     /// Whose order it is.

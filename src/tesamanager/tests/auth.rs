@@ -93,7 +93,7 @@ async fn a_401_forces_exactly_one_refresh_and_then_says_what_to_mend() {
 async fn a_write_with_a_refused_token_is_rejected_and_the_next_call_has_another() {
     let (authn, upstream) = (authn(3600).await, only("token-1").await);
     let fixture = client_with_account(&upstream.url, &authn.url);
-    let outcome = fixture.client.write(permit()).await;
+    let outcome = fixture.write(permit()).await;
     assert!(
         matches!(
             outcome,
@@ -105,7 +105,7 @@ async fn a_write_with_a_refused_token_is_rejected_and_the_next_call_has_another(
         "{outcome:?}"
     );
     assert_eq!((authn.seen().len(), upstream.seen().len()), (1, 1));
-    fixture.client.write(permit()).await.unwrap();
+    fixture.write(permit()).await.unwrap();
     assert_eq!((authn.seen().len(), upstream.seen().len()), (2, 2));
 }
 

@@ -131,9 +131,12 @@ async fn secrets_and_personal_data_stay_inside() {
         }
         let permit = WritePermit::for_test(org(), create());
         told.push(format!("{permit:?}"));
-        match upstream.write(permit).await {
-            Ok(accepted) => told.push(format!("{accepted:?}")),
+        match upstream.prepare_write(&org()).await {
             Err(error) => told.push(format!("{error} {error:?}")),
+            Ok(ready) => match upstream.write(permit, ready).await {
+                Ok(accepted) => told.push(format!("{accepted:?}")),
+                Err(error) => told.push(format!("{error} {error:?}")),
+            },
         }
         told.push(format!("{upstream:?}"));
         assert!(told.len() >= 4);

@@ -135,7 +135,7 @@ async fn every_write_leaves_as_the_contract_has_it() {
         let fixture = client(&server.url);
         operations.insert(write.operation());
         let permit = WritePermit::for_test(org(), write);
-        fixture.client.write(permit).await.unwrap();
+        fixture.write(permit).await.unwrap();
 
         let [seen] = &server.seen()[..] else {
             panic!("not one request")

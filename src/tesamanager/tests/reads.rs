@@ -431,11 +431,7 @@ async fn an_answer_that_drips_is_cut_when_its_time_is_up() {
             "{read_took:?}"
         );
         let begun = Instant::now();
-        let error = fixture
-            .client
-            .write(super::support::permit())
-            .await
-            .unwrap_err();
+        let error = fixture.write(super::support::permit()).await.unwrap_err();
         assert!(matches!(error, WriteError::Unknown { .. }), "{error}");
         let write_took = begun.elapsed();
         assert!(

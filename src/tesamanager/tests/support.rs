@@ -16,7 +16,7 @@ use crate::config::default_endpoints;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::domain::write::{ByReference, Write};
 use crate::reconcile::guard::WritePermit;
-use crate::tesamanager::HttpTesamanager;
+use crate::tesamanager::{Accepted, HttpTesamanager, Tesamanager as _, WriteError};
 
 /// Made for these tests, and good for nothing else.
 pub const TEST_KEY: &str = include_str!("test-only-key.pem");
@@ -182,6 +182,14 @@ pub struct Fixture {
     pub clock: Arc<ManualClock>,
     /// With `token` or `account.json`.
     pub folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    /// Sends a write as the executor does: all that takes time before the permit is made.
+    pub async fn write(&self, permit: WritePermit) -> Result<Accepted, WriteError> {
+        let ready = self.client.prepare_write(&org()).await.unwrap();
+        self.client.write(permit, ready).await
+    }
 }
 
 /// Settings for a server, with a token file.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::support::{Fixture, LEAST, Server};
 use super::support::{Reply, answer, client, client_with, id, org, permit, with};
-use crate::tesamanager::{Accepted, Tesamanager, WriteError};
+use crate::reconcile::guard::GOOD_FOR;
+use crate::tesamanager::{Accepted, ReadError, Tesamanager, WriteError};
 
 async fn write(fixture: &Fixture) -> Result<Accepted, WriteError> {
-    fixture.client.write(permit()).await
+    fixture.write(permit()).await
 }
 
 #[tokio::test]
@@ -29,24 +30,56 @@ async fn a_success_with_an_object_is_accepted() {
 async fn a_process_that_stood_still_after_the_ledger_s_row_does_not_send_when_it_goes_on() {
     let server = Server::start(|_, _| answer(200, r#"{"code":"OK"}"#)).await;
     let fixture = client(&server.url);
-    let late = permit().aged(Duration::from_secs(6));
-    let error = fixture.client.write(late).await.unwrap_err();
-    assert!(matches!(error, WriteError::NotSent { .. }), "{error}");
-    assert!(server.seen().is_empty());
-    let in_time = permit().aged(Duration::from_secs(1));
-    fixture.client.write(in_time).await.unwrap();
+    fixture.clock.advance(GOOD_FOR);
+    fixture.write(permit()).await.unwrap();
     assert_eq!(server.seen().len(), 1);
+    fixture.clock.advance(Duration::from_millis(1));
+    let error = fixture.write(permit()).await.unwrap_err();
+    assert!(matches!(error, WriteError::NotSent { .. }), "{error}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_stand_within_a_second_sends_nothing() {
+    // It takes what comes and says nothing, so TLS is never agreed on.
+    let mute = Server::start(|_, _| Reply::Hang(vec![])).await;
+    let fixture = client(&mute.url.replace("http:", "https:"));
+    let begun = std::time::Instant::now();
+    let outcome = fixture.write(permit()).await;
+    assert!(
+        matches!(outcome, Err(WriteError::NotSent { .. })),
+        "{outcome:?}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "not connect_timeout, which is 5 s"
+    );
+}
+
+#[tokio::test]
+async fn the_whole_answer_comes_within_the_request_timeout_or_is_unknown() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{".to_vec();
+    for reply in [Reply::Hang(vec![]), Reply::Hang(head)] {
+        let server = Server::start(move |_, _| reply.clone()).await;
+        let fixture = client_with(&server.url, |settings| {
+            settings.request_timeout = Duration::from_millis(200);
+        });
+        let begun = std::time::Instant::now();
+        let outcome = fixture.write(permit()).await;
+        assert!(
+            matches!(outcome, Err(WriteError::Unknown { .. })),
+            "{outcome:?}"
+        );
+        // Far below connect_timeout, which is 5 s and has no part in it.
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
 }
 
 #[tokio::test]
 async fn a_write_whose_configuration_was_replaced_does_not_leave() {
     let server = Server::start(|_, _| answer(200, r#"{"code":"OK"}"#)).await;
     let fixture = client(&server.url);
-    let error = fixture
-        .client
-        .write(permit().withdrawn())
-        .await
-        .unwrap_err();
+    let error = fixture.write(permit().withdrawn()).await.unwrap_err();
     assert!(matches!(error, WriteError::NotSent { .. }), "{error}");
     assert!(server.seen().is_empty());
 }
@@ -187,13 +220,13 @@ async fn what_fails_before_a_byte_leaves_is_not_sent() {
 }
 
 #[tokio::test]
-async fn without_a_token_nothing_is_sent() {
+async fn without_a_token_no_write_is_ready() {
     let server = Server::start(|_, _| answer(200, "{}")).await;
     let fixture = client(&server.url);
     let token = fixture.folder.path().join("token");
     std::fs::remove_file(&token).unwrap();
-    match write(&fixture).await {
-        Err(WriteError::NotSent { detail }) => {
+    match fixture.client.prepare_write(&org()).await {
+        Err(ReadError::Auth { detail, .. }) => {
             assert!(detail.contains(&token.display().to_string()))
         }
         other => panic!("{other:?}"),
@@ -207,7 +240,6 @@ async fn the_write_rate_is_kept_by_whoever_awaits_it() {
     let fixture = client_with(&server.url, |settings| settings.writes_per_second = 20);
     let start = std::time::Instant::now();
     for _ in 0..6 {
-        fixture.client.await_write_quota(&org()).await.unwrap();
         write(&fixture).await.unwrap();
     }
     // Two leave at once (a tenth of a second's worth), four wait 50 ms each.

@@ -1,6 +1,7 @@
 //! The upstream's own clock: ours, and so far ahead of it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tesa_reconciler::clock::{Clock, ManualClock};
@@ -29,6 +30,10 @@ impl Ahead {
 impl Clock for Ahead {
     fn now(&self) -> DateTime<Utc> {
         self.clock.now() + *self.by.lock().unwrap()
+    }
+
+    fn uptime(&self) -> Duration {
+        self.clock.uptime()
     }
 
     fn random(&self) -> u64 {

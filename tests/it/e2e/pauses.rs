@@ -3,7 +3,7 @@
 use tesa_reconciler::domain::{AttemptState, Trigger};
 use tesa_reconciler::sandbox::{Effect, Fault};
 
-use super::{MINUTE, RESEND, RETRY, World, empty};
+use super::{MINUTE, RESEND, RETRY, SECOND, World, empty};
 
 const ONE_PAUSE: &str = "verify_after = [\"30m\"]\nbackoff = { initial = \"10m\", max = \"6h\" }";
 
@@ -100,4 +100,36 @@ async fn an_answer_that_comes_after_others_gave_its_sender_up_is_worth_more_than
     assert_eq!(world.states().await, [AttemptState::Unknown]);
     run.await.unwrap().unwrap();
     assert_eq!(world.states().await, [AttemptState::Accepted]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_too_long_before_the_write_is_read_again() {
+    let world = World::new(empty(), ONE_PAUSE, RESEND).await;
+    let id = world.unsent("ORDER-1", "2h");
+    // The look-up of the order, which comes after the request was read again.
+    let slow = Effect::Latency {
+        ms: 300,
+        jitter_ms: 0,
+    };
+    world.faults([Fault::new(slow)
+        .on(&["list_reference_ids"])
+        .about("ORDER-1")]);
+    let (live, order) = (
+        world.daemon.live(),
+        world.daemon.order(RETRY, Trigger::Schedule),
+    );
+    let run = tokio::spawn(async move {
+        let stop = tokio_util::sync::CancellationToken::new();
+        live.reconciler.run(&order, &stop).await
+    });
+    while world.calls().get("list_reference_ids") != Some(&2) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.calls().get("get_request"), Some(&2));
+    world.patch(serde_json::json!({"external_reference": "ORDER-1", "status": "VALIDATING"}));
+    world.advance(3 * SECOND);
+    run.await.unwrap().unwrap();
+    assert_eq!(world.ledger(), []);
+    assert_eq!(world.verdict(RETRY, &id).await, "changed_meanwhile");
+    assert_eq!(world.attempts().await, []);
 }

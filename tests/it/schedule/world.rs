@@ -49,6 +49,10 @@ impl Clock for WallClock {
         *self.at_begin.lock().unwrap() + self.begin.elapsed()
     }
 
+    fn uptime(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
     fn random(&self) -> u64 {
         4
     }
