@@ -22,8 +22,10 @@ use crate::store::{Actor, StoreError};
 #[derive(Debug)]
 pub(super) struct GivenAway {
     began: Instant,
-    next: Mutex<HashMap<(Org, RateKind), Option<DateTime<Utc>>>>,
+    next: Mutex<UpTo>,
 }
+
+type UpTo = HashMap<(Org, RateKind), Option<DateTime<Utc>>>;
 
 impl Default for GivenAway {
     fn default() -> Self {
