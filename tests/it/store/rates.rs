@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use tesa_reconciler::clock::{Clock as _, SystemClock};
 use tesa_reconciler::domain::Org;
 use tesa_reconciler::domain::rate::{Ask, Grant, Haste, RateKind};
 use tesa_reconciler::store::audit::AuditFilter;
@@ -19,6 +20,11 @@ behaviours![
     the_longer_of_two_pauses_holds_an_hour_at_most,
 ];
 
+/// PostgreSQL goes by its own clock, so these tests go by the machine's.
+fn now() -> DateTime<Utc> {
+    SystemClock.now()
+}
+
 fn ask(count: u32, interval_ms: u64, haste: Haste) -> Ask {
     Ask {
         count,
@@ -28,7 +34,7 @@ fn ask(count: u32, interval_ms: u64, haste: Haste) -> Ask {
 }
 
 async fn reserve(store: &dyn Store, org: &Org, kind: RateKind, ask: Ask) -> Grant {
-    store.reserve(org, kind, ask, Utc::now()).await.unwrap()
+    store.reserve(org, kind, ask, now()).await.unwrap()
 }
 
 fn wait(grant: Grant) -> Duration {
@@ -90,27 +96,22 @@ async fn who_may_look_further_ahead_overtakes(fresh: Fresh) {
 
 async fn a_retry_after_holds_both_kinds_back_until_a_person_resets_it(fresh: Fresh) {
     let store = &*fresh.store;
-    let now = Utc::now();
+    let began = now();
     let pause = Duration::from_secs(600);
-    store.hold_back(&org(), pause, now).await.unwrap();
+    store.hold_back(&org(), pause, began).await.unwrap();
     for kind in RateKind::ALL {
         match reserve(store, &org(), *kind, ask(1, 10, Haste::Prompt)).await {
             Grant::Refused(wait) => about(wait, 599_000),
             Grant::Granted(wait) => panic!("granted after {wait:?}"),
         }
     }
-    let held = store.held_back(Utc::now()).await.unwrap();
+    let held = store.held_back(now()).await.unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!(held[0].org, org());
-    let reset = async || {
-        store
-            .reset_rate(&org(), &person(), Utc::now())
-            .await
-            .unwrap()
-    };
+    let reset = async || store.reset_rate(&org(), &person(), now()).await.unwrap();
     assert!(reset().await);
     assert!(!reset().await, "there is none any more");
-    assert!(store.held_back(Utc::now()).await.unwrap().is_empty());
+    assert!(store.held_back(now()).await.unwrap().is_empty());
     wait(reserve(store, &org(), RateKind::Reads, ask(1, 10, Haste::Sweep)).await);
     let filter = AuditFilter {
         action: Some("reset_rate".to_owned()),
@@ -125,9 +126,9 @@ async fn the_longer_of_two_pauses_holds_an_hour_at_most(fresh: Fresh) {
     let store = &*fresh.store;
     let hold = async |seconds| {
         let pause = Duration::from_secs(seconds);
-        store.hold_back(&org(), pause, Utc::now()).await.unwrap();
-        let held = store.held_back(Utc::now()).await.unwrap();
-        (held[0].until - Utc::now()).num_seconds()
+        store.hold_back(&org(), pause, now()).await.unwrap();
+        let held = store.held_back(now()).await.unwrap();
+        (held[0].until - now()).num_seconds()
     };
     assert!((590..=600).contains(&hold(600).await));
     assert!((580..=600).contains(&hold(20).await));
