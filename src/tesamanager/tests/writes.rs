@@ -30,10 +30,12 @@ async fn a_success_with_an_object_is_accepted() {
 async fn a_process_that_stood_still_after_the_ledger_s_row_does_not_send_when_it_goes_on() {
     let server = Server::start(|_, _| answer(200, r#"{"code":"OK"}"#)).await;
     let fixture = client(&server.url);
-    fixture.clock.advance(GOOD_FOR);
+    // What is left is real time for the connection.
+    let left = Duration::from_millis(600);
+    fixture.clock.advance(GOOD_FOR - left);
     fixture.write(permit()).await.unwrap();
     assert_eq!(server.seen().len(), 1);
-    fixture.clock.advance(Duration::from_millis(1));
+    fixture.clock.advance(left + Duration::from_millis(1));
     let error = fixture.write(permit()).await.unwrap_err();
     assert!(matches!(error, WriteError::NotSent { .. }), "{error}");
     assert_eq!(server.seen().len(), 1);

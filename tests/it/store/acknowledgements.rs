@@ -398,7 +398,7 @@ async fn an_acknowledged_request_or_order_gets_no_intent(fresh: Fresh) {
         let answer = store.intend(&lease, &attempt, NO_LIMITS, at(3)).await;
         assert_eq!(answer.unwrap(), Err(IntentRefused::Acknowledged));
     }
-    intended(store, &lease, &new_attempt("C"), at(3)).await;
+    intended(store, &lease, &new_attempt("D"), at(3)).await;
     let elsewhere = NewAttempt {
         org: "yoigo".into(),
         ..new_attempt("A")

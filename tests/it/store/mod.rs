@@ -31,6 +31,7 @@ macro_rules! behaviours {
 }
 
 mod acknowledgements;
+mod attempt_lists;
 mod attempts;
 mod bulk;
 mod controls;

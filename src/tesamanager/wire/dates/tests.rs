@@ -1,3 +1,5 @@
+//! Dates as the upstream writes them, and what is no date.
+
 use chrono::SecondsFormat;
 use proptest::prelude::*;
 use serde_json::{Value, json};
