@@ -36,7 +36,7 @@ const LEDGER: &str = "
 
 /// Everything else; of the findings a quarter is live.
 const THE_REST: &str = "
-    ALTER TABLE attempt_steps SET UNLOGGED; ALTER TABLE work SET UNLOGGED; ALTER TABLE runs SET UNLOGGED; ALTER TABLE observations SET UNLOGGED;
+    ALTER TABLE attempt_steps SET UNLOGGED; ALTER TABLE runs SET UNLOGGED; ALTER TABLE observations SET UNLOGGED;
     ALTER TABLE decisions SET UNLOGGED; ALTER TABLE findings SET UNLOGGED; ALTER TABLE looks SET UNLOGGED;
     INSERT INTO runs (job_name, org, trigger, replica, mode, actor, reason, token, started_at, last_beat, finished_at,
         outcome)
