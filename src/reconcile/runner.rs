@@ -21,6 +21,7 @@ use super::survey::{PlanSink, Survey, SurveyError, Tally, batch_at};
 use crate::clock::SharedClock;
 use crate::config::{Job, Safety};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
+use crate::domain::run::Mode;
 use crate::domain::{Decision, Observation, RunOutcome, Trigger};
 use crate::store::runs::{NewRun, RunLease, RunSummary, Started};
 use crate::store::{Actor, Store, StoreError};
@@ -102,7 +103,18 @@ pub struct Reconciler {
 
 impl Reconciler {
     /// Claims the slot (if there is one) and the right to run this job for this org.
+    ///
+    /// Nothing is enforced from a store in doubt: one that is emptied under a running process takes the run that goes on
+    /// with it, and the next one ends here.
     pub async fn claim(&self, order: &RunOrder) -> Result<Started, StoreError> {
+        if self.safety.mode == Mode::Enforce
+            && let Some(doubt) = self.store.doubt().await?
+        {
+            return Err(StoreError::Refused {
+                operation: "start",
+                detail: doubt.to_string(),
+            });
+        }
         let new = NewRun {
             job_name: order.job.name.clone(),
             org: order.org.clone(),

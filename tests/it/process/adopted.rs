@@ -1,8 +1,9 @@
 //! A ledger that was emptied, and a database that was copied: nothing is sent from them until a person vouches for it.
 
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tesa_reconciler::sandbox::{Effect, Fault};
 
-use super::world::{Settings, World};
+use super::world::{Settings, World, wait_for};
 use crate::support::postgres::Database;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,4 +86,40 @@ async fn a_copied_database_is_not_acted_from_beside_the_live_one() {
     world.settings.state_url = Some(live.url());
     world.write_configuration();
     world.daemon().await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_emptied_under_a_running_daemon_is_not_acted_from() {
+    let database = Database::migrated().await;
+    let world = World::new(Settings {
+        state_url: Some(database.url()),
+        ..Settings::default()
+    })
+    .await;
+    let daemon = world.daemon().await;
+    world.stuck("ORD-1");
+    let mut sql = PgConnection::connect(&database.url()).await.unwrap();
+    let tables: String = sqlx::query_scalar(
+        "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables
+         WHERE schemaname = current_schema() AND tablename <> '_sqlx_migrations'",
+    )
+    .fetch_one(&mut sql)
+    .await
+    .unwrap();
+    let empty = AssertSqlSafe(format!("TRUNCATE {tables}"));
+    sqlx::query(empty).execute(&mut sql).await.unwrap();
+    daemon.signal("USR1");
+    wait_for("a word of it", || {
+        let log = daemon.log();
+        log.iter()
+            .any(|line| line.to_string().contains("state adopt"))
+    })
+    .await;
+    assert!(world.writes().is_empty());
+    let word = ["state", "adopt", "--reason", "looked up by hand"];
+    let adopted = world.run(&word).await;
+    assert_eq!(adopted.code, Some(0), "{adopted:?}");
+    daemon.signal("USR1");
+    wait_for("the write", || world.writes().len() == 1).await;
+    daemon.stop().await;
 }
