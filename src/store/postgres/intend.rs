@@ -52,9 +52,10 @@ pub(super) const OPEN_ATTEMPT: &str = "
 pub(super) const OF_RUN: &str =
     "SELECT count(*) FROM attempts WHERE run_id = $1 AND state <> 'not_sent'";
 
+// Not clock_timestamp(): what may change within a statement can't be looked up in an index.
 pub(super) const OF_HOUR: &str = "
     SELECT count(*) FROM attempts
-    WHERE org = $1 AND counted_at > clock_timestamp() - interval '1 hour' AND state <> 'not_sent'";
+    WHERE org = $1 AND counted_at > statement_timestamp() - interval '1 hour' AND state <> 'not_sent'";
 
 /// See [`crate::store::Attempts::intend`].
 pub(super) async fn intend(

@@ -58,6 +58,15 @@ const THE_REST: &str = "
     FROM generate_series(1, 1000000) AS n;
     INSERT INTO attempt_steps (attempt_id, state, at, who, detail)
     SELECT n, 'intended', now(), 'daemon', '' FROM generate_series(1, 1000000) AS n;
+    INSERT INTO acknowledgements (org, reference_id, external_reference, kind, detail, who, reason, given_at, ended_at,
+        ended_why)
+    SELECT 'org', 'r' || n, 'x' || n, 'stuck_request', '', 'cli:x', '', now(),
+        CASE n % 4 WHEN 0 THEN NULL ELSE now() - n * interval '1 minute' END, CASE n % 4 WHEN 0 THEN NULL ELSE 'x' END
+    FROM generate_series(1, 100000) AS n;
+    INSERT INTO duplicates (org, external_reference, reference_id, seen_at, let_go)
+    SELECT 'org', 'x' || n, 'r' || n, now() - n * interval '1 minute', false FROM generate_series(1, 100000) AS n;
+    INSERT INTO retries (org, external_reference, at, who, reason, last_attempt)
+    SELECT 'org', 'x' || n, now() - n * interval '1 minute', 'cli:x', '', 0 FROM generate_series(1, 100000) AS n;
     INSERT INTO slots (job_name, org, scheduled_at, run_id)
     SELECT 'job', 'org', now() - n * interval '1 minute', 1 + n % 50000 FROM generate_series(1, 100000) AS n;
     INSERT INTO unrun_slots (job_name, org, result, first_at, last_at, recorded_at)

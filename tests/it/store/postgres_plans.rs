@@ -4,8 +4,7 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tesa_reconciler::store::postgres::HOT;
 
-/// Small for ever: the living processes, what people paused and hold, what is kept of each job, org or kind,
-/// the parts of runs that go on.
+/// Small for ever: the living processes, what people paused and hold, what is kept of each job, org or kind.
 const SMALL: &[&str] = &[
     "replicas",
     "pauses",
@@ -14,6 +13,8 @@ const SMALL: &[&str] = &[
     "job_memory",
     "finding_counts",
     "identity",
+    "rates",
+    "held_back",
 ];
 
 /// Indexes that hold only the rows in question, so that all of it may be walked through.
@@ -21,6 +22,8 @@ const EXACT: &[&str] = &[
     "runs_one_running",
     "triggers_unanswered",
     "attempts_one_open",
+    "attempts_one_open_a_request",
+    "acknowledgements_ended",
     "attempts_to_verify",
     "findings_live",
     "findings_live_of_job",
