@@ -225,16 +225,25 @@ pub async fn run(
     if let Some(left) = &left {
         tracing::warn!(tasks = left.tasks, names = ?left.names, "not everything ended in time");
     }
-    if let Some(traces) = &traces {
-        let within = traces::flush_within(drain_timeout, draining.elapsed());
-        tokio::select! {
-            () = lifecycle.hard().cancelled() => {}
-            () = traces.flush(within) => {}
-        }
-    }
     let time_left = drain_timeout.saturating_sub(draining.elapsed());
-    core.answers.all_recorded(time_left).await;
-    core.retire().await;
+    let flush = async {
+        if let Some(traces) = &traces {
+            let within = traces::flush_within(drain_timeout, draining.elapsed());
+            traces.flush(within).await;
+        }
+    };
+    let farewell = async {
+        core.answers.all_recorded(time_left).await;
+        core.retire().await;
+    };
+    let words = async {
+        tokio::join!(flush, farewell);
+    };
+    if !lifecycle.last_words(time_left, words).await {
+        tracing::warn!(
+            "the store could not be told of the end in time; this process is taken for dead soon"
+        );
+    }
     served.cancel();
     // The server ends by itself within its own bound; what it still serves is not worth waiting for.
     server.abort();

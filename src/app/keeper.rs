@@ -45,7 +45,10 @@ pub async fn keep(
     let mut outage = Outage::new("the books can't be kept");
     let mut hearing = Hearing::default();
     loop {
-        let kept = keep_once(&core, &live, &hearing).await;
+        let kept = tokio::select! {
+            () = stop.cancelled() => break,
+            kept = keep_once(&core, &live, &hearing) => kept,
+        };
         hearing.note(kept.is_ok());
         outage.note(kept);
         beats.beat(KEEPER);

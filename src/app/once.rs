@@ -10,6 +10,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, Job, JobKind};
 use crate::domain::ids::{JobName, Org, ReplicaId};
 use crate::domain::{RunOutcome, Trigger};
+use crate::lifecycle::grace_of;
 use crate::reconcile::runner::{RunOrder, RunResult};
 use crate::store::Actor;
 use crate::store::runs::RunSummary;
@@ -47,7 +48,7 @@ pub async fn run_once(
         live.config.safety.mode,
     )));
     let drain_timeout = live.config.daemon.drain_timeout;
-    let result = async {
+    let work = async {
         live.verifier.verify_due(None).await?;
         for job in jobs {
             let orgs = if job.kind == JobKind::Housekeeping {
@@ -82,12 +83,35 @@ pub async fn run_once(
             }
         }
         Ok(())
-    }
-    .await;
-    core.answers.all_recorded(drain_timeout).await;
+    };
+    let grace = grace_of(drain_timeout);
+    let late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(drain_timeout - 2 * grace).await;
+    };
+    let result = tokio::select! {
+        done = work => done,
+        () = late => {
+            tracing::warn!(?drain_timeout, "not stopped in time: ending now");
+            Ok(())
+        }
+    };
     alive.abort();
     // Cancelled, so that no beat follows the farewell.
     let _ = alive.await;
-    core.retire().await;
+    let time_left = if stop.is_cancelled() {
+        2 * grace
+    } else {
+        drain_timeout
+    };
+    let farewell = async {
+        core.answers.all_recorded(time_left).await;
+        core.retire().await;
+    };
+    if tokio::time::timeout(time_left, farewell).await.is_err() {
+        tracing::warn!(
+            "the store could not be told of the end in time; this process is taken for dead soon"
+        );
+    }
     result.map(|()| reports).map_err(StartError::Store)
 }

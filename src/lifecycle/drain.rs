@@ -13,8 +13,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What tasks get after the hard stop.
+/// What tasks get after the hard stop, and what the last words to the store get after them: both within the drain's time.
 pub const GRACE: Duration = Duration::from_secs(2);
+
+/// A moment; of a short drain a quarter.
+pub fn grace_of(drain_timeout: Duration) -> Duration {
+    GRACE.min(drain_timeout / 4)
+}
 
 /// The process's tasks and the two ways to stop them. Clones share them.
 #[derive(Debug, Clone)]
@@ -92,29 +97,41 @@ impl Lifecycle {
         })
     }
 
-    /// Stops softly, waits for the tasks at most `drain_timeout` (or until the hard stop), stops hard, and waits at most
-    /// [`GRACE`]. None: all of them ended.
+    /// Stops softly, waits for the tasks (or until the hard stop), stops hard, and waits a moment more: all of it so long
+    /// before `drain_timeout` is over that the [last words](Self::last_words) fit in. None: all of them ended.
     ///
     /// What is left runs on until the runtime is dropped. Drop it with `shutdown_background` (or a time-out): a plain
     /// drop waits for blocking tasks without end.
     pub async fn shutdown(&self, drain_timeout: Duration) -> Option<Left> {
+        let grace = grace_of(drain_timeout);
         self.soft.cancel();
         self.tracker.close();
         tokio::select! {
             () = self.tracker.wait() => return None,
             () = self.hard.cancelled() => {}
-            () = tokio::time::sleep(drain_timeout) => {
+            () = tokio::time::sleep(drain_timeout - 2 * grace) => {
                 tracing::warn!(?drain_timeout, tasks = self.tracker.len(), "not drained in time: stopping now");
             }
         }
         self.hard.cancel();
-        if timeout(GRACE, self.tracker.wait()).await.is_ok() {
+        if timeout(grace, self.tracker.wait()).await.is_ok() {
             return None;
         }
         Some(Left {
             tasks: self.tracker.len(),
             names: self.lock().values().copied().collect(),
         })
+    }
+
+    /// What is to be said before the end, for as long as what is `left` of the drain's time; after a hard stop, and should
+    /// one come meanwhile, for a moment only. False: it was cut.
+    pub async fn last_words(&self, left: Duration, words: impl Future<Output = ()>) -> bool {
+        let hard = self.hard.is_cancelled();
+        let left = if hard { left.min(GRACE) } else { left };
+        tokio::select! {
+            said = timeout(left, words) => said.is_ok(),
+            () = self.hard.cancelled(), if !hard => false,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, &'static str>> {
@@ -149,7 +166,11 @@ mod tests {
         lifecycle.tracker().spawn(std::future::pending::<()>());
         let begin = Instant::now();
         let left = lifecycle.shutdown(DRAIN).await;
-        assert!(begin.elapsed() <= DRAIN + GRACE + Duration::from_millis(10));
+        let drained = begin.elapsed();
+        assert!(drained <= DRAIN - GRACE, "{drained:?}");
+        let silent = std::future::pending();
+        assert!(!lifecycle.last_words(DRAIN - drained, silent).await);
+        assert!(begin.elapsed() <= DRAIN + Duration::from_millis(10));
         assert_eq!(
             left,
             Some(Left {

@@ -12,6 +12,6 @@ pub mod watchdog;
 pub mod wedge;
 
 pub use beats::Beats;
-pub use drain::{Left, Lifecycle};
+pub use drain::{Left, Lifecycle, grace_of};
 pub use signals::{Requests, SignalEvent, Signals, serve_requests, steer};
 pub use systemd::Notifier;

@@ -178,9 +178,7 @@ impl Executor<'_> {
     async fn ready(&self, intent: &Intent) -> Result<Result<Ready, Done>, ReadError> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => {
-                Ok(Err(skip(intent, SkipReason::Draining, "the run is stopping")))
-            }
+            () = self.stop.cancelled() => Ok(Err(stopping(intent))),
             () = self.in_force.ended() => {
                 Ok(Err(skip(intent, SkipReason::ConfigurationChanged, RELOADED)))
             }
@@ -195,9 +193,11 @@ impl Executor<'_> {
         intent: &Intent,
     ) -> Result<Result<(Request, Option<Issue>), Done>, Halt> {
         let org = &self.run.org;
-        let ground = match reread::read(self.api, org, self.job, seen, intent).await {
-            Ok(ground) => ground,
-            Err(error) => return Ok(Err(unreadable(error, intent)?)),
+        let read = reread::read(self.api, org, self.job, seen, intent);
+        let ground = match self.stop.run_until_cancelled(read).await {
+            Some(Ok(ground)) => ground,
+            Some(Err(error)) => return Ok(Err(unreadable(error, intent)?)),
+            None => return Ok(Err(stopping(intent))),
         };
         let (request, beside) = (ground.request, ground.beside);
         let now = std::slice::from_ref(&request.seen);
@@ -228,9 +228,11 @@ impl Executor<'_> {
         order: &ExternalReference,
         intent: &Intent,
     ) -> Result<Option<Done>, Halt> {
-        let found = match references(self.api, &self.run.org, order).await {
-            Ok(found) => found,
-            Err(error) => return Ok(Some(unreadable(error, intent)?)),
+        let look_up = references(self.api, &self.run.org, order);
+        let found = match self.stop.run_until_cancelled(look_up).await {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => return Ok(Some(unreadable(error, intent)?)),
+            None => return Ok(Some(stopping(intent))),
         };
         let others = self.not_let_go(request, order, &found).await?;
         if others > 0 {
@@ -446,6 +448,11 @@ pub fn skip(intent: &Intent, reason: SkipReason, explanation: impl Into<String>)
         looked_up: false,
         sightings: vec![],
     }
+}
+
+/// What was read so far is dropped: nothing was begun.
+fn stopping(intent: &Intent) -> Done {
+    skip(intent, SkipReason::Draining, "the run is stopping")
 }
 
 fn flag(explanation: impl Into<String>) -> Done {

@@ -249,14 +249,18 @@ impl Survey<'_> {
         filter: &ListFilter,
         mut take: impl FnMut(IdBatch) + Send,
     ) -> Result<(), SurveyError> {
-        let mut ids = self
-            .api
-            .list_reference_ids(self.context.org, filter)
-            .await?;
-        while let Some(batch) = ids.next().await {
-            take(batch?);
-        }
-        Ok(())
+        let listing = async {
+            let mut ids = self
+                .api
+                .list_reference_ids(self.context.org, filter)
+                .await?;
+            while let Some(batch) = ids.next().await {
+                take(batch?);
+            }
+            Ok(())
+        };
+        let told = self.stop.run_until_cancelled(listing).await;
+        told.unwrap_or(Err(SurveyError::Stopped))
     }
 
     /// What the job would decide about one request, whether or not it would be listed. None for a job that is not

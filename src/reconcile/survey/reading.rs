@@ -61,7 +61,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A batch, in no order. Told to stop in the middle of it, it answers what it has. An answer that ends the run ends it
+    /// A batch, in no order. Told to stop in the middle of it, it drops its reads and answers what it has. An answer that ends the run ends it
     /// at once.
     pub(super) async fn batch(&self, ids: Vec<ReferenceId>) -> Result<Vec<Reading>, SurveyError> {
         if self.stop.is_cancelled() {
@@ -69,11 +69,16 @@ impl Reader {
         }
         let mut readings = Vec::with_capacity(ids.len());
         let asked = stream::iter(ids)
-            .take_until(self.stop.cancelled())
             .map(|id| self.one(id))
             .buffer_unordered(self.at_once);
         tokio::pin!(asked);
-        while let Some(reading) = asked.next().await {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = asked.next() => next,
+                () = self.stop.cancelled() => break,
+            };
+            let Some(reading) = next else { break };
             readings.push(reading?);
         }
         Ok(readings)

@@ -31,6 +31,7 @@ mod resumed;
 mod rolling;
 mod shared;
 mod signals;
+mod silent;
 mod status;
 mod steering;
 mod stop;
