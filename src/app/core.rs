@@ -24,7 +24,7 @@ use crate::schedule::ticker::AlarmError;
 use crate::store::replicas::ReplicaRow;
 use crate::store::{self, Actor, Doubt, SchemaState, Store, StoreError, StoreOptions};
 use crate::telemetry::traces::TracesError;
-use crate::tesamanager::{BuildError, HttpTesamanager, MOST_IN_FLIGHT, Rates, Tesamanager};
+use crate::tesamanager::{BuildError, HttpTesamanager, MOST_IN_FLIGHT, Tesamanager};
 
 /// Why the daemon can't start.
 #[derive(Debug, thiserror::Error)]
@@ -179,20 +179,25 @@ impl Core {
 
     /// Builds what a configuration decides.
     pub fn live(&self, config: Config) -> Result<Live, StartError> {
-        let rates = StoredRates::new(Arc::clone(&self.store), Arc::clone(&self.clock));
-        self.live_at(config, Arc::new(rates))
-    }
-
-    /// The same with rates that are kept elsewhere.
-    pub fn live_at(&self, config: Config, rates: Arc<dyn Rates>) -> Result<Live, StartError> {
         let clock = Arc::clone(&self.clock);
+        let rates = StoredRates::new(Arc::clone(&self.store), Arc::clone(&clock));
+        let rates = Arc::new(rates);
         let client = HttpTesamanager::with_rates(&config.tesamanager, clock, rates)?;
         let webhook = config.notify.as_ref().map(Webhook::new).transpose()?;
-        let prompt = Arc::new(client.prompt());
+        let prompt = self.behind_breaker(Arc::new(client.prompt()));
+        let upstream = self.behind_breaker(Arc::new(client));
         Ok(Live {
             webhook: webhook.map(Arc::new),
-            ..self.wire(config, Arc::new(client), prompt)
+            ..self.wire(config, upstream, prompt)
         })
+    }
+
+    /// The same for those who write nothing anywhere: neither what they take of the rate nor what they learn of the
+    /// upstream's health.
+    pub fn live_for_reading(&self, config: Config) -> Result<Live, StartError> {
+        let client = HttpTesamanager::new(&config.tesamanager, Arc::clone(&self.clock))?;
+        let prompt = Arc::new(client.prompt());
+        Ok(self.wire(config, Arc::new(client), prompt))
     }
 
     /// Builds what takes the place of `old`. If runs would act otherwise under it, those of `old` act no longer, from
@@ -210,7 +215,17 @@ impl Core {
 
     /// The same around any upstream, and telling nobody.
     pub fn live_over(&self, config: Config, upstream: Arc<dyn Tesamanager>) -> Live {
+        let upstream = self.behind_breaker(upstream);
         self.wire(config, Arc::clone(&upstream), upstream)
+    }
+
+    fn behind_breaker(&self, upstream: Arc<dyn Tesamanager>) -> Arc<dyn Tesamanager> {
+        Arc::new(Breaker::new(
+            upstream,
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.breakers),
+        ))
     }
 
     /// `prompt` is the same upstream for those for whom somebody waits.
@@ -220,17 +235,8 @@ impl Core {
         upstream: Arc<dyn Tesamanager>,
         prompt: Arc<dyn Tesamanager>,
     ) -> Live {
-        let behind_breaker = |upstream| -> Arc<dyn Tesamanager> {
-            Arc::new(Breaker::new(
-                upstream,
-                Arc::clone(&self.store),
-                Arc::clone(&self.clock),
-                Arc::clone(&self.breakers),
-            ))
-        };
-        let prompt = behind_breaker(prompt);
         let reconciler = Reconciler {
-            api: behind_breaker(upstream),
+            api: upstream,
             prompt_api: Arc::clone(&prompt),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),

@@ -7,7 +7,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, Job, State};
 use crate::reconcile::runner::Reconciler;
 use crate::store::{self, Store, StoreOptions};
-use crate::tesamanager::{LocalRates, Tesamanager};
+use crate::tesamanager::Tesamanager;
 
 use super::StartError;
 
@@ -36,8 +36,7 @@ impl Reader {
         let mut config = config.clone();
         config.tesamanager.reads_per_second = tenth(config.tesamanager.reads_per_second);
         let reads_per_second = config.tesamanager.reads_per_second;
-        // Kept here, because a reader writes nothing anywhere, not even what it asks of the rate.
-        let live = core.live_at(config, Arc::new(LocalRates::default()))?;
+        let live = core.live_for_reading(config)?;
         let mut jobs: Vec<Arc<Job>> = live.jobs.into_values().collect();
         jobs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {

@@ -292,6 +292,7 @@ impl Tesamanager for Breaker {
         if let (Some(open), _) = self.known(&org).await {
             return Err(WriteError::NotSent {
                 detail: refusal(open),
+                unreached: Some(open.cause),
             });
         }
         let result = self.inner.write(permit, ready).await;

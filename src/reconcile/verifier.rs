@@ -137,6 +137,15 @@ impl Verifier {
         }
         let (mut evidence, seen) = match self.evidence(attempt).await {
             Ok(found) => found,
+            // An answer, but none that says anything, however often it is asked for: a look that proves nothing.
+            Err(error @ ReadError::Contract { .. }) if look.last => {
+                let to = AttemptState::NeedsHuman;
+                self.settle(attempt, to, error.to_string(), None).await?;
+                return Ok(to);
+            }
+            Err(error @ ReadError::Contract { .. }) => {
+                return self.put_off(attempt, &error.to_string()).await;
+            }
             Err(error) => {
                 let now = self.clock.now();
                 let again = now + UNREADABLE_PAUSE;
@@ -155,16 +164,7 @@ impl Verifier {
             evidence.beside = self.known_beside(attempt, found).await?;
         }
         let (to, detail) = match judge(attempt, &evidence, look.last) {
-            Judgement::NotYet(detail) => {
-                let now = self.clock.now();
-                let next = self.looks.after(attempt, attempt.verifications + 1);
-                let put_off = self
-                    .store
-                    .postpone_verification(attempt.id, &detail, next.due, true, now)
-                    .await;
-                settled_meanwhile(put_off)?;
-                return Ok(attempt.state);
-            }
+            Judgement::NotYet(detail) => return self.put_off(attempt, &detail).await,
             Judgement::Confirmed(detail) => (AttemptState::Confirmed, detail),
             Judgement::Ineffective(detail) => (AttemptState::Ineffective, detail),
             Judgement::NeedsHuman(detail) => (AttemptState::NeedsHuman, detail),
@@ -179,6 +179,18 @@ impl Verifier {
                 .await?;
         }
         Ok(to)
+    }
+
+    /// A look that settled nothing: until after the next pause.
+    async fn put_off(&self, attempt: &Attempt, detail: &str) -> Result<AttemptState, StoreError> {
+        let now = self.clock.now();
+        let next = self.looks.after(attempt, attempt.verifications + 1);
+        let put_off = self
+            .store
+            .postpone_verification(attempt.id, detail, next.due, true, now)
+            .await;
+        settled_meanwhile(put_off)?;
+        Ok(attempt.state)
     }
 
     async fn settle(

@@ -125,6 +125,8 @@ pub enum WriteError {
     NotSent {
         /// What happened.
         detail: String,
+        /// The upstream could not be reached; none where the reason was ours.
+        unreached: Option<IllHealth>,
     },
     /// A definite 4xx: it had no effect, and would be refused again.
     #[error("refused with {http_status}: {problem}")]
@@ -150,8 +152,7 @@ impl WriteError {
     /// In which way the upstream is unwell, if it is.
     pub fn ill_health(&self) -> Option<IllHealth> {
         match self {
-            // Without even a connection it is as ill as it gets.
-            Self::NotSent { .. } => Some(IllHealth::Connect),
+            Self::NotSent { unreached, .. } => *unreached,
             Self::Rejected { http_status, .. } => {
                 (*http_status == 429).then_some(IllHealth::Http429)
             }
@@ -180,5 +181,21 @@ impl std::fmt::Display for Problem {
             (None, Some(hint)) => f.write_str(hint),
             (None, None) => f.write_str("no code given"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_we_kept_back_says_nothing_of_the_upstreams_health() {
+        let not_sent = |unreached| WriteError::NotSent {
+            detail: String::new(),
+            unreached,
+        };
+        assert_eq!(not_sent(None).ill_health(), None);
+        let connect = Some(IllHealth::Connect);
+        assert_eq!(not_sent(connect).ill_health(), connect);
     }
 }

@@ -45,7 +45,7 @@ use auth::Bearer;
 pub use auth::AuthError;
 pub use client::{BuildError, HttpTesamanager};
 pub use error::{Problem, ReadError, WriteError};
-pub use limits::{LARGEST as MOST_IN_FLIGHT, LocalRates, Rates};
+pub use limits::{LARGEST as MOST_IN_FLIGHT, Rates};
 pub use tls::{Connections, TlsError, http_client, install_crypto_provider};
 pub use transport::describe;
 

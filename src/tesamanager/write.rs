@@ -9,6 +9,7 @@ use super::departure::Departure;
 use super::error::{Problem, WriteError};
 use super::transport::{self, Call, Failed, LARGEST_ERROR};
 use super::{Accepted, Ready, redact, wire};
+use crate::domain::IllHealth;
 use crate::domain::ids::Org;
 use crate::reconcile::guard::WritePermit;
 use crate::telemetry::record;
@@ -23,7 +24,10 @@ impl HttpTesamanager {
         let permit = departure.permit();
         let operation = permit.operation();
         let org = permit.org();
-        let not_sent = |detail: String| WriteError::NotSent { detail };
+        let not_sent = |detail: String| WriteError::NotSent {
+            detail,
+            unreached: None,
+        };
         let (method, url) = self
             .routes
             .write(operation, org)
@@ -48,7 +52,12 @@ impl HttpTesamanager {
             let detail = failed.detail;
             // Asked this way, it can't leave between the question and its answer.
             if departure.call_off() {
-                WriteError::NotSent { detail }
+                // Without even a connection it is as ill as it gets. A body that was not to leave any more is our own doing.
+                let unreached = matches!(failed.code, "connect" | "timeout");
+                WriteError::NotSent {
+                    detail,
+                    unreached: unreached.then_some(IllHealth::Connect),
+                }
             } else {
                 WriteError::Unknown {
                     detail,

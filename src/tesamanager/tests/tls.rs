@@ -107,7 +107,9 @@ async fn a_private_ca_is_trusted_when_configured() {
 async fn a_certificate_of_nobody_we_trust_sends_nothing_and_says_so() {
     let fixture = client(&start());
     match fixture.write(permit()).await {
-        Err(WriteError::NotSent { detail }) => assert!(detail.contains("certificate"), "{detail}"),
+        Err(WriteError::NotSent { detail, .. }) => {
+            assert!(detail.contains("certificate"), "{detail}")
+        }
         other => panic!("{other:?}"),
     }
     while fixture.client.budget.withdraw() {}

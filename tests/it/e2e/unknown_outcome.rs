@@ -175,3 +175,19 @@ async fn a_process_killed_between_ledger_and_answer_verifies_and_never_repeats()
         assert_eq!(world.status(&id), Status::Validating);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_of_which_only_undated_answers_tell_goes_to_a_person_after_all_pauses() {
+    let (world, _) = meets(RepeatedCreate::TakesUp, Effect::Drop { applied: true }).await;
+    world.run(RETRY).await;
+    world.faults([Fault::new(Effect::NoDate).on(&["get_request"])]);
+    for _ in 0..2 {
+        world.advance(10 * MINUTE);
+        world.verify().await;
+        assert_eq!(world.states().await, [AttemptState::Unknown]);
+    }
+    world.advance(HOUR);
+    world.verify().await;
+    assert_eq!(world.states().await, [AttemptState::NeedsHuman]);
+    assert_eq!(world.ledger().len(), 1);
+}

@@ -1,7 +1,7 @@
 //! What only looks: `plan` and the mode `observe` leave no trace upstream, and `plan` none here either.
 
 use super::world::{Settings, World, empty_sandbox, jobs_of_each_kind};
-use tesa_reconciler::sandbox::SandboxConfig;
+use tesa_reconciler::sandbox::{Effect, Fault, SandboxConfig};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plan_before_the_first_start_leaves_nothing_anywhere() {
@@ -71,5 +71,26 @@ async fn in_observe_the_jobs_run_and_the_upstream_gets_no_write() {
     let observed = [r#"job_name="retry-stuck""#, r#"decision="observe_mode""#];
     assert_eq!(daemon.metric("decisions_total", &observed).await, 5.0);
     assert!(!world.rows(&["findings"]).await.is_empty(), "it flags");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plan_against_an_upstream_that_fails_opens_no_circuit() {
+    let world = World::new(Settings::default()).await;
+    for order in 0..8 {
+        world.stuck(&format!("ORD-{order}"));
+    }
+    let daemon = world.daemon().await;
+    let ill = Effect::Error {
+        status: 503,
+        applied: false,
+        shape: Default::default(),
+    };
+    world.faults(vec![Fault::new(ill).on(&["get_request"])]);
+    let rows = world.rows(&["plan"]).await;
+    assert_eq!(rows.len(), 8);
+    let status = world.run(&["status", "--output", "json"]).await.stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["circuits"], serde_json::json!([]));
     daemon.stop().await;
 }

@@ -2,8 +2,7 @@
 //! life the upstream's own ledger is the judge: it knows when each write came and when, if ever, it had its effect.
 //!
 //! What happens follows from a seed, which is printed: `KILLED_SEED=7`. `KILLS=500` goes on for longer, and then waits
-//! until every write is settled; `KILLED_FAULTS=late_effect,lost` plays these faults and no other, `KILLED_FAULTS=all` every
-//! one. What exactly a kill hits is up to the machine; what must hold, must hold wherever it hits.
+//! until every write is settled; `KILLED_FAULTS=late_effect,lost` plays these faults and no other. What exactly a kill hits is up to the machine; what must hold, must hold wherever it hits.
 
 mod judge;
 mod orders;

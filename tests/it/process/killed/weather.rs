@@ -99,12 +99,9 @@ fn storm(which: u64) -> Option<Line> {
     })
 }
 
-/// What is played unless `KILLED_FAULTS` names something else: what the daemon is known to hold against.
-const HELD: &str = "latency,no_effect,late_effect,lost,hang,error,cut,undecodable,drip,endless";
-
 /// Whether this is to happen. Beside the faults, `hands_off` is a person's word in the middle of a run.
 pub fn wanted(name: &str) -> bool {
-    let names = std::env::var("KILLED_FAULTS").unwrap_or_else(|_| HELD.to_owned());
+    let names = std::env::var("KILLED_FAULTS").unwrap_or_else(|_| "all".to_owned());
     names == "all" || names.split(',').any(|wanted| wanted == name)
 }
 
