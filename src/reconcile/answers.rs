@@ -67,8 +67,13 @@ impl Answers {
         let (tell, told) = oneshot::channel();
         let store = Arc::clone(&self.store);
         self.tasks.spawn(async move {
-            keep_at_it(&*store, answer, tell).await;
-            drop(place);
+            let (last, tell) = keep_at_it(&*store, answer, tell).await;
+            // Whoever hears of it may be about to open the store anew.
+            drop((store, place));
+            if let Some(tell) = tell {
+                // Whoever asked may be gone.
+                let _ = tell.send(last);
+            }
         });
         told.await.unwrap_or_else(|_| {
             Err(StoreError::Unavailable {
@@ -94,12 +99,15 @@ impl Answers {
     }
 }
 
-/// Tries until the store has taken the answer, or says that it can't be.
+/// Whom to tell what came of recording an answer.
+type Tell = oneshot::Sender<Result<(), StoreError>>;
+
+/// Tries until the store has taken the answer, or says that it can't be. Answers that, and who still waits to hear it.
 async fn keep_at_it(
     store: &dyn Store,
     answer: Answer,
-    tell: oneshot::Sender<Result<(), StoreError>>,
-) {
+    tell: Tell,
+) -> (Result<(), StoreError>, Option<Tell>) {
     let (attempt, step) = (answer.attempt, &answer.step);
     let mut tell = Some(tell);
     let mut tries = 0;
@@ -131,8 +139,8 @@ async fn keep_at_it(
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     };
-    match (&last, tell) {
-        (_, Some(tell)) => drop(tell.send(last)),
+    match (&last, &tell) {
+        (_, Some(_)) => {}
         (Ok(()), None) => {
             tracing::info!(attempt = attempt.0, state = %step.to, "a write's answer is recorded at last");
         }
@@ -140,4 +148,5 @@ async fn keep_at_it(
             tracing::error!(attempt = attempt.0, state = %step.to, %error, "a write's answer came too late to be recorded");
         }
     }
+    (last, tell)
 }

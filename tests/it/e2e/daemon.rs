@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tesa_reconciler::app::{Core, Live, new_replica};
+use tesa_reconciler::app::{Core, Live, StartError, new_replica};
 use tesa_reconciler::clock::{ManualClock, SharedClock};
 use tesa_reconciler::config::{self, Config, Overrides};
 use tesa_reconciler::domain::{RunOutcome, Trigger};
@@ -76,7 +76,13 @@ impl Daemon {
         let config = parse(text);
         let clock: SharedClock = clock;
         let replica = new_replica(&clock);
-        let core = Core::start(&config, clock, replica).await.unwrap();
+        let core = loop {
+            match Core::start(&config, Arc::clone(&clock), replica.clone()).await {
+                // A process takes its tasks along at once; here the last one of a killed life may still be recording.
+                Err(StartError::Store(StoreError::Busy { .. })) => tokio::task::yield_now().await,
+                started => break started.unwrap(),
+            }
+        };
         let live = Arc::new(core.live(config).unwrap());
         Self {
             life: Some((core, live)),
