@@ -11,6 +11,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod notify;
 pub mod reconcile;
+pub mod rules;
 pub mod sandbox;
 pub mod schedule;
 pub mod store;

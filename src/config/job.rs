@@ -11,7 +11,7 @@ use super::{nearest, schedule};
 use crate::domain::closed_set;
 use crate::domain::ids::{JobName, Org};
 use crate::reconcile::events::EventCheck;
-use crate::reconcile::rules::Rule;
+use crate::rules::Rule;
 use crate::schedule::Spec;
 
 /// `[[job]]`.

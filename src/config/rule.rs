@@ -17,8 +17,8 @@ use super::value::{self, ONE_SECOND, Reader, TEN_YEARS};
 use crate::domain::ids::Org;
 use crate::domain::write::CtoChangeReason;
 use crate::domain::{PersistenceType, Status, TerritoryOwner};
-use crate::reconcile::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
-use crate::reconcile::template::{Field, Template, TemplateError};
+use crate::rules::template::{Field, Template, TemplateError};
+use crate::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
 
 const fn parameter(name: &'static str, example: &'static str, doc: &'static str) -> Key {
     Key::optional(name, Kind::Text, example, doc)
@@ -318,7 +318,7 @@ fn refuse_parameter(
     place: &Place,
     key: &str,
     action: Word,
-    taken: &[crate::reconcile::rules::Parameter],
+    taken: &[crate::rules::Parameter],
     problems: &mut Problems,
 ) {
     let takes: Vec<&str> = taken.iter().map(|parameter| parameter.key).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::keys::{self, Kind, Preset, SECTIONS};
 use super::{Overrides, default_endpoints, defaults, parse, rule, tree};
 use crate::domain::{Operation, ReadOperation};
-use crate::reconcile::rules::WriteKind;
+use crate::rules::WriteKind;
 
 const JOB: &str = "[[job]]\nname = \"j\"\nkind = \"resolve_issues\"\nevery = \"5m\"\n";
 const RULE: &str = "[[job.rule]]\nname = \"r\"\naction = \"flag\"\n";
@@ -181,7 +181,7 @@ proptest::proptest! {
                 crate::schedule::next_due(&job.schedule, &job.name, now);
                 for rule in &job.rules {
                     let age = rule.matcher.not_updated_for.unwrap_or_default();
-                    crate::reconcile::rules::later(now, age);
+                    crate::rules::later(now, age);
                     let _ = (now - age, now + age);
                 }
             }

@@ -93,6 +93,10 @@ row_id!(
     FindingId
 );
 row_id!(
+    /// A class's row in the store.
+    ClassId
+);
+row_id!(
     /// A person's "hands off" in the store.
     AcknowledgementId
 );

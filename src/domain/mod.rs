@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod code;
 pub mod decision;
 pub mod event;
+pub mod filter;
 pub mod finding;
 pub mod id_list;
 pub mod ids;
@@ -24,6 +25,7 @@ pub use alert::{Alert, AlertName, AlertState};
 pub use attempt::{AttemptState, IssueVersion, Version};
 pub use decision::{Decision, SkipReason, Verdict};
 pub use event::Event;
+pub use filter::Filter;
 pub use finding::{FindingKind, FindingState};
 pub use id_list::{IdBatch, IdList, IdSet};
 pub use ids::{

@@ -3,7 +3,6 @@
 //! Done twice: when deciding, from what is remembered, to know whether the rule's own parameters can be filled at
 //! all; and right before sending, from the request as just read, because only that has a create's contents.
 
-use super::rules::{Subject, WriteKind, WriteSpec};
 use crate::domain::ids::ExternalReference;
 use crate::domain::request::PersistenceType;
 use crate::domain::write::{
@@ -11,6 +10,7 @@ use crate::domain::write::{
     ResolveIncident, TerminateAccess,
 };
 use crate::domain::{Operation, Request, Write};
+use crate::rules::{Subject, WriteKind, WriteSpec};
 
 /// A field without which the write can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::domain::Observation;
     use crate::reconcile::fixtures;
-    use crate::reconcile::template::Template;
+    use crate::rules::template::Template;
 
     fn spec(kind: WriteKind) -> WriteSpec {
         let parameters: BTreeMap<&'static str, Template> = kind

@@ -17,13 +17,13 @@ use super::guard::{Authorised, Guard, GuardedRun, InForce, Proposal, RELOADED, R
 use super::looks::Looks;
 use super::plan::{Intent, sighting};
 use super::reread;
-use super::rules::{Action, Subject};
 use crate::clock::SharedClock;
 use crate::config::Job;
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{
     AttemptState, FindingKind, Issue, Observation, Operation, Request, SkipReason, Verdict,
 };
+use crate::rules::{Action, Subject};
 use crate::store::attempts::Step;
 use crate::store::findings::Sighting;
 use crate::store::{Store, StoreError};

@@ -5,8 +5,8 @@
 //! resolved; one that comes back counts against the same `max_attempts` as before.
 
 use super::plan::{self, Context, Item, Known, Ruling, sighting};
-use super::rules::{Subject, first_match};
 use crate::domain::{FindingKind, Issue, SkipReason, Verdict};
+use crate::rules::{Subject, first_match};
 use crate::store::findings::Sighting;
 
 /// Decides about a request in one of the incidence statuses. `known.issue` is not looked at.
@@ -175,7 +175,7 @@ mod tests {
     use crate::reconcile::fixtures;
     use crate::reconcile::history::RetryPolicy;
     use crate::reconcile::plan::WritePolicy;
-    use crate::reconcile::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
+    use crate::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
     use crate::store::attempts::Attempt;
     use crate::store::orders::OrderFacts;
 

@@ -9,13 +9,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::compose;
 use super::history::{Errand, RetryPolicy, Standing, standing};
-use super::rules::{Action, Rule, Subject, WriteSpec};
 use crate::domain::finding::Attention;
 use crate::domain::ids::Org;
 use crate::domain::run::Mode;
 use crate::domain::{
     Decision, FindingKind, Issue, Observation, Operation, ReferenceId, SkipReason, Verdict,
 };
+use crate::rules::{Action, Rule, Subject, WriteSpec};
 use crate::store::acknowledgements::Acknowledgement;
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::orders::OrderFacts;

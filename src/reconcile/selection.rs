@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::rules::{Matcher, Rule, is_older_than};
 use crate::domain::ids::Org;
 use crate::domain::{Observation, Status};
+use crate::rules::{Matcher, Rule, is_older_than};
 use crate::tesamanager::ListFilter;
 
 /// One list call: requests in these statuses that were not updated for this long.
@@ -141,7 +141,7 @@ impl Selection {
 mod tests {
     use super::*;
     use crate::reconcile::fixtures;
-    use crate::reconcile::rules::Action;
+    use crate::rules::Action;
 
     const MINUTE: Duration = Duration::from_secs(60);
     const DAY: Duration = Duration::from_secs(86_400);

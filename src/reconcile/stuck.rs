@@ -1,9 +1,9 @@
 //! The decision of `retry_stuck` about one listed request: pure.
 
 use super::plan::{self, Context, Item, Known, Ruling, sighting};
-use super::rules::{Subject, first_match};
 use super::selection::Selection;
 use crate::domain::{FindingKind, Observation, SkipReason, Verdict};
+use crate::rules::{Subject, first_match};
 use crate::store::findings::Sighting;
 
 /// The finding's detail for a request whose cancellation is stuck, in the place of the status.
@@ -112,8 +112,8 @@ mod tests {
     use crate::reconcile::fixtures;
     use crate::reconcile::history::RetryPolicy;
     use crate::reconcile::plan::WritePolicy;
-    use crate::reconcile::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
     use crate::reconcile::selection::selections;
+    use crate::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
     use crate::store::attempts::Attempt;
     use crate::store::orders::OrderFacts;
 

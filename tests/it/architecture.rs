@@ -60,6 +60,13 @@ const RULES: &[Rule] = &[
         forbids: |path| any(path, EFFECTS) || ours_outside(path, &["crate::domain"]),
     },
     Rule {
+        why: "rules are pure: what a rule says is a value",
+        binds: |file| file.is_in("rules"),
+        forbids: |path| {
+            any(path, EFFECTS) || ours_outside(path, &["crate::domain", "crate::rules"])
+        },
+    },
+    Rule {
         why: "clock knows nobody",
         binds: |file| file.is_in("clock"),
         forbids: |path| any(path, EFFECTS) || ours_outside(path, &["crate::clock"]),

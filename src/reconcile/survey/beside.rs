@@ -8,7 +8,7 @@ use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{Issue, Observation};
 use crate::reconcile::acknowledged;
 use crate::reconcile::plan::Known;
-use crate::reconcile::rules::{Action, Rule};
+use crate::rules::{Action, Rule};
 use crate::store::StoreError;
 use crate::store::acknowledgements::Acknowledgement;
 use crate::store::orders::{Marks, OrderFacts};

@@ -124,7 +124,7 @@ async fn naive(world: &World) -> (tempfile::TempDir, Daemon) {
 /// and one dated later than now, which only who reads it at that time sees.
 const OF_A_CLOCK_THAT_WENT_BACK: [&str; 2] = [
     "detail: \"last_updated\"",
-    "last_updated is not a date that lies in the past",
+    "is not a date that lies in the past",
 ];
 
 /// The request that a finding's line is about.

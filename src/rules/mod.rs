@@ -3,13 +3,16 @@
 //! Pure. The first rule that matches wins; where none matches, the answer is "flag". A request with a
 //! cancellation in flight matches only rules that say so, because no other repair may be sent meanwhile.
 
+pub mod classes;
+pub mod template;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use wildmatch::WildMatch;
 
-use super::template::Template;
+use self::template::Template;
 use crate::domain::ids::{Org, RuleName};
 use crate::domain::request::{Observation, PersistenceType, TerritoryOwner};
 use crate::domain::{Issue, Status, closed_set};
@@ -36,7 +39,7 @@ pub struct Matcher {
     pub persistence_type: Option<PersistenceType>,
     /// Requests with a cancellation in flight, instead of those without.
     pub cancelling: bool,
-    /// Our own technician installs.
+    /// Our own technician installs; `false` matches requests that say nothing too.
     pub auto_installation: Option<bool>,
     /// Any of these terms.
     pub territory_owners: Option<Vec<TerritoryOwner>>,
@@ -200,8 +203,10 @@ impl Matcher {
             && one_of(self.statuses.as_deref(), Some(&request.status))
             && (self.persistence_type.is_none()
                 || self.persistence_type == request.persistence_type)
-            && (self.auto_installation.is_none()
-                || self.auto_installation == request.auto_installation)
+            // Absent is as good as false.
+            && self
+                .auto_installation
+                .is_none_or(|wanted| wanted == request.auto_installation.unwrap_or(false))
             && one_of(
                 self.territory_owners.as_deref(),
                 request.territory_owner.as_ref(),

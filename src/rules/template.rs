@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use super::rules::Subject;
 use crate::domain::closed_set;
+use crate::rules::Subject;
 
 closed_set! {
     /// The fields that a template may name.

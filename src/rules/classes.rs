@@ -1,0 +1,434 @@
+//! What a job's rules ask of the upstream's lists: pure.
+//!
+//! A list call answers in one go which of a million requests stand where, and since when. So a rule is compiled to
+//! *classes*, one for each of its statuses, and a class is list calls and the algebra of sets: the ids of one list,
+//! without those of others, without those of the classes before it (the first rule that matches wins). Which requests a
+//! rule matches is then known without reading any of them.
+//!
+//! Where a rule asks for what no list tells (the territory owner, or a filter that this upstream does not support), the
+//! lists only bound the class, and each request within has to be read.
+
+use std::time::Duration;
+
+use super::{Matcher, Rule};
+use crate::domain::ids::{Org, RuleName};
+use crate::domain::{Filter, PersistenceType, Status};
+
+/// One list call, as a value: equal questions are asked once. A filter that is absent is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Ask {
+    /// Only `true` is ever asked for: whether a request without the flag answers to `false` is not documented.
+    pub cancelling: bool,
+    /// Only `true` is ever asked for, for the same reason.
+    pub auto_installation: bool,
+    /// One status.
+    pub status: Option<Status>,
+    /// Activations or terminations.
+    pub persistence_type: Option<PersistenceType>,
+    /// Not updated for so long.
+    pub age: Option<Duration>,
+}
+
+impl Ask {
+    /// The filters that it rests on.
+    pub fn filters(&self) -> impl Iterator<Item = Filter> {
+        [
+            (self.status.is_some(), Filter::Statuses),
+            (self.persistence_type.is_some(), Filter::PersistenceType),
+            (self.cancelling, Filter::Cancelling),
+            (self.auto_installation, Filter::AutoInstallation),
+            (self.age.is_some(), Filter::NotUpdatedSince),
+        ]
+        .into_iter()
+        .filter_map(|(asked, filter)| asked.then_some(filter))
+    }
+}
+
+/// The requests of one rule in one status, as the upstream's lists answer them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// The rule's place.
+    pub rule: usize,
+    /// Where its requests stand.
+    pub status: Status,
+    /// A cancellation is under way.
+    pub cancelling: bool,
+    /// Its requests are among these …
+    pub within: Ask,
+    /// … and not among those.
+    pub without: Vec<Ask>,
+    /// The lists only bound it: whether the rule matches a request is seen by reading it.
+    pub is_residual: bool,
+}
+
+impl Class {
+    /// The filters that say what is in it.
+    pub fn filters(&self) -> Vec<Filter> {
+        let mut filters: Vec<Filter> = std::iter::once(&self.within)
+            .chain(&self.without)
+            .flat_map(Ask::filters)
+            .collect();
+        filters.sort_unstable();
+        filters.dedup();
+        filters
+    }
+}
+
+/// The classes of the rules that concern this org, in the rules' order.
+pub fn compile(rules: &[Rule], org: &Org, unsupported: &[Filter]) -> Vec<Class> {
+    let concerns = |rule: &Rule| {
+        let orgs = rule.matcher.orgs.as_ref();
+        orgs.is_none_or(|orgs| orgs.contains(org))
+    };
+    let mut classes = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        if !concerns(rule) {
+            continue;
+        }
+        for status in statuses(&rule.matcher) {
+            classes.push(class(index, status, &rule.matcher, unsupported));
+        }
+    }
+    classes
+}
+
+/// What a rule without statuses matches is every request that something may still happen to: one that has ended is
+/// matched only by a rule that names its status.
+fn statuses(matcher: &Matcher) -> Vec<Status> {
+    let mut statuses = match &matcher.statuses {
+        Some(statuses) => statuses.clone(),
+        None => Status::open().collect(),
+    };
+    statuses.sort();
+    statuses.dedup();
+    statuses
+}
+
+fn class(rule: usize, status: Status, matcher: &Matcher, unsupported: &[Filter]) -> Class {
+    let asks = |filter: Filter, needed: bool| needed && !unsupported.contains(&filter);
+    let in_status = asks(Filter::Statuses, true).then(|| status.clone());
+    let ours = matcher.auto_installation;
+    let within = Ask {
+        cancelling: asks(Filter::Cancelling, matcher.cancelling),
+        auto_installation: asks(Filter::AutoInstallation, ours == Some(true)),
+        status: in_status.clone(),
+        persistence_type: matcher
+            .persistence_type
+            .filter(|_| asks(Filter::PersistenceType, true)),
+        age: matcher
+            .not_updated_for
+            .filter(|_| asks(Filter::NotUpdatedSince, true)),
+    };
+    let mut without = Vec::new();
+    if asks(Filter::AutoInstallation, ours == Some(false)) {
+        without.push(Ask {
+            auto_installation: true,
+            status: in_status,
+            ..Ask::default()
+        });
+    }
+    if asks(Filter::Cancelling, !matcher.cancelling) {
+        without.push(Ask {
+            cancelling: true,
+            ..Ask::default()
+        });
+    }
+    let needs = [
+        (Filter::Statuses, true),
+        (Filter::PersistenceType, matcher.persistence_type.is_some()),
+        (Filter::Cancelling, true),
+        (Filter::AutoInstallation, ours.is_some()),
+        (Filter::NotUpdatedSince, matcher.not_updated_for.is_some()),
+    ];
+    let is_residual = matcher.territory_owners.is_some()
+        || needs
+            .iter()
+            .any(|(filter, needed)| *needed && unsupported.contains(filter));
+    Class {
+        rule,
+        status,
+        cancelling: matcher.cancelling,
+        within,
+        without,
+        is_residual,
+    }
+}
+
+/// Every question of these classes, each once, in the order in which they are to be asked: `cancelling` last, so that a
+/// request whose cancellation begins meanwhile is in no class rather than in a wrong one.
+pub fn asks(classes: &[Class]) -> Vec<&Ask> {
+    let mut asks: Vec<&Ask> = classes
+        .iter()
+        .flat_map(|class| std::iter::once(&class.within).chain(&class.without))
+        .collect();
+    // `cancelling` is the first field, and false comes before true.
+    asks.sort();
+    asks.dedup();
+    asks
+}
+
+/// What a class is called where it is remembered: what its findings say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClassKey {
+    /// By which rule.
+    pub rule: RuleName,
+    /// The findings' detail: the status, or [`CANCELLING`].
+    pub detail: String,
+    /// The findings' evidence. It names no request, so it changes only with the rule.
+    pub evidence: String,
+}
+
+/// The detail of a finding about a stuck cancellation, in the place of the status.
+pub const CANCELLING: &str = "CANCELLING";
+
+/// What its findings say.
+pub fn key(class: &Class, rule: &Rule) -> ClassKey {
+    let (name, status) = (&rule.name, &class.status);
+    let mut evidence = match rule.matcher.not_updated_for {
+        Some(age) => format!("{status} for over {}", age_words(age)),
+        None => status.to_string(),
+    };
+    if class.cancelling {
+        evidence.push_str(", being cancelled");
+    }
+    evidence.push_str(&format!("; rule {name}"));
+    if let Some(party) = &rule.party {
+        evidence.push_str(&format!("; party {party}"));
+    }
+    ClassKey {
+        rule: name.clone(),
+        detail: detail(class.cancelling, status).to_owned(),
+        evidence,
+    }
+}
+
+/// The finding's detail for a request that stands there.
+pub fn detail(cancelling: bool, status: &Status) -> &str {
+    if cancelling {
+        CANCELLING
+    } else {
+        status.as_str()
+    }
+}
+
+/// An age as people say it: `30 min`, `36 h`, `5 d`.
+pub fn age_words(age: Duration) -> String {
+    let seconds = age.as_secs();
+    for (unit, name) in [(86_400, "d"), (3_600, "h"), (60, "min")] {
+        if seconds > 0 && seconds.is_multiple_of(unit) {
+            return format!("{} {name}", seconds / unit);
+        }
+    }
+    format!("{seconds} s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::TerritoryOwner;
+    use crate::rules::Action;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn rule(matcher: Matcher) -> Rule {
+        Rule {
+            name: "watch".into(),
+            matcher: Matcher {
+                not_updated_for: Some(HOUR),
+                ..matcher
+            },
+            action: Action::Flag,
+            party: None,
+        }
+    }
+
+    fn of(matcher: Matcher, unsupported: &[Filter]) -> Vec<Class> {
+        compile(&[rule(matcher)], &Org::new("masmovil"), unsupported)
+    }
+
+    fn unsent() -> Matcher {
+        Matcher {
+            statuses: Some(vec![Status::NotSent]),
+            ..Matcher::default()
+        }
+    }
+
+    fn aged(status: Status) -> Ask {
+        Ask {
+            status: Some(status),
+            age: Some(HOUR),
+            ..Ask::default()
+        }
+    }
+
+    fn cancelling() -> Ask {
+        Ask {
+            cancelling: true,
+            ..Ask::default()
+        }
+    }
+
+    #[test]
+    fn a_rule_is_a_class_a_status() {
+        let classes = of(unsent(), &[]);
+        assert_eq!(classes.len(), 1);
+        assert_eq!(classes[0].within, aged(Status::NotSent));
+        assert_eq!(classes[0].without, [cancelling()]);
+        assert!(!classes[0].is_residual);
+        let every = of(Matcher::default(), &[]);
+        let open: Vec<Status> = Status::open().collect();
+        let mut named: Vec<Status> = every.iter().map(|class| class.status.clone()).collect();
+        named.sort();
+        assert_eq!(named.len(), open.len());
+        assert!(named.iter().all(|status| open.contains(status)));
+    }
+
+    #[test]
+    fn a_final_status_is_matched_only_by_a_rule_that_names_it() {
+        let rejected = Matcher {
+            statuses: Some(vec![Status::Rejected]),
+            ..Matcher::default()
+        };
+        assert_eq!(of(rejected, &[])[0].within, aged(Status::Rejected));
+        assert!(
+            of(Matcher::default(), &[])
+                .iter()
+                .all(|class| !class.status.is_final())
+        );
+    }
+
+    #[test]
+    fn flags_that_may_be_absent_are_told_by_what_is_left() {
+        let ours = |auto_installation| Matcher {
+            auto_installation: Some(auto_installation),
+            ..unsent()
+        };
+        let yes = &of(ours(true), &[])[0];
+        assert!(yes.within.auto_installation);
+        assert_eq!(yes.without, [cancelling()]);
+        let no = &of(ours(false), &[])[0];
+        assert!(!no.within.auto_installation);
+        let ask = Ask {
+            auto_installation: true,
+            status: Some(Status::NotSent),
+            ..Ask::default()
+        };
+        assert_eq!(no.without, [ask, cancelling()]);
+        let being_cancelled = Matcher {
+            cancelling: true,
+            ..unsent()
+        };
+        let class = &of(being_cancelled, &[])[0];
+        assert!(class.within.cancelling);
+        assert_eq!(class.without, []);
+    }
+
+    #[test]
+    fn what_no_list_tells_is_read() {
+        let owned = Matcher {
+            territory_owners: Some(vec![TerritoryOwner::Neba]),
+            ..unsent()
+        };
+        assert!(of(owned, &[])[0].is_residual);
+        let needs: [(Filter, Matcher, Matcher); 3] = [
+            (
+                Filter::PersistenceType,
+                unsent(),
+                Matcher {
+                    persistence_type: Some(PersistenceType::Activation),
+                    ..unsent()
+                },
+            ),
+            (
+                Filter::AutoInstallation,
+                unsent(),
+                Matcher {
+                    auto_installation: Some(false),
+                    ..unsent()
+                },
+            ),
+            // Whatever a rule says, it says something of cancellations.
+            (Filter::Cancelling, owned_by_nobody(), unsent()),
+        ];
+        for (filter, without, with) in needs {
+            let class = &of(with, &[filter])[0];
+            assert!(class.is_residual, "{filter}");
+            assert!(!class.filters().contains(&filter), "{filter}");
+            let other = of(without, &[filter]);
+            assert!(other.is_empty() || !other[0].is_residual, "{filter}");
+        }
+        let unaged = &of(unsent(), &[Filter::NotUpdatedSince])[0];
+        assert!(unaged.is_residual && unaged.within.age.is_none());
+    }
+
+    /// Matches nothing.
+    fn owned_by_nobody() -> Matcher {
+        Matcher {
+            statuses: Some(vec![]),
+            ..Matcher::default()
+        }
+    }
+
+    #[test]
+    fn each_question_is_asked_once_and_cancellations_last() {
+        let rules = [
+            rule(unsent()),
+            rule(unsent()),
+            rule(Matcher {
+                statuses: Some(vec![Status::Validating]),
+                ..Matcher::default()
+            }),
+        ];
+        let classes = compile(&rules, &Org::new("masmovil"), &[]);
+        let asked: Vec<Ask> = asks(&classes).into_iter().cloned().collect();
+        let expected = [
+            aged(Status::NotSent),
+            aged(Status::Validating),
+            cancelling(),
+        ];
+        assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn a_rule_for_another_org_asks_nothing() {
+        let elsewhere = Matcher {
+            orgs: Some(vec![Org::new("yoigo")]),
+            ..unsent()
+        };
+        assert_eq!(of(elsewhere, &[]), []);
+    }
+
+    #[test]
+    fn a_class_says_what_its_findings_say() {
+        let party = Rule {
+            party: Some("tesa".to_owned()),
+            ..rule(unsent())
+        };
+        let said = key(&of(unsent(), &[])[0], &party);
+        assert_eq!(said.detail, "NOT_SENT");
+        assert_eq!(
+            said.evidence,
+            "NOT_SENT for over 1 h; rule watch; party tesa"
+        );
+        let being_cancelled = Matcher {
+            cancelling: true,
+            ..unsent()
+        };
+        let said = key(&of(being_cancelled, &[])[0], &rule(unsent()));
+        assert_eq!(said.detail, CANCELLING);
+        assert_eq!(
+            said.evidence,
+            "NOT_SENT for over 1 h, being cancelled; rule watch"
+        );
+    }
+
+    #[test]
+    fn ages_are_said_in_the_largest_unit_that_fits() {
+        let said = |seconds| age_words(Duration::from_secs(seconds));
+        assert_eq!(said(30), "30 s");
+        assert_eq!(said(1_800), "30 min");
+        assert_eq!(said(129_600), "36 h");
+        assert_eq!(said(432_000), "5 d");
+        assert_eq!(said(0), "0 s");
+    }
+}
