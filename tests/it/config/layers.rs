@@ -7,7 +7,7 @@ use tesa_reconciler::config::{
 };
 use tesa_reconciler::domain::Status;
 use tesa_reconciler::domain::run::Mode;
-use tesa_reconciler::reconcile::rules::{Action, WriteKind};
+use tesa_reconciler::rules::{Action, WriteKind};
 use tesa_reconciler::schedule::{CatchUp, Overlap, When};
 
 use super::{LEAST, env, parse, parse_with};
@@ -80,7 +80,7 @@ fn without_jobs_there_are_three_with_the_proposed_ages() {
     );
     assert!(config.jobs[1].rules.is_empty() && config.jobs[2].rules.is_empty());
 
-    let hours = |rule: &tesa_reconciler::reconcile::rules::Rule| {
+    let hours = |rule: &tesa_reconciler::rules::Rule| {
         rule.matcher.not_updated_for.unwrap().as_secs_f64() / 3600.0
     };
     let ages: Vec<_> = stuck
