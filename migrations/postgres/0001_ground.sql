@@ -40,6 +40,8 @@ CREATE TABLE runs (
     sent        bigint NOT NULL DEFAULT 0,
     flagged     bigint NOT NULL DEFAULT 0,
     skipped     bigint NOT NULL DEFAULT 0,
+    -- Writes that a cap withheld.
+    capped      bigint NOT NULL DEFAULT 0,
     failed      bigint NOT NULL DEFAULT 0,
     trouble     text COLLATE "C" NOT NULL DEFAULT '',
     CHECK ((finished_at IS NULL) = (outcome IS NULL))
@@ -235,6 +237,22 @@ CREATE TABLE duplicates (
 );
 CREATE INDEX duplicates_by_age ON duplicates (seen_at);
 
+-- The requests of one rule and status, as the upstream's lists name them. How many a complete list named, and when, is
+-- kept here once instead of with each of its findings.
+CREATE TABLE classes (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    org       text COLLATE "C" NOT NULL,
+    job_name  text COLLATE "C" NOT NULL,
+    rule      text COLLATE "C" NOT NULL,
+    detail    text COLLATE "C" NOT NULL,
+    evidence  text COLLATE "C" NOT NULL,
+    size      bigint NOT NULL,
+    listed_at timestamptz NOT NULL,
+    UNIQUE (org, job_name, rule, detail, evidence)
+);
+
+-- One that a list named belongs to its class while it isn't resolved; `missing_since` is when a list first named it no
+-- more. The key begins with the reference, so it finds a request by its reference alone, too.
 CREATE TABLE findings (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     org                 text COLLATE "C" NOT NULL,
@@ -255,15 +273,25 @@ CREATE TABLE findings (
     times_seen          bigint NOT NULL DEFAULT 1,
     times_reopened      bigint NOT NULL DEFAULT 0,
     resolved_at         timestamptz,
-    UNIQUE (org, reference_id, kind, detail),
-    CHECK ((resolved_at IS NOT NULL) = (state = 'resolved'))
+    class_id            bigint REFERENCES classes (id),
+    missing_since       timestamptz,
+    UNIQUE (reference_id, org, kind, detail),
+    CHECK ((resolved_at IS NOT NULL) = (state = 'resolved')),
+    CHECK (state <> 'resolved' OR (class_id IS NULL AND missing_since IS NULL))
 );
 CREATE INDEX findings_live_of_job ON findings (org, job_name) WHERE state <> 'resolved';
 CREATE INDEX findings_live ON findings (id) WHERE state <> 'resolved';
-CREATE INDEX findings_live_counts ON findings (org, kind, detail, since) WHERE state <> 'resolved';
+CREATE INDEX findings_oldest ON findings (org, kind, detail, since) WHERE state <> 'resolved' AND since IS NOT NULL;
 CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
-CREATE INDEX findings_by_reference ON findings (reference_id);
-CREATE INDEX findings_by_order ON findings (external_reference);
+CREATE INDEX findings_by_order ON findings (external_reference) WHERE external_reference IS NOT NULL;
+-- What each run compares with the lists: read from the index alone, in the order of the bytes.
+CREATE INDEX findings_of_class ON findings (class_id, reference_id) WHERE class_id IS NOT NULL;
+CREATE INDEX findings_of_no_class ON findings (org, job_name, reference_id)
+    WHERE state <> 'resolved' AND class_id IS NULL;
+CREATE INDEX findings_without_details ON findings (org, job_name, id) WHERE class_id IS NOT NULL AND since IS NULL;
+CREATE INDEX findings_missing ON findings (org, job_name) WHERE missing_since IS NOT NULL;
+CREATE INDEX findings_with_attention ON findings (org, job_name, reference_id)
+    WHERE state <> 'resolved' AND attention IS NOT NULL;
 
 -- What people said: hands off. It belongs to the request, and to its order once that is known; never to a job, a run or
 -- the finding that it was said of. Several of one request stand beside each other. `status` and `cancelling` are the
@@ -418,16 +446,33 @@ CREATE TABLE looks (
     reference_id text COLLATE "C" NOT NULL,
     looked_at    timestamptz NOT NULL,
     issues       jsonb NOT NULL CHECK (jsonb_typeof(issues) = 'array'),
+    -- When what was decided on it must be decided anew, although nothing changed.
+    again_at     timestamptz,
     PRIMARY KEY (org, job_name, reference_id)
 );
 CREATE INDEX looks_by_age ON looks (looked_at);
+CREATE INDEX looks_again ON looks (org, job_name, again_at) WHERE again_at IS NOT NULL;
 
 CREATE TABLE sweeps (
     org      text COLLATE "C" NOT NULL,
     job_name text COLLATE "C" NOT NULL,
     began    timestamptz NOT NULL,
+    -- The fingerprint of the rules that its decisions were made under.
+    rules    text COLLATE "C" NOT NULL,
     PRIMARY KEY (org, job_name)
 );
+
+-- Reads that contradicted what a filter of the list call had said.
+CREATE TABLE contradictions (
+    org          text COLLATE "C" NOT NULL,
+    filter       text COLLATE "C" NOT NULL CHECK (filter IN (
+        'statuses', 'persistence_type', 'cancelling', 'autoInstallation', 'notUpdatedSince')),
+    reference_id text COLLATE "C" NOT NULL,
+    what         text COLLATE "C" NOT NULL,
+    seen_at      timestamptz NOT NULL,
+    PRIMARY KEY (org, filter, reference_id)
+);
+CREATE INDEX contradictions_by_age ON contradictions (seen_at);
 
 -- What people want to hear of. Findings that somebody has acknowledged are known already.
 CREATE VIEW standing_alerts (alert, org, subject, since, count) AS

@@ -43,6 +43,8 @@ CREATE TABLE runs (
     sent        INTEGER NOT NULL DEFAULT 0,
     flagged     INTEGER NOT NULL DEFAULT 0,
     skipped     INTEGER NOT NULL DEFAULT 0,
+    -- Writes that a cap withheld.
+    capped      INTEGER NOT NULL DEFAULT 0,
     failed      INTEGER NOT NULL DEFAULT 0,
     trouble     TEXT    NOT NULL DEFAULT '',
     CHECK ((finished_at IS NULL) = (outcome IS NULL))
@@ -235,6 +237,22 @@ CREATE TABLE duplicates (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX duplicates_by_age ON duplicates (seen_at);
 
+-- The requests of one rule and status, as the upstream's lists name them. How many a complete list named, and when, is
+-- kept here once instead of with each of its findings.
+CREATE TABLE classes (
+    id        INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    org       TEXT    NOT NULL,
+    job_name  TEXT    NOT NULL,
+    rule      TEXT    NOT NULL,
+    detail    TEXT    NOT NULL,
+    evidence  TEXT    NOT NULL,
+    size      INTEGER NOT NULL,
+    listed_at INTEGER NOT NULL,
+    UNIQUE (org, job_name, rule, detail, evidence)
+) STRICT;
+
+-- One that a list named belongs to its class while it isn't resolved; `missing_since` is when a list first named it no
+-- more. The key begins with the reference, so it finds a request by its reference alone, too.
 CREATE TABLE findings (
     id                  INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     org                 TEXT    NOT NULL,
@@ -255,15 +273,25 @@ CREATE TABLE findings (
     times_seen          INTEGER NOT NULL DEFAULT 1,
     times_reopened      INTEGER NOT NULL DEFAULT 0,
     resolved_at         INTEGER,
-    UNIQUE (org, reference_id, kind, detail),
-    CHECK ((resolved_at IS NOT NULL) = (state = 'resolved'))
+    class_id            INTEGER REFERENCES classes (id),
+    missing_since       INTEGER,
+    UNIQUE (reference_id, org, kind, detail),
+    CHECK ((resolved_at IS NOT NULL) = (state = 'resolved')),
+    CHECK (state <> 'resolved' OR (class_id IS NULL AND missing_since IS NULL))
 ) STRICT;
 CREATE INDEX findings_live_of_job ON findings (org, job_name) WHERE state <> 'resolved';
 CREATE INDEX findings_live ON findings (id) WHERE state <> 'resolved';
-CREATE INDEX findings_live_counts ON findings (org, kind, detail, since) WHERE state <> 'resolved';
+CREATE INDEX findings_oldest ON findings (org, kind, detail, since) WHERE state <> 'resolved' AND since IS NOT NULL;
 CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
-CREATE INDEX findings_by_reference ON findings (reference_id);
-CREATE INDEX findings_by_order ON findings (external_reference);
+CREATE INDEX findings_by_order ON findings (external_reference) WHERE external_reference IS NOT NULL;
+-- What each run compares with the lists: read from the index alone, in the order of the bytes.
+CREATE INDEX findings_of_class ON findings (class_id, reference_id) WHERE class_id IS NOT NULL;
+CREATE INDEX findings_of_no_class ON findings (org, job_name, reference_id)
+    WHERE state <> 'resolved' AND class_id IS NULL;
+CREATE INDEX findings_without_details ON findings (org, job_name, id) WHERE class_id IS NOT NULL AND since IS NULL;
+CREATE INDEX findings_missing ON findings (org, job_name) WHERE missing_since IS NOT NULL;
+CREATE INDEX findings_with_attention ON findings (org, job_name, reference_id)
+    WHERE state <> 'resolved' AND attention IS NOT NULL;
 
 -- What people said: hands off. It belongs to the request, and to its order once that is known; never to a job, a run or
 -- the finding that it was said of. Several of one request stand beside each other. `status` and `cancelling` are the
@@ -406,16 +434,33 @@ CREATE TABLE looks (
     reference_id TEXT    NOT NULL,
     looked_at    INTEGER NOT NULL,
     issues       TEXT    NOT NULL CHECK (json_valid(issues)),
+    -- When what was decided on it must be decided anew, although nothing changed.
+    again_at     INTEGER,
     PRIMARY KEY (org, job_name, reference_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX looks_by_age ON looks (looked_at);
+CREATE INDEX looks_again ON looks (org, job_name, again_at) WHERE again_at IS NOT NULL;
 
 CREATE TABLE sweeps (
     org      TEXT    NOT NULL,
     job_name TEXT    NOT NULL,
     began    INTEGER NOT NULL,
+    -- The fingerprint of the rules that its decisions were made under.
+    rules    TEXT    NOT NULL,
     PRIMARY KEY (org, job_name)
 ) STRICT, WITHOUT ROWID;
+
+-- Reads that contradicted what a filter of the list call had said.
+CREATE TABLE contradictions (
+    org          TEXT    NOT NULL,
+    filter       TEXT    NOT NULL CHECK (filter IN (
+        'statuses', 'persistence_type', 'cancelling', 'autoInstallation', 'notUpdatedSince')),
+    reference_id TEXT    NOT NULL,
+    what         TEXT    NOT NULL,
+    seen_at      INTEGER NOT NULL,
+    PRIMARY KEY (org, filter, reference_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX contradictions_by_age ON contradictions (seen_at);
 
 -- What people want to hear of. Findings that somebody has acknowledged are known already.
 CREATE VIEW standing_alerts (alert, org, subject, since, count) AS

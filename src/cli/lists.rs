@@ -147,7 +147,7 @@ pub async fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> {
 impl Row for RunRow {
     const COLUMNS: &'static [&'static str] = &[
         "id", "job", "org", "started", "took", "trigger", "mode", "outcome", "selected", "read",
-        "sent", "flagged", "failed", "trouble",
+        "sent", "flagged", "capped", "failed", "trouble",
     ];
     fn cells(&self) -> Vec<String> {
         let took = self
@@ -167,6 +167,7 @@ impl Row for RunRow {
             self.summary.observed.to_string(),
             self.summary.sent.to_string(),
             self.summary.flagged.to_string(),
+            self.summary.capped.to_string(),
             self.summary.failed.to_string(),
             self.summary.trouble.clone(),
         ]

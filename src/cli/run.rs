@@ -115,6 +115,7 @@ impl Row for OnceReport {
         "sent",
         "flagged",
         "skipped",
+        "capped",
         "failed",
         "trouble",
     ];
@@ -131,6 +132,7 @@ impl Row for OnceReport {
             summary.sent.to_string(),
             summary.flagged.to_string(),
             summary.skipped.to_string(),
+            summary.capped.to_string(),
             summary.failed.to_string(),
             summary.trouble.clone(),
         ]

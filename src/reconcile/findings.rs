@@ -123,6 +123,8 @@ mod tests {
             attention: sighting.attention,
             evidence: sighting.evidence.clone(),
             last_seen: fixtures::now() - chrono::Duration::minutes(minutes_ago),
+            class: None,
+            missing_since: None,
         }
     }
 

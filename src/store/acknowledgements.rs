@@ -99,6 +99,9 @@ pub trait Acknowledgements {
     async fn acknowledgements(&self, org: Option<&Org>)
     -> Result<Vec<Acknowledgement>, StoreError>;
 
+    /// The requests of which something was said that holds, each once, ascending bytewise.
+    async fn acknowledged_ids(&self, org: &Org) -> Result<Vec<ReferenceId>, StoreError>;
+
     /// All that was ever said of a request, oldest first.
     async fn acknowledgements_of(
         &self,

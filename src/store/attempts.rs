@@ -258,6 +258,13 @@ pub trait Attempts {
         references: &[ExternalReference],
     ) -> Result<Vec<Attempt>, StoreError>;
 
+    /// Every open attempt of an org, and those that changed at `since` or after; oldest first.
+    async fn attempts_since(
+        &self,
+        org: &Org,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Attempt>, StoreError>;
+
     /// One attempt.
     async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>, StoreError>;
 

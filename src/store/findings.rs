@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::runs::RunLease;
 use super::{Page, StoreError};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
-use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId};
+use crate::domain::ids::{ClassId, ExternalReference, FindingId, JobName, Org, ReferenceId};
 
 /// What makes two sightings the same finding, within an org.
 #[derive(
@@ -51,6 +51,10 @@ pub struct LiveFinding {
     pub evidence: String,
     /// When it was last written down.
     pub last_seen: DateTime<Utc>,
+    /// The class that it belongs to.
+    pub class: Option<ClassId>,
+    /// When a list first did not name it any more.
+    pub missing_since: Option<DateTime<Utc>>,
 }
 
 /// Which of the findings that aren't resolved.
@@ -67,12 +71,20 @@ pub enum Live<'a> {
 /// The difference between what is remembered and what was seen; made by a pure function, carried out in batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FindingChanges {
-    /// New ones, ones seen again after they were resolved, and ones whose evidence or attention changed.
+    /// New ones, ones seen again after they were resolved, and ones whose evidence or attention changed. One that is live
+    /// in a class stays in it while it stays with its job; one that was resolved comes back without a class.
     pub seen: Vec<Sighting>,
     /// Unchanged ones whose `last_seen` is to be brought up to date.
     pub touched: Vec<FindingId>,
     /// No longer seen.
     pub resolved: Vec<FindingId>,
+    /// A list did not name them: since now, unless that was noted in the last 24 hours. What was noted longer ago proves
+    /// nothing together with this list.
+    pub missing: Vec<FindingId>,
+    /// Named again.
+    pub back: Vec<FindingId>,
+    /// Attention of live findings of the job; nothing else of them changes.
+    pub attention: Vec<(FindingKey, Option<Attention>)>,
     /// The jobs that come before this one in the configuration: what is theirs stays theirs.
     pub elders: Vec<JobName>,
 }
@@ -101,7 +113,7 @@ pub struct Finding {
     pub since: Option<DateTime<Utc>>,
     /// First seen by us.
     pub first_seen: DateTime<Utc>,
-    /// Last written down as seen.
+    /// Last seen: written down as such, or named by a complete list of its class.
     pub last_seen: DateTime<Utc>,
     /// Times written down as seen.
     pub times_seen: u64,
@@ -152,6 +164,17 @@ pub trait Findings {
         job: &JobName,
         which: Live<'_>,
     ) -> Result<Vec<LiveFinding>, StoreError>;
+
+    /// Live findings of a job and org that a list did not name any more.
+    async fn missing_findings(
+        &self,
+        org: &Org,
+        job: &JobName,
+    ) -> Result<Vec<LiveFinding>, StoreError>;
+
+    /// Requests of live findings of a job and org that wait for a person, each once, ascending bytewise.
+    async fn attention_ids(&self, org: &Org, job: &JobName)
+    -> Result<Vec<ReferenceId>, StoreError>;
 
     /// Carries the difference out: a few hundred rows a transaction. A resolved one is reopened; whether it is open or
     /// acknowledged then follows from what was said of it and holds.

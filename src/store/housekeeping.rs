@@ -17,6 +17,10 @@ pub struct Pruned {
     pub slots: u64,
     /// Resolved findings.
     pub findings: u64,
+    /// Classes that no finding belongs to and that were not listed since.
+    pub classes: u64,
+    /// Contradictions not seen since.
+    pub contradictions: u64,
     /// Acknowledgements that have ended.
     pub acknowledgements: u64,
     /// What was marked about orders: retries, and requests seen beside another one.
@@ -42,6 +46,8 @@ impl Pruned {
             + self.runs
             + self.slots
             + self.findings
+            + self.classes
+            + self.contradictions
             + self.acknowledgements
             + self.orders
             + self.observations

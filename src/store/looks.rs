@@ -21,6 +21,26 @@ pub struct Look {
     pub looked_at: DateTime<Utc>,
     /// Its issues then, for jobs that decide on them.
     pub issues: Vec<Issue>,
+    /// When its decision must be made anew although nothing changed; none: not before something does.
+    pub again_at: Option<DateTime<Utc>>,
+}
+
+/// That a job looked at a request, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookMark {
+    /// The request.
+    pub reference_id: ReferenceId,
+    /// When it was read.
+    pub looked_at: DateTime<Utc>,
+}
+
+/// A job's last sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// When it began, by the upstream's clock.
+    pub began: DateTime<Utc>,
+    /// The fingerprint of the rules that its decisions were made under.
+    pub rules: String,
 }
 
 /// See the module.
@@ -43,6 +63,34 @@ pub trait Looks {
         ids: &[ReferenceId],
     ) -> Result<Vec<Look>, StoreError>;
 
+    /// When a job looked at each request, ascending bytewise, after `after`, at most `limit`.
+    async fn look_marks(
+        &self,
+        org: &Org,
+        job: &JobName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<LookMark>, StoreError>;
+
+    /// Looks whose decision must be made anew by now, ascending bytewise, after `after`, at most `limit`.
+    async fn looks_due(
+        &self,
+        org: &Org,
+        job: &JobName,
+        now: DateTime<Utc>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Look>, StoreError>;
+
+    /// Says when the decision about each must be made anew.
+    async fn look_again(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        job: &JobName,
+        at: &[(ReferenceId, Option<DateTime<Utc>>)],
+    ) -> Result<(), StoreError>;
+
     /// Forgets looks, so that the next sweep reads these again. A few hundred a call.
     async fn forget_looks(
         &self,
@@ -52,19 +100,18 @@ pub trait Looks {
         ids: &[ReferenceId],
     ) -> Result<(), StoreError>;
 
-    /// When the last sweep of a job began.
-    async fn last_sweep(
-        &self,
-        org: &Org,
-        job: &JobName,
-    ) -> Result<Option<DateTime<Utc>>, StoreError>;
+    /// The last sweep of a job.
+    async fn last_sweep(&self, org: &Org, job: &JobName) -> Result<Option<Sweep>, StoreError>;
 
-    /// A sweep begins: every look that is remembered now was true at `began` and after, by the upstream's clock.
+    /// A sweep begins: every look that is remembered now was true at `began` and after, by the upstream's clock. Where the
+    /// fingerprint of the `rules` is another than before, every decision must be made anew: each look of the job is due
+    /// since 1970, from the same transaction on.
     async fn begin_sweep(
         &self,
         lease: &RunLease,
         org: &Org,
         job: &JobName,
         began: DateTime<Utc>,
+        rules: &str,
     ) -> Result<(), StoreError>;
 }

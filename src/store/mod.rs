@@ -17,6 +17,8 @@ pub mod acknowledgements;
 pub mod attempts;
 pub mod audit;
 pub mod changes;
+pub mod claims;
+pub mod classes;
 pub mod controls;
 mod copy;
 pub mod error;
@@ -43,6 +45,8 @@ pub use acknowledgements::Acknowledgements;
 pub use attempts::Attempts;
 pub use audit::Audit;
 pub use changes::{Change, Changes};
+pub use claims::Claims;
+pub use classes::Classes;
 pub use controls::Controls;
 pub use copy::{Copied, copied_columns, copy};
 pub use error::StoreError;
@@ -68,6 +72,8 @@ pub trait Store:
     + Runs
     + Attempts
     + Findings
+    + Classes
+    + Claims
     + Acknowledgements
     + Looks
     + Notices

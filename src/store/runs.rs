@@ -64,6 +64,8 @@ pub struct RunSummary {
     pub flagged: u64,
     /// Skips.
     pub skipped: u64,
+    /// Writes that a cap withheld.
+    pub capped: u64,
     /// Items that failed.
     pub failed: u64,
     /// The run's own trouble, in words; empty when there was none.

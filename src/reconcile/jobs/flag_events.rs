@@ -66,6 +66,7 @@ impl Survey<'_> {
                         reference_id: request.reference_id.clone(),
                         looked_at: request.observed_at,
                         issues: vec![],
+                        again_at: None,
                     });
                     portion
                         .items

@@ -102,6 +102,7 @@ impl Survey<'_> {
                         reference_id: request.reference_id.clone(),
                         looked_at: request.observed_at,
                         issues,
+                        again_at: None,
                     };
                     looks.push((request, look));
                 }

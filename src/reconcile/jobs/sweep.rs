@@ -46,7 +46,7 @@ impl Survey<'_> {
         let mut unchanged = IdSet::default();
         if let Some(last) = last {
             let since = ListFilter {
-                not_updated_since: Some(last - self.clock_margin()),
+                not_updated_since: Some(last.began - self.clock_margin()),
                 ..filter.clone()
             };
             self.list(&since, |batch| {
@@ -75,7 +75,7 @@ impl Survey<'_> {
         // What changes from now on is stamped by the upstream's clock, and may be asked for when that has been set
         // right: so its distance now is part of what is remembered.
         let began = self.context.now - selection::apart(self.api.clocks_apart());
-        Ok(self.store.begin_sweep(lease, org, job, began).await?)
+        Ok(self.store.begin_sweep(lease, org, job, began, "").await?)
     }
 
     /// Hands on at once what the last run decided and what still stands; answers the rest, in ascending order.

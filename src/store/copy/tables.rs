@@ -100,6 +100,7 @@ pub(super) const TABLES: &[Table] = &[
             ("sent", Number),
             ("flagged", Number),
             ("skipped", Number),
+            ("capped", Number),
             ("failed", Number),
             ("trouble", Text),
         ],
@@ -243,6 +244,20 @@ pub(super) const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "classes",
+        has_identity: true,
+        columns: &[
+            ("id", Number),
+            ("org", Text),
+            ("job_name", Text),
+            ("rule", Text),
+            ("detail", Text),
+            ("evidence", Text),
+            ("size", Number),
+            ("listed_at", Instant),
+        ],
+    },
+    Table {
         name: "findings",
         has_identity: true,
         columns: &[
@@ -262,6 +277,8 @@ pub(super) const TABLES: &[Table] = &[
             ("times_seen", Number),
             ("times_reopened", Number),
             ("resolved_at", Instant),
+            ("class_id", Number),
+            ("missing_since", Instant),
         ],
     },
     Table {
@@ -358,12 +375,29 @@ pub(super) const TABLES: &[Table] = &[
             ("reference_id", Text),
             ("looked_at", Instant),
             ("issues", Json),
+            ("again_at", Instant),
         ],
     },
     Table {
         name: "sweeps",
         has_identity: false,
-        columns: &[("org", Text), ("job_name", Text), ("began", Instant)],
+        columns: &[
+            ("org", Text),
+            ("job_name", Text),
+            ("began", Instant),
+            ("rules", Text),
+        ],
+    },
+    Table {
+        name: "contradictions",
+        has_identity: false,
+        columns: &[
+            ("org", Text),
+            ("filter", Text),
+            ("reference_id", Text),
+            ("what", Text),
+            ("seen_at", Instant),
+        ],
     },
     Table {
         name: "notices",

@@ -54,6 +54,14 @@ pub(super) const OF_ORDERS: &str = "
     WHERE org = $1 AND external_reference = ANY($2)
     ORDER BY external_reference, id";
 
+// The second bound changes nothing but the planner's guess, which is a third of the table for a single one.
+pub(super) const SINCE: &str = "
+    SELECT * FROM attempts WHERE org = $1 AND state IN ('intended', 'accepted', 'unknown', 'needs_human')
+    UNION ALL
+    SELECT * FROM attempts WHERE org = $1 AND state IN ('not_sent', 'rejected', 'confirmed', 'ineffective')
+        AND changed_at >= $2 AND changed_at < 'infinity'
+    ORDER BY id";
+
 pub(super) const STEPS: &str = "SELECT * FROM attempt_steps WHERE attempt_id = $1 ORDER BY id";
 
 /// Of those that are not settled: there are few, whatever the size of the ledger.
@@ -327,6 +335,22 @@ impl Attempts for PgStore {
             let rows: Vec<AttemptRow> = sqlx::query_as(OF_ORDERS)
                 .bind(org.as_str())
                 .bind(texts(references.iter().map(ExternalReference::as_str)))
+                .fetch_all(&self.pool)
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn attempts_since(
+        &self,
+        org: &Org,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.call("attempts_since", || async {
+            let rows: Vec<AttemptRow> = sqlx::query_as(SINCE)
+                .bind(org.as_str())
+                .bind(stamp(since))
                 .fetch_all(&self.pool)
                 .await?;
             all(rows)

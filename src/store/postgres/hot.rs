@@ -2,8 +2,8 @@
 //! database how it would go about each.
 
 use super::{
-    acknowledgements, attempts, audit, controls, findings, housekeeping, intend, looks, notices,
-    orders, rates, requests, runs,
+    acknowledgements, attempts, audit, claims, classes, controls, findings, housekeeping, intend,
+    looks, notices, orders, rates, requests, runs,
 };
 
 /// See the module.
@@ -89,6 +89,30 @@ pub const HOT: &[(&str, &str)] = &[
     ("runs::LAST_SLOT", runs::LAST_SLOT),
     ("looks::LOOKS", looks::LOOKS),
     ("looks::FORGET", looks::FORGET),
+    (
+        "acknowledgements::HOLDING_IDS",
+        acknowledgements::HOLDING_IDS,
+    ),
+    ("attempts::SINCE", attempts::SINCE),
+    ("claims::CONTRADICTIONS", claims::CONTRADICTIONS),
+    ("claims::FORGET", claims::FORGET),
+    ("classes::CLASSES", classes::CLASSES),
+    ("classes::CLASS_ID", classes::CLASS_ID),
+    ("classes::MEMBERS", classes::MEMBERS),
+    ("classes::NEWLY_OPEN", classes::NEWLY_OPEN),
+    ("classes::OF_NO_CLASS", classes::OF_NO_CLASS),
+    ("classes::WITHOUT_DETAILS", classes::WITHOUT_DETAILS),
+    ("classes::FILL", classes::FILL),
+    ("findings::LIVE_MISSING", findings::LIVE_MISSING),
+    ("findings::WITH_ATTENTION", findings::WITH_ATTENTION),
+    ("findings::MISSING", findings::MISSING),
+    ("findings::BACK", findings::BACK),
+    ("findings::ATTENTION", findings::ATTENTION),
+    ("looks::MARKS", looks::MARKS),
+    ("looks::AGAIN", looks::AGAIN),
+    ("housekeeping::CLASSES", housekeeping::CLASSES),
+    ("housekeeping::CONTRADICTIONS", housekeeping::CONTRADICTIONS),
+    ("looks::DUE", looks::DUE),
     ("runs::LIST", runs::LIST),
     ("runs::LIST_OF_JOB", runs::LIST_OF_JOB),
 ];

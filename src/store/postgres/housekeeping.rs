@@ -59,6 +59,15 @@ pub(super) const FINDINGS: &str = "
                             AND a.reference_id = f.reference_id AND a.kind = f.kind AND a.detail = f.detail OFFSET 0)
         ORDER BY f.resolved_at LIMIT $2)";
 
+pub(super) const CLASSES: &str = "
+    DELETE FROM classes WHERE id IN (
+        SELECT c.id FROM classes AS c WHERE c.listed_at < $1
+            AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.class_id = c.id OFFSET 0) LIMIT $2)";
+
+pub(super) const CONTRADICTIONS: &str = "
+    DELETE FROM contradictions WHERE (org, filter, reference_id) IN (
+        SELECT org, filter, reference_id FROM contradictions WHERE seen_at < $1 ORDER BY seen_at LIMIT $2)";
+
 pub(super) const ACKNOWLEDGEMENTS: &str = "
     DELETE FROM acknowledgements WHERE id IN (
         SELECT id FROM acknowledgements WHERE ended_at < $1 ORDER BY ended_at LIMIT $2)";
@@ -186,6 +195,8 @@ impl Housekeeping for PgStore {
         let runs = remove(RUNS).await?;
         let slots = remove(SLOTS).await? + remove(UNRUN_SLOTS).await?;
         let findings = remove(FINDINGS).await?;
+        let classes = remove(CLASSES).await?;
+        let contradictions = remove(CONTRADICTIONS).await?;
         let acknowledgements = remove(ACKNOWLEDGEMENTS).await?;
         let orders = remove(RETRIES).await? + remove(DUPLICATES).await?;
         let finished = [DECISIONS, OBSERVATIONS];
@@ -195,6 +206,8 @@ impl Housekeeping for PgStore {
             runs,
             slots,
             findings,
+            classes,
+            contradictions,
             acknowledgements,
             orders,
             observations,

@@ -17,6 +17,8 @@ mod acknowledgements;
 mod attempts;
 mod audit;
 mod changes;
+mod claims;
+mod classes;
 mod connect;
 mod controls;
 mod explain;

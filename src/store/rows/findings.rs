@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use super::{Micros, instant, instant_opt, micros_opt, number, word, word_opt};
 use crate::domain::FindingId;
+use crate::domain::ids::ClassId;
 use crate::store::fault::Fault;
 use crate::store::findings::{Finding, FindingCount, FindingKey, LiveFinding, Sighting};
 
@@ -44,6 +45,8 @@ pub(in crate::store) struct LiveRow {
     attention: Option<String>,
     evidence: String,
     last_seen: Micros,
+    class_id: Option<i64>,
+    missing_since: Option<Micros>,
 }
 
 impl TryFrom<LiveRow> for LiveFinding {
@@ -61,6 +64,8 @@ impl TryFrom<LiveRow> for LiveFinding {
             attention: word_opt("findings.attention", row.attention.as_deref())?,
             evidence: row.evidence,
             last_seen: instant("findings.last_seen", row.last_seen)?,
+            class: row.class_id.map(ClassId),
+            missing_since: instant_opt("findings.missing_since", row.missing_since)?,
         })
     }
 }

@@ -6,6 +6,7 @@
 
 pub(super) mod acknowledgements;
 pub(super) mod attempts;
+pub(super) mod classes;
 pub(super) mod controls;
 pub(super) mod correlation;
 pub(super) mod findings;

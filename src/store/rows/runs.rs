@@ -27,6 +27,7 @@ pub(in crate::store) struct RawRun {
     sent: i64,
     flagged: i64,
     skipped: i64,
+    capped: i64,
     failed: i64,
     trouble: String,
 }
@@ -55,6 +56,7 @@ impl TryFrom<RawRun> for RunRow {
                 sent: number("runs.sent", row.sent)?,
                 flagged: number("runs.flagged", row.flagged)?,
                 skipped: number("runs.skipped", row.skipped)?,
+                capped: number("runs.capped", row.capped)?,
                 failed: number("runs.failed", row.failed)?,
                 trouble: row.trouble,
             },

@@ -61,6 +61,9 @@ pub(super) const ABOUT: &str = "
 pub(super) const HOLDING: &str = "
     SELECT * FROM acknowledgements WHERE ended_at IS NULL AND (?1 IS NULL OR org = ?1) ORDER BY id";
 
+pub(super) const HOLDING_IDS: &str = "
+    SELECT DISTINCT reference_id FROM acknowledgements WHERE ended_at IS NULL AND org = ?1 ORDER BY reference_id";
+
 pub(super) const OF_REQUEST: &str =
     "SELECT * FROM acknowledgements WHERE reference_id = ?2 AND org = ?1 ORDER BY id";
 
@@ -198,6 +201,18 @@ impl Acknowledgements for SqliteStore {
                     .fetch_all(&self.readers)
                     .await?;
                 all(rows)
+            })
+            .await
+    }
+
+    async fn acknowledged_ids(&self, org: &Org) -> Result<Vec<ReferenceId>, StoreError> {
+        self.timed
+            .call("acknowledged_ids", async {
+                let ids: Vec<String> = sqlx::query_scalar(HOLDING_IDS)
+                    .bind(org.as_str())
+                    .fetch_all(&self.readers)
+                    .await?;
+                Ok(ids.into_iter().map(ReferenceId::from).collect())
             })
             .await
     }

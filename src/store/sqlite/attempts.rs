@@ -51,6 +51,13 @@ pub(super) const OF_ORDERS: &str = "
     WHERE org = ?1 AND external_reference IN (SELECT value FROM json_each(?2))
     ORDER BY external_reference, id";
 
+pub(super) const SINCE: &str = "
+    SELECT * FROM attempts WHERE org = ?1 AND state IN ('intended', 'accepted', 'unknown', 'needs_human')
+    UNION ALL
+    SELECT * FROM attempts WHERE org = ?1 AND state IN ('not_sent', 'rejected', 'confirmed', 'ineffective')
+        AND changed_at >= ?2
+    ORDER BY id";
+
 pub(super) const STEPS: &str =
     "SELECT state, at, who, detail FROM attempt_steps WHERE attempt_id = ?1 ORDER BY id";
 
@@ -328,6 +335,23 @@ impl Attempts for SqliteStore {
                 let rows: Vec<AttemptRow> = sqlx::query_as(OF_ORDERS)
                     .bind(org.as_str())
                     .bind(json(references)?)
+                    .fetch_all(&self.readers)
+                    .await?;
+                all(rows)
+            })
+            .await
+    }
+
+    async fn attempts_since(
+        &self,
+        org: &Org,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.timed
+            .call("attempts_since", async {
+                let rows: Vec<AttemptRow> = sqlx::query_as(SINCE)
+                    .bind(org.as_str())
+                    .bind(micros(since))
                     .fetch_all(&self.readers)
                     .await?;
                 all(rows)

@@ -14,7 +14,8 @@ use super::runs::hold;
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{FindingId, JobName, Org, ReferenceId};
 use crate::store::findings::{
-    Finding, FindingChanges, FindingCount, FindingFilter, Findings, Live, LiveFinding, Sighting,
+    Finding, FindingChanges, FindingCount, FindingFilter, FindingKey, Findings, Live, LiveFinding,
+    Sighting,
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow, NewSighting};
 use crate::store::rows::{all, json, micros, number, word};
@@ -27,7 +28,8 @@ const CHUNK: usize = 500;
 macro_rules! live {
     ($which:literal) => {
         concat!(
-            "SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen FROM findings
+            "SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen, class_id, missing_since
+             FROM findings
              WHERE org = ?1 AND job_name = ?2 AND ",
             $which,
             " ORDER BY id"
@@ -38,6 +40,12 @@ pub(super) const LIVE: &str = live!("state <> 'resolved'");
 pub(super) const LIVE_OF_KIND: &str = live!("state <> 'resolved' AND kind = ?3");
 pub(super) const LIVE_ABOUT: &str =
     live!("state <> 'resolved' AND reference_id IN (SELECT value FROM json_each(?3))");
+
+pub(super) const LIVE_MISSING: &str = live!("missing_since IS NOT NULL");
+
+pub(super) const WITH_ATTENTION: &str = "
+    SELECT DISTINCT reference_id FROM findings
+    WHERE org = ?1 AND job_name = ?2 AND state <> 'resolved' AND attention IS NOT NULL ORDER BY reference_id";
 
 pub(super) const NEWLY_OPEN: &str = "
     WITH seen AS (
@@ -74,6 +82,9 @@ const SEE: &str = "
             THEN excluded.attention ELSE findings.attention END,
         evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name NOT IN (SELECT value FROM json_each(?5))
             THEN excluded.evidence ELSE findings.evidence END,
+        class_id = CASE WHEN findings.job_name = excluded.job_name OR findings.job_name IN (SELECT value FROM json_each(?5))
+            THEN findings.class_id END,
+        missing_since = CASE WHEN findings.job_name IN (SELECT value FROM json_each(?5)) THEN findings.missing_since END,
         last_seen = excluded.last_seen,
         times_seen = findings.times_seen + 1,
         times_reopened = findings.times_reopened + (findings.state = 'resolved'),
@@ -83,12 +94,40 @@ pub(super) const TOUCH: &str = "
     UPDATE findings SET last_seen = ?2, times_seen = times_seen + 1
     WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'resolved'";
 
-pub(super) const RESOLVE: &str = "
-    UPDATE findings SET state = 'resolved', resolved_at = ?2
-    WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'resolved'";
+// Until now its class said when it was last seen: when it was last listed. A list of this very instant did not name it.
+macro_rules! leave_the_list {
+    ($set:literal, $which:literal) => {
+        concat!(
+            "UPDATE findings SET last_seen = CASE WHEN missing_since IS NULL THEN coalesce(
+                 (SELECT max(c.listed_at, findings.last_seen) FROM classes AS c
+                  WHERE c.id = findings.class_id AND c.listed_at < ?2), last_seen) ELSE last_seen END, ",
+            $set,
+            " WHERE id IN (SELECT value FROM json_each(?1)) AND state <> 'resolved' AND ",
+            $which
+        )
+    };
+}
+pub(super) const RESOLVE: &str = leave_the_list!(
+    "state = 'resolved', resolved_at = ?2, class_id = NULL, missing_since = NULL",
+    "true"
+);
+pub(super) const MISSING: &str = leave_the_list!(
+    "missing_since = ?2",
+    "(missing_since IS NULL OR missing_since < ?2 - 86400000000)"
+);
+
+pub(super) const BACK: &str = "
+    UPDATE findings SET missing_since = NULL WHERE id IN (SELECT value FROM json_each(?1)) AND missing_since IS NOT NULL";
+
+pub(super) const ATTENTION: &str = "
+    UPDATE findings SET attention = asked.attention
+    FROM (SELECT value ->> 0 AS reference_id, value ->> 1 AS kind, value ->> 2 AS detail, value ->> 3 AS attention
+          FROM json_each(?3)) AS asked
+    WHERE findings.reference_id = asked.reference_id AND findings.org = ?1 AND findings.kind = asked.kind
+        AND findings.detail = asked.detail AND +findings.job_name = ?2 AND findings.state <> 'resolved'";
 
 pub(super) const RESOLVE_LEFT_BEHIND: &str = "
-    UPDATE findings SET state = 'resolved', resolved_at = ?4
+    UPDATE findings SET state = 'resolved', resolved_at = ?4, class_id = NULL, missing_since = NULL
     WHERE org = ?1 AND reference_id IN (SELECT value FROM json_each(?2)) AND state <> 'resolved' AND job_name NOT IN (SELECT value FROM json_each(?3))";
 
 const LEFT_BEHIND: &str = "
@@ -99,7 +138,8 @@ pub(super) const COUNTS: &str = "
     SELECT c.org, c.kind, c.status, sum(c.count) AS count,
         CASE c.kind WHEN 'stuck_request' THEN (
             SELECT min(f.since) FROM findings AS f
-            WHERE f.org = c.org AND f.kind = c.kind AND f.detail = c.status AND f.state <> 'resolved') END AS oldest
+            WHERE f.org = c.org AND f.kind = c.kind AND f.detail = c.status AND f.state <> 'resolved'
+                AND f.since IS NOT NULL) END AS oldest
     FROM finding_counts AS c GROUP BY c.org, c.kind, c.status HAVING sum(c.count) > 0 ORDER BY 1, 2, 3";
 
 macro_rules! listing {
@@ -111,7 +151,11 @@ macro_rules! listing {
     };
     ($driver:literal, $states:literal) => {
         concat!(
-            "SELECT * FROM findings WHERE ",
+            "SELECT id, org, reference_id, kind, detail, external_reference, job_name, state, attention, evidence, since,
+                 first_seen, times_seen, times_reopened, resolved_at, class_id, missing_since,
+                 CASE WHEN class_id IS NULL OR missing_since IS NOT NULL THEN last_seen ELSE max(
+                     last_seen, (SELECT listed_at FROM classes WHERE id = findings.class_id)) END AS last_seen
+             FROM findings WHERE ",
             $driver,
             " AND ",
             $states,
@@ -194,6 +238,40 @@ impl SqliteStore {
             })
             .await
     }
+
+    async fn set_attention(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        job: &JobName,
+        asked: &[(FindingKey, Option<Attention>)],
+    ) -> Result<(), StoreError> {
+        self.timed
+            .call("apply_findings", async {
+                let rows: Vec<_> = asked
+                    .iter()
+                    .map(|(key, why)| {
+                        (
+                            key.reference_id.as_str(),
+                            key.kind.as_str(),
+                            key.detail.as_str(),
+                            why.map(Attention::as_str),
+                        )
+                    })
+                    .collect();
+                let rows = json(&rows)?;
+                let mut tx = self.begin().await?;
+                hold(&mut tx, "apply_findings", lease).await?;
+                sqlx::query(ATTENTION)
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .bind(rows)
+                    .execute(&mut *tx)
+                    .await?;
+                Ok(tx.commit().await?)
+            })
+            .await
+    }
 }
 
 #[async_trait]
@@ -224,6 +302,40 @@ impl Findings for SqliteStore {
             .await
     }
 
+    async fn missing_findings(
+        &self,
+        org: &Org,
+        job: &JobName,
+    ) -> Result<Vec<LiveFinding>, StoreError> {
+        self.timed
+            .call("missing_findings", async {
+                let rows: Vec<LiveRow> = sqlx::query_as(LIVE_MISSING)
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .fetch_all(&self.readers)
+                    .await?;
+                all(rows)
+            })
+            .await
+    }
+
+    async fn attention_ids(
+        &self,
+        org: &Org,
+        job: &JobName,
+    ) -> Result<Vec<ReferenceId>, StoreError> {
+        self.timed
+            .call("attention_ids", async {
+                let ids: Vec<String> = sqlx::query_scalar(WITH_ATTENTION)
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .fetch_all(&self.readers)
+                    .await?;
+                Ok(ids.into_iter().map(ReferenceId::from).collect())
+            })
+            .await
+    }
+
     async fn apply_findings(
         &self,
         lease: &RunLease,
@@ -244,6 +356,15 @@ impl Findings for SqliteStore {
         }
         for chunk in changes.resolved.chunks(CHUNK) {
             self.set_findings(lease, RESOLVE, chunk, now).await?;
+        }
+        for chunk in changes.missing.chunks(CHUNK) {
+            self.set_findings(lease, MISSING, chunk, now).await?;
+        }
+        for chunk in changes.back.chunks(CHUNK) {
+            self.set_findings(lease, BACK, chunk, now).await?;
+        }
+        for chunk in changes.attention.chunks(CHUNK) {
+            self.set_attention(lease, org, job, chunk).await?;
         }
         Ok(opened)
     }

@@ -54,6 +54,15 @@ pub(super) const FINDINGS: &str = "
                             AND a.reference_id = f.reference_id AND a.kind = f.kind AND a.detail = f.detail)
         LIMIT ?2)";
 
+pub(super) const CLASSES: &str = "
+    DELETE FROM classes WHERE id IN (
+        SELECT c.id FROM classes AS c WHERE c.listed_at < ?1
+            AND NOT EXISTS (SELECT 1 FROM findings AS f WHERE f.class_id = c.id) LIMIT ?2)";
+
+pub(super) const CONTRADICTIONS: &str = "
+    DELETE FROM contradictions WHERE (org, filter, reference_id) IN (
+        SELECT org, filter, reference_id FROM contradictions WHERE seen_at < ?1 LIMIT ?2)";
+
 pub(super) const ACKNOWLEDGEMENTS: &str = "
     DELETE FROM acknowledgements WHERE id IN (
         SELECT id FROM acknowledgements WHERE ended_at < ?1 LIMIT ?2)";
@@ -145,6 +154,8 @@ const TABLES: &[Together] = &[
     &[(SLOTS, Some(|pruned| &mut pruned.slots))],
     &[(UNRUN_SLOTS, Some(|pruned| &mut pruned.slots))],
     &[(FINDINGS, Some(|pruned| &mut pruned.findings))],
+    &[(CLASSES, Some(|pruned| &mut pruned.classes))],
+    &[(CONTRADICTIONS, Some(|pruned| &mut pruned.contradictions))],
     &[(
         ACKNOWLEDGEMENTS,
         Some(|pruned| &mut pruned.acknowledgements),

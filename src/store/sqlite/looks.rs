@@ -6,33 +6,73 @@ use chrono::{DateTime, Utc};
 use sqlx::Connection as _;
 
 use super::SqliteStore;
+use super::classes::from;
 use super::runs::hold;
 use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::store::StoreError;
-use crate::store::looks::{Look, Looks};
-use crate::store::rows::looks::{LookRow, NewLook};
-use crate::store::rows::{Micros, all, instant_opt, json, micros};
+use crate::store::looks::{Look, LookMark, Looks, Sweep};
+use crate::store::rows::looks::{LookRow, NewLook, SweepRow, look_marks};
+use crate::store::rows::{all, json, micros, micros_opt};
 use crate::store::runs::RunLease;
 
+/// Rows a transaction.
+const CHUNK: usize = 2_000;
+
 const REMEMBER: &str = "
-    INSERT INTO looks (org, job_name, reference_id, looked_at, issues)
-    SELECT ?1, ?2, value ->> 'reference_id', value ->> 'looked_at', value -> 'issues'
+    INSERT INTO looks (org, job_name, reference_id, looked_at, issues, again_at)
+    SELECT ?1, ?2, value ->> 'reference_id', value ->> 'looked_at', value -> 'issues', value ->> 'again_at'
     FROM json_each(?3) WHERE true
     ON CONFLICT (org, job_name, reference_id) DO UPDATE SET
-        looked_at = excluded.looked_at, issues = excluded.issues
+        looked_at = excluded.looked_at, issues = excluded.issues, again_at = excluded.again_at
     WHERE excluded.looked_at >= looks.looked_at";
 
 pub(super) const LOOKS: &str = "
-    SELECT reference_id, looked_at, issues FROM looks
+    SELECT reference_id, looked_at, issues, again_at FROM looks
     WHERE org = ?1 AND job_name = ?2 AND reference_id IN (SELECT value FROM json_each(?3))";
+
+// All of a page in one value.
+pub(super) const MARKS: &str = "
+    SELECT json_group_array(json_array(reference_id, looked_at)) FROM (
+        SELECT reference_id, looked_at FROM looks
+        WHERE org = ?1 AND job_name = ?2 AND reference_id >= ?3 ORDER BY reference_id LIMIT ?4) AS page";
+
+pub(super) const MANY_DUE: &str = "
+    SELECT count(*) > ?4 FROM (
+        SELECT 1 FROM looks WHERE org = ?1 AND job_name = ?2 AND again_at <= ?3 LIMIT ?4 + 1) AS due";
+
+// Few are found by when they are due, and sorted. Where most of them are (the rules changed), sorting all of them for
+// each page would cost far more than walking through them in their order.
+macro_rules! due {
+    ($due:literal) => {
+        concat!(
+            "SELECT reference_id, looked_at, issues, again_at FROM looks
+             WHERE org = ?1 AND job_name = ?2 AND reference_id >= ?4 AND ",
+            $due,
+            " ORDER BY reference_id LIMIT ?5"
+        )
+    };
+}
+pub(super) const FEW: &str = due!("again_at <= ?3");
+pub(super) const MANY: &str = due!("+again_at <= ?3");
+
+pub(super) const AGAIN: &str = "
+    UPDATE looks SET again_at = asked.again_at
+    FROM (SELECT value ->> 0 AS reference_id, value ->> 1 AS again_at FROM json_each(?3)) AS asked
+    WHERE looks.org = ?1 AND looks.job_name = ?2 AND looks.reference_id = asked.reference_id";
+
+pub(super) const ALL_AGAIN: &str =
+    "UPDATE looks SET again_at = 0 WHERE org = ?1 AND job_name = ?2 AND again_at IS NOT 0";
+
+const LAST: &str = "SELECT began, rules FROM sweeps WHERE org = ?1 AND job_name = ?2";
 
 pub(super) const FORGET: &str = "
     DELETE FROM looks
     WHERE org = ?1 AND job_name = ?2 AND reference_id IN (SELECT value FROM json_each(?3))";
 
 const BEGIN: &str = "
-    INSERT INTO sweeps (org, job_name, began) VALUES (?1, ?2, ?3)
-    ON CONFLICT (org, job_name) DO UPDATE SET began = max(excluded.began, sweeps.began)";
+    INSERT INTO sweeps (org, job_name, began, rules) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (org, job_name) DO UPDATE SET
+        began = max(excluded.began, sweeps.began), rules = excluded.rules";
 
 #[async_trait]
 impl Looks for SqliteStore {
@@ -109,20 +149,97 @@ impl Looks for SqliteStore {
             .await
     }
 
-    async fn last_sweep(
+    async fn look_marks(
         &self,
         org: &Org,
         job: &JobName,
-    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<LookMark>, StoreError> {
         self.timed
-            .call("last_sweep", async {
-                let began: Option<Micros> =
-                    sqlx::query_scalar("SELECT began FROM sweeps WHERE org = ?1 AND job_name = ?2")
+            .call("look_marks", async {
+                let page: String = sqlx::query_scalar(MARKS)
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .bind(from(after))
+                    .bind(limit)
+                    .fetch_one(&self.readers)
+                    .await?;
+                look_marks(&page)
+            })
+            .await
+    }
+
+    async fn looks_due(
+        &self,
+        org: &Org,
+        job: &JobName,
+        now: DateTime<Utc>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Look>, StoreError> {
+        self.timed
+            .call("looks_due", async {
+                let many: bool = sqlx::query_scalar(MANY_DUE)
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .bind(micros(now))
+                    .bind(limit)
+                    .fetch_one(&self.readers)
+                    .await?;
+                let rows: Vec<LookRow> = sqlx::query_as(if many { MANY } else { FEW })
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .bind(micros(now))
+                    .bind(from(after))
+                    .bind(limit)
+                    .fetch_all(&self.readers)
+                    .await?;
+                all(rows)
+            })
+            .await
+    }
+
+    async fn look_again(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        job: &JobName,
+        at: &[(ReferenceId, Option<DateTime<Utc>>)],
+    ) -> Result<(), StoreError> {
+        for chunk in at.chunks(CHUNK) {
+            self.timed
+                .call("look_again", async {
+                    let rows: Vec<_> = chunk
+                        .iter()
+                        .map(|(id, at)| (id.as_str(), micros_opt(*at)))
+                        .collect();
+                    let rows = json(&rows)?;
+                    let mut writer = self.unhurried().await?;
+                    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                    hold(&mut tx, "look_again", lease).await?;
+                    sqlx::query(AGAIN)
                         .bind(org.as_str())
                         .bind(job.as_str())
-                        .fetch_optional(&self.readers)
+                        .bind(rows)
+                        .execute(&mut *tx)
                         .await?;
-                instant_opt("sweeps.began", began)
+                    Ok(tx.commit().await?)
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn last_sweep(&self, org: &Org, job: &JobName) -> Result<Option<Sweep>, StoreError> {
+        self.timed
+            .call("last_sweep", async {
+                let last: Option<SweepRow> = sqlx::query_as(LAST)
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .fetch_optional(&self.readers)
+                    .await?;
+                last.map(Sweep::try_from).transpose()
             })
             .await
     }
@@ -133,15 +250,31 @@ impl Looks for SqliteStore {
         org: &Org,
         job: &JobName,
         began: DateTime<Utc>,
+        rules: &str,
     ) -> Result<(), StoreError> {
-        self.timed
+        // All looks of a job at once may be a million.
+        let timed = self.timed.with_limit(self.migrate_timeout);
+        timed
             .call("begin_sweep", async {
                 let mut tx = self.begin().await?;
                 hold(&mut tx, "begin_sweep", lease).await?;
+                let last: Option<SweepRow> = sqlx::query_as(LAST)
+                    .bind(org.as_str())
+                    .bind(job.as_str())
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                if last.is_none_or(|last| last.rules != rules) {
+                    sqlx::query(ALL_AGAIN)
+                        .bind(org.as_str())
+                        .bind(job.as_str())
+                        .execute(&mut *tx)
+                        .await?;
+                }
                 sqlx::query(BEGIN)
                     .bind(org.as_str())
                     .bind(job.as_str())
                     .bind(micros(began))
+                    .bind(rules)
                     .execute(&mut *tx)
                     .await?;
                 Ok(tx.commit().await?)

@@ -14,6 +14,8 @@ mod attempts;
 mod audit;
 mod bulk;
 mod changes;
+mod claims;
+mod classes;
 mod controls;
 mod file;
 mod findings;

@@ -31,7 +31,7 @@ pub(super) const BEAT: &str =
 
 pub(super) const FINISH: &str = "
     UPDATE runs SET outcome = ?3, finished_at = ?4, selected = ?5, observed = ?6, unchanged = ?7, to_act = ?8,
-        sent = ?9, flagged = ?10, skipped = ?11, failed = ?12, trouble = ?13
+        sent = ?9, flagged = ?10, skipped = ?11, failed = ?12, trouble = ?13, capped = ?14
     WHERE id = ?1 AND token = ?2 AND outcome IS NULL
     RETURNING job_name, org";
 
@@ -294,6 +294,7 @@ impl Runs for SqliteStore {
                     .bind(stored_count(summary.skipped))
                     .bind(stored_count(summary.failed))
                     .bind(&summary.trouble)
+                    .bind(stored_count(summary.capped))
                     .fetch_optional(&mut *tx)
                     .await?;
                 let Some((job, org)) = whose else {

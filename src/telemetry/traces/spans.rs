@@ -43,6 +43,7 @@ pub fn run_ended(trigger: Trigger, outcome: RunOutcome, summary: &RunSummary) {
         ("sent", summary.sent),
         ("flagged", summary.flagged),
         ("skipped", summary.skipped),
+        ("capped", summary.capped),
         ("failed", summary.failed),
     ] {
         span.set_attribute(name, i64::try_from(number).unwrap_or(i64::MAX));

@@ -77,7 +77,7 @@ async fn write(store: &dyn Store, lease: &RunLease, which: &str) -> Result<(), S
         }
         "remember_looks" => store.remember_looks(lease, org, job, &[look("r", 9)]).await,
         "forget_looks" => store.forget_looks(lease, org, job, &ids).await,
-        "begin_sweep" => store.begin_sweep(lease, org, job, at(9)).await,
+        "begin_sweep" => store.begin_sweep(lease, org, job, at(9), "rules").await,
         "latch_guard" => {
             let latched = store.latch_guard(lease, job, org, &daemon(), at(9)).await;
             latched.map(drop)
@@ -128,7 +128,10 @@ async fn fill(store: &dyn Store) {
         .remember_looks(lease, org, job, &[look("r", 1)])
         .await
         .unwrap();
-    store.begin_sweep(lease, org, job, at(1)).await.unwrap();
+    store
+        .begin_sweep(lease, org, job, at(1), "rules")
+        .await
+        .unwrap();
     store.note("start", "x", &daemon(), at(1)).await.unwrap();
 }
 

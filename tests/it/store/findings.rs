@@ -92,6 +92,8 @@ async fn a_new_sighting_opens_a_finding(fresh: Fresh) {
         attention: None,
         evidence: given.evidence,
         last_seen: at(0),
+        class: None,
+        missing_since: None,
     };
     assert_eq!(live, [wanted]);
 }

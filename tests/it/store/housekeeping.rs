@@ -75,6 +75,15 @@ async fn one_of_each(store: &dyn Store) {
         .apply_findings(&a_run(store).await, &org(), &job(), &changes, at(0))
         .await
         .unwrap();
+    let lease = a_run(store).await;
+    store
+        .ensure_classes(&lease, &org(), &job(), &[class_key("NOT_SENT")], at(0))
+        .await
+        .unwrap();
+    store
+        .note_contradictions(&lease, &org(), &[contradiction("ref-A", 0)])
+        .await
+        .unwrap();
     let resolved = FindingChanges {
         resolved: store
             .live_findings(&org(), &job(), Live::All)
@@ -116,7 +125,7 @@ async fn one_of_each(store: &dyn Store) {
         .await
         .unwrap();
     store
-        .begin_sweep(&a_run(store).await, &org(), &job(), at(0))
+        .begin_sweep(&a_run(store).await, &org(), &job(), at(0), "rules")
         .await
         .unwrap();
     let trigger = store
@@ -146,6 +155,8 @@ async fn prune_removes_what_is_closed_and_old(fresh: Fresh) {
         runs: 1,
         slots: 2,
         findings: 1,
+        classes: 1,
+        contradictions: 1,
         acknowledgements: 1,
         orders: 0,
         observations: 1,
@@ -356,13 +367,13 @@ async fn prune_keeps_looks_at_what_is_remembered(fresh: Fresh) {
         .remember_observations(&a_run(store).await, &org(), &kept)
         .await
         .unwrap();
+    store
+        .begin_sweep(&a_run(store).await, &org(), &job(), at(20), "rules")
+        .await
+        .unwrap();
     let looks = [look("ref-A", 0), look("ref-B", 0), look("ref-C", 20)];
     store
         .remember_looks(&a_run(store).await, &org(), &job(), &looks)
-        .await
-        .unwrap();
-    store
-        .begin_sweep(&a_run(store).await, &org(), &job(), at(20))
         .await
         .unwrap();
     assert_eq!(prune_all(store, at(10)).await, 1);
@@ -370,10 +381,7 @@ async fn prune_keeps_looks_at_what_is_remembered(fresh: Fresh) {
     let mut left = store.looks(&org(), &job(), &asked).await.unwrap();
     left.sort_by(|a, b| a.reference_id.cmp(&b.reference_id));
     assert_eq!(left, [look("ref-A", 0), look("ref-C", 20)]);
-    assert_eq!(
-        store.last_sweep(&org(), &job()).await.unwrap(),
-        Some(at(20))
-    );
+    assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), swept(20));
 }
 
 async fn prune_takes_old_decisions_about_what_could_never_be_read(fresh: Fresh) {

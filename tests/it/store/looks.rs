@@ -162,20 +162,17 @@ async fn a_sweep_never_goes_back(fresh: Fresh) {
     assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), None);
     for (began, last) in [(5, 5), (3, 5), (9, 9)] {
         store
-            .begin_sweep(&a_run(store).await, &org(), &job(), at(began))
+            .begin_sweep(&a_run(store).await, &org(), &job(), at(began), "rules")
             .await
             .unwrap();
-        assert_eq!(
-            store.last_sweep(&org(), &job()).await.unwrap(),
-            Some(at(last))
-        );
+        assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), swept(last));
     }
 }
 
 async fn sweeps_belong_to_one_job_and_org(fresh: Fresh) {
     let store = &*fresh.store;
     store
-        .begin_sweep(&a_run(store).await, &org(), &job(), at(5))
+        .begin_sweep(&a_run(store).await, &org(), &job(), at(5), "rules")
         .await
         .unwrap();
     let (other_org, other_job) = (Org::new("yoigo"), JobName::new("flag-events"));

@@ -34,6 +34,7 @@ mod acknowledgements;
 mod attempt_lists;
 mod attempts;
 mod bulk;
+mod classes;
 mod controls;
 mod fencing;
 mod finding_lists;

@@ -53,7 +53,7 @@ async fn lived_in(store: &dyn Store) {
         .await
         .unwrap();
     store
-        .begin_sweep(&lease, &org(), &job(), at(6))
+        .begin_sweep(&lease, &org(), &job(), at(6), "rules")
         .await
         .unwrap();
     store
@@ -126,7 +126,7 @@ async fn all_arrives_as_it_was_and_life_goes_on() {
         new.observations(&org(), &["r".into()]).await.unwrap(),
         old.observations(&org(), &["r".into()]).await.unwrap()
     );
-    assert_eq!(new.last_sweep(&org(), &job()).await.unwrap(), Some(at(6)));
+    assert_eq!(new.last_sweep(&org(), &job()).await.unwrap(), swept(6));
     let audit = new.audit(&Default::default(), ALL).await.unwrap();
     assert_eq!(audit[0].action, "copy");
     let left = old.audit(&Default::default(), ALL).await.unwrap();

@@ -12,6 +12,7 @@ const SMALL: &[&str] = &[
     "notices",
     "job_memory",
     "finding_counts",
+    "classes",
     "identity",
     "rates",
     "held_back",

@@ -37,6 +37,7 @@ fn summary() -> RunSummary {
         sent: 5,
         flagged: 6,
         skipped: 7,
+        capped: 9,
         failed: 8,
         trouble: "yoigo: circuit open".to_owned(),
     }

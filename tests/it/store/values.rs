@@ -8,12 +8,14 @@ use tesa_reconciler::domain::finding::FindingKind;
 use tesa_reconciler::domain::ids::{JobName, Org, ReplicaId};
 use tesa_reconciler::domain::run::Mode;
 use tesa_reconciler::domain::{
-    AttemptId, AttemptState, Decision, Issue, IssueVersion, Observation, Operation,
+    AttemptId, AttemptState, Decision, Filter, Issue, IssueVersion, Observation, Operation,
     PersistenceType, Status, TerritoryOwner, Trigger, Verdict, Version,
 };
+use tesa_reconciler::rules::classes::ClassKey;
 use tesa_reconciler::store::attempts::{IntentLimits, NewAttempt, Step};
+use tesa_reconciler::store::claims::Contradiction;
 use tesa_reconciler::store::findings::{FindingChanges, FindingKey, Sighting};
-use tesa_reconciler::store::looks::Look;
+use tesa_reconciler::store::looks::{Look, Sweep};
 use tesa_reconciler::store::orders::Recheck;
 use tesa_reconciler::store::replicas::ReplicaRow;
 use tesa_reconciler::store::runs::{NewRun, RunLease, Started};
@@ -229,7 +231,34 @@ pub fn look(reference: &str, seconds: i64) -> Look {
             repeated: true,
             last_updated: Some(at(-60)),
         }],
+        again_at: Some(at(seconds + 3_600)),
     }
+}
+
+/// The class of the requests that stand there.
+pub fn class_key(status: &str) -> ClassKey {
+    ClassKey {
+        rule: "resend-unsent".into(),
+        detail: status.to_owned(),
+        evidence: format!("{status} for over 30 min; rule resend-unsent"),
+    }
+}
+
+pub fn contradiction(reference: &str, seconds: i64) -> Contradiction {
+    Contradiction {
+        filter: Filter::Statuses,
+        reference_id: reference.into(),
+        what: "listed as NOT_SENT, read as PROCESSING".to_owned(),
+        seen_at: at(seconds),
+    }
+}
+
+/// A sweep that began then, under the `"rules"`.
+pub fn swept(seconds: i64) -> Option<Sweep> {
+    Some(Sweep {
+        began: at(seconds),
+        rules: "rules".to_owned(),
+    })
 }
 
 pub fn seen(sightings: &[Sighting]) -> FindingChanges {
