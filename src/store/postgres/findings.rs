@@ -109,7 +109,7 @@ pub(super) const RESOLVE: &str = leave_the_list!(
 );
 pub(super) const MISSING: &str = leave_the_list!(
     "missing_since = $2",
-    "(missing_since IS NULL OR missing_since < $2 - interval '24 hours')"
+    "(missing_since IS NULL OR missing_since < $2::timestamptz - interval '24 hours')"
 );
 
 pub(super) const BACK: &str = "

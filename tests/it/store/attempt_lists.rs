@@ -11,6 +11,7 @@ use super::values::*;
 behaviours![
     attempts_for_orders_come_oldest_first_within_each,
     attempts_are_listed_newest_first_by_filter_and_page,
+    open_attempts_and_those_that_changed_since_come_oldest_first,
     open_attempts_are_counted_by_operation_and_state,
 ];
 
@@ -189,4 +190,31 @@ async fn open_attempts_are_counted_by_operation_and_state(fresh: Fresh) {
     // What is settled is history, which nobody counts.
     let wanted = [(operation, AttemptState::Unknown, 2)];
     assert_eq!(counts, wanted);
+}
+
+async fn open_attempts_and_those_that_changed_since_come_oldest_first(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    for &state in AttemptState::ALL {
+        attempt_in(store, &lease, state.as_str(), state).await;
+    }
+    let other_run = NewRun {
+        org: "yoigo".into(),
+        ..new_run(None)
+    };
+    let other_lease = started(store, &other_run, at(0)).await;
+    let elsewhere = NewAttempt {
+        org: "yoigo".into(),
+        ..new_attempt("elsewhere")
+    };
+    intended(store, &other_lease, &elsewhere, at(5)).await;
+    let since = async |seconds| {
+        let rows = store.attempts_since(&org(), at(seconds)).await.unwrap();
+        assert!(rows.is_sorted_by_key(|row| row.id));
+        rows.iter().map(|row| row.state).collect::<Vec<_>>()
+    };
+    let open = AttemptState::ALL.iter().copied();
+    let open: Vec<_> = open.filter(|state| state.is_open()).collect();
+    assert_eq!(since(2).await, open);
+    assert_eq!(since(1).await, AttemptState::ALL);
 }

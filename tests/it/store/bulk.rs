@@ -8,7 +8,10 @@ use tesa_reconciler::domain::{Decision, Observation, Verdict};
 use super::harness::Fresh;
 use super::values::*;
 
-behaviours![a_hundred_thousand_requests_are_remembered_and_read];
+behaviours![
+    a_hundred_thousand_requests_are_remembered_and_read,
+    a_hundred_thousand_members_are_opened_and_streamed,
+];
 
 const MANY: usize = 100_000;
 const CHUNK: usize = 500;
@@ -46,4 +49,33 @@ async fn a_hundred_thousand_requests_are_remembered_and_read(fresh: Fresh) {
     }
     assert_eq!((read, written), (MANY, MANY as u64));
     assert!(begun.elapsed() < SANE, "{:?}", begun.elapsed());
+}
+
+async fn a_hundred_thousand_members_are_opened_and_streamed(fresh: Fresh) {
+    let store = &*fresh.store;
+    let ids: Vec<ReferenceId> = (0..MANY).map(|n| format!("ref-{n:06}").into()).collect();
+    let (org, job, lease) = (org(), job(), a_run(store).await);
+    let keys = [class_key("NOT_SENT")];
+    let made = store.ensure_classes(&lease, &org, &job, &keys, at(0)).await;
+    let class = made.unwrap()[0];
+    let begun = Instant::now();
+    let opened = store.open_members(&lease, &org, &job, class, &ids, &[], at(0));
+    assert_eq!(opened.await.unwrap(), MANY as u64);
+    let opened_in = begun.elapsed();
+    let begun = Instant::now();
+    let (mut streamed, mut after) = (0, None::<String>);
+    loop {
+        let page = store.class_members(class, after.as_deref(), 10_000);
+        let page = page.await.unwrap();
+        let Some(last) = page.iter().last() else {
+            break;
+        };
+        after = Some(last.to_owned());
+        streamed += page.len();
+    }
+    assert_eq!(streamed, MANY);
+    let streamed_in = begun.elapsed();
+    // Only to be seen with what failed, or by who asks for the output.
+    eprintln!("opened in {opened_in:?}, streamed in {streamed_in:?}");
+    assert!(opened_in + streamed_in < SANE);
 }

@@ -1,12 +1,9 @@
-//! Classes and their members: what lists tell is remembered once, and compared in the order of the bytes.
+//! Classes: what lists tell is remembered once, and compared in the order of the bytes.
 
-use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
 use tesa_reconciler::domain::ids::{ClassId, JobName, ReferenceId};
-use tesa_reconciler::domain::{IdBatch, Observation};
+use tesa_reconciler::domain::{FindingState, IdBatch, Observation};
 use tesa_reconciler::store::classes::ClassSize;
-use tesa_reconciler::store::findings::{
-    Finding, FindingChanges, FindingFilter, FindingKey, Live, LiveFinding, Sighting,
-};
+use tesa_reconciler::store::findings::{Finding, FindingChanges, FindingFilter, Live, LiveFinding};
 use tesa_reconciler::store::{Page, Store};
 
 use super::harness::Fresh;
@@ -16,27 +13,19 @@ behaviours! {
     a_class_is_made_once_and_kept_in_the_order_of_its_keys,
     a_class_knows_how_many_were_listed_and_when,
     members_come_in_the_order_of_their_bytes_page_by_page,
-    what_is_opened_says_what_its_class_says,
-    opening_again_opens_nothing_new,
-    a_request_that_moves_to_another_class_keeps_what_is_known_of_it,
-    a_resolved_member_comes_back_without_its_date_and_attention,
-    an_acknowledgement_is_carried_into_the_class,
-    what_an_elder_job_holds_stays_as_it_is,
-    what_a_younger_job_holds_is_taken,
-    a_finding_that_an_elder_takes_leaves_its_class,
-    a_seen_member_stays_in_its_class_and_a_reopened_one_has_none,
     a_resolved_finding_belongs_to_no_class,
     those_of_no_class_come_each_once,
     details_are_filled_in_from_what_was_read,
     a_member_is_counted_like_any_finding,
     many_are_opened_in_one_call,
+    an_old_class_goes_when_nothing_belongs_to_it,
 }
 
-async fn class(store: &dyn Store, status: &str) -> ClassId {
+pub async fn class(store: &dyn Store, status: &str) -> ClassId {
     class_of(store, &job(), status).await
 }
 
-async fn class_of(store: &dyn Store, job: &JobName, status: &str) -> ClassId {
+pub async fn class_of(store: &dyn Store, job: &JobName, status: &str) -> ClassId {
     let keys = [class_key(status)];
     let lease = a_run(store).await;
     let ids = store
@@ -45,11 +34,11 @@ async fn class_of(store: &dyn Store, job: &JobName, status: &str) -> ClassId {
     ids.unwrap()[0]
 }
 
-fn ids(names: &[&str]) -> Vec<ReferenceId> {
+pub fn ids(names: &[&str]) -> Vec<ReferenceId> {
     names.iter().map(|name| ReferenceId::from(*name)).collect()
 }
 
-async fn open(store: &dyn Store, class: ClassId, names: &[&str], seconds: i64) -> u64 {
+pub async fn open(store: &dyn Store, class: ClassId, names: &[&str], seconds: i64) -> u64 {
     let lease = a_run(store).await;
     let opened = store
         .open_members(&lease, &org(), &job(), class, &ids(names), &[], at(seconds))
@@ -57,20 +46,20 @@ async fn open(store: &dyn Store, class: ClassId, names: &[&str], seconds: i64) -
     opened.unwrap()
 }
 
-fn names(batch: &IdBatch) -> Vec<String> {
+pub fn names(batch: &IdBatch) -> Vec<String> {
     batch.iter().map(str::to_owned).collect()
 }
 
-async fn members(store: &dyn Store, class: ClassId) -> Vec<String> {
+pub async fn members(store: &dyn Store, class: ClassId) -> Vec<String> {
     names(&store.class_members(class, None, 1_000).await.unwrap())
 }
 
-async fn live(store: &dyn Store) -> Vec<LiveFinding> {
+pub async fn live(store: &dyn Store) -> Vec<LiveFinding> {
     let live = store.live_findings(&org(), &job(), Live::All).await;
     live.unwrap()
 }
 
-async fn apply(store: &dyn Store, changes: FindingChanges, seconds: i64) {
+pub async fn apply(store: &dyn Store, changes: FindingChanges, seconds: i64) {
     let lease = a_run(store).await;
     let done = store
         .apply_findings(&lease, &org(), &job(), &changes, at(seconds))
@@ -78,7 +67,7 @@ async fn apply(store: &dyn Store, changes: FindingChanges, seconds: i64) {
     done.unwrap();
 }
 
-async fn resolve_all(store: &dyn Store, seconds: i64) {
+pub async fn resolve_all(store: &dyn Store, seconds: i64) {
     let resolved = live(store).await.into_iter().map(|live| live.id).collect();
     let changes = FindingChanges {
         resolved,
@@ -87,12 +76,17 @@ async fn resolve_all(store: &dyn Store, seconds: i64) {
     apply(store, changes, seconds).await;
 }
 
-async fn finding(store: &dyn Store, reference: &str) -> Finding {
-    let filter = FindingFilter {
-        reference: Some(reference.to_owned()),
-        ..FindingFilter::default()
-    };
-    let found = store.findings(&filter, Page::first(2)).await.unwrap();
+/// The only one of this request, resolved or not.
+pub async fn finding(store: &dyn Store, reference: &str) -> Finding {
+    let mut found = Vec::new();
+    for state in [None, Some(FindingState::Resolved)] {
+        let filter = FindingFilter {
+            reference: Some(reference.to_owned()),
+            state,
+            ..FindingFilter::default()
+        };
+        found.extend(store.findings(&filter, Page::first(2)).await.unwrap());
+    }
     let [only] = &found[..] else {
         panic!("{found:?}");
     };
@@ -175,232 +169,6 @@ async fn members_come_in_the_order_of_their_bytes_page_by_page(fresh: Fresh) {
     let after = store.class_members(class, Some("a!"), 2).await.unwrap();
     assert_eq!(names(&after), ["a\"b", "a,b"], "of one that is not there");
     assert!(members(store, ClassId(class.0 + 1)).await.is_empty());
-}
-
-async fn what_is_opened_says_what_its_class_says(fresh: Fresh) {
-    let store = &*fresh.store;
-    let class = class(store, "NOT_SENT").await;
-    open(store, class, &["r"], 3).await;
-    let kept = &live(store).await[0];
-    let wanted = LiveFinding {
-        id: kept.id,
-        key: FindingKey {
-            reference_id: "r".into(),
-            kind: FindingKind::StuckRequest,
-            detail: "NOT_SENT".to_owned(),
-        },
-        state: FindingState::Open,
-        attention: None,
-        evidence: class_key("NOT_SENT").evidence,
-        last_seen: at(3),
-        class: Some(class),
-        missing_since: None,
-    };
-    assert_eq!(kept, &wanted);
-    let listed = finding(store, "r").await;
-    assert_eq!(
-        (
-            listed.since,
-            listed.external_reference,
-            listed.first_seen,
-            listed.times_seen
-        ),
-        (None, None, at(3), 1)
-    );
-}
-
-async fn opening_again_opens_nothing_new(fresh: Fresh) {
-    let store = &*fresh.store;
-    let class = class(store, "NOT_SENT").await;
-    assert_eq!(open(store, class, &["a", "b", "a"], 0).await, 2);
-    assert_eq!(open(store, class, &["b", "c"], 1).await, 1);
-    assert_eq!(open(store, class, &[], 2).await, 0);
-    assert_eq!(members(store, class).await, ["a", "b", "c"]);
-    let listed = finding(store, "b").await;
-    assert_eq!(
-        (listed.first_seen, listed.last_seen, listed.times_reopened),
-        (at(0), at(1), 0)
-    );
-}
-
-async fn a_request_that_moves_to_another_class_keeps_what_is_known_of_it(fresh: Fresh) {
-    let store = &*fresh.store;
-    let first = class(store, "NOT_SENT").await;
-    open(store, first, &["r"], 0).await;
-    let lease = a_run(store).await;
-    let read = [observation("r")];
-    store
-        .fill_details(&lease, &org(), &job(), &read)
-        .await
-        .unwrap();
-    let id = live(store).await[0].id;
-    let changes = FindingChanges {
-        missing: vec![id],
-        attention: vec![(live(store).await[0].key.clone(), Some(Attention::GivenUp))],
-        ..FindingChanges::default()
-    };
-    apply(store, changes, 1).await;
-    store
-        .acknowledge_findings(&[id], &person(), at(2))
-        .await
-        .unwrap();
-    // The rule has another age now, so its class says something else.
-    let keys = [tesa_reconciler::rules::classes::ClassKey {
-        evidence: "NOT_SENT for over 5 d; rule resend-unsent".to_owned(),
-        ..class_key("NOT_SENT")
-    }];
-    let made = store
-        .ensure_classes(&lease, &org(), &job(), &keys, at(3))
-        .await;
-    let second = made.unwrap()[0];
-    assert_eq!(open(store, second, &["r"], 3).await, 0);
-    assert_eq!(members(store, first).await, [] as [&str; 0]);
-    assert_eq!(members(store, second).await, ["r"]);
-    let [moved] = &live(store).await[..] else {
-        panic!()
-    };
-    assert_eq!(
-        (moved.id, moved.class, moved.missing_since),
-        (id, Some(second), None)
-    );
-    assert_eq!(moved.evidence, keys[0].evidence);
-    assert_eq!(moved.attention, Some(Attention::GivenUp));
-    assert_eq!(moved.state, FindingState::Acknowledged);
-    let listed = finding(store, "r").await;
-    assert_eq!(listed.since, observation("r").last_updated);
-    assert_eq!(listed.external_reference, Some("order-r".into()));
-    assert_eq!(listed.first_seen, at(0));
-}
-
-async fn a_resolved_member_comes_back_without_its_date_and_attention(fresh: Fresh) {
-    let store = &*fresh.store;
-    let class = class(store, "NOT_SENT").await;
-    let before = Sighting {
-        attention: Some(Attention::GivenUp),
-        ..sighting("r", "NOT_SENT")
-    };
-    apply(store, seen(&[before]), 0).await;
-    resolve_all(store, 1).await;
-    assert_eq!(open(store, class, &["r", "new"], 2).await, 2);
-    let back = finding(store, "r").await;
-    assert_eq!(
-        (back.state, back.times_reopened, back.resolved_at),
-        (FindingState::Open, 1, None)
-    );
-    assert_eq!((back.since, back.attention), (None, None));
-    assert_eq!(back.external_reference, Some("order-r".into()));
-    assert_eq!((back.first_seen, back.last_seen), (at(0), at(2)));
-    assert_eq!(back.evidence, class_key("NOT_SENT").evidence);
-    assert_eq!(members(store, class).await, ["new", "r"]);
-}
-
-async fn an_acknowledgement_is_carried_into_the_class(fresh: Fresh) {
-    let store = &*fresh.store;
-    let class = class(store, "NOT_SENT").await;
-    open(store, class, &["r", "s"], 0).await;
-    let said = finding(store, "r").await.id;
-    store
-        .acknowledge_findings(&[said], &person(), at(1))
-        .await
-        .unwrap();
-    resolve_all(store, 2).await;
-    assert_eq!(store.acknowledged_ids(&org()).await.unwrap(), ids(&["r"]));
-    assert_eq!(open(store, class, &["r", "s"], 3).await, 2);
-    assert_eq!(finding(store, "r").await.state, FindingState::Acknowledged);
-    assert_eq!(finding(store, "s").await.state, FindingState::Open);
-    assert_eq!(store.acknowledged_ids(&"yoigo".into()).await.unwrap(), []);
-    store
-        .unacknowledge_findings(&[said], &person(), at(4))
-        .await
-        .unwrap();
-    assert_eq!(store.acknowledged_ids(&org()).await.unwrap(), []);
-}
-
-async fn what_an_elder_job_holds_stays_as_it_is(fresh: Fresh) {
-    let store = &*fresh.store;
-    let elder: JobName = "elder".into();
-    let lease = a_run(store).await;
-    let held = seen(&[sighting("held", "NOT_SENT"), sighting("over", "NOT_SENT")]);
-    store
-        .apply_findings(&lease, &org(), &elder, &held, at(0))
-        .await
-        .unwrap();
-    let over = FindingChanges {
-        resolved: vec![finding(store, "over").await.id],
-        ..FindingChanges::default()
-    };
-    store
-        .apply_findings(&lease, &org(), &elder, &over, at(0))
-        .await
-        .unwrap();
-    let before = finding(store, "held").await;
-    let class = class(store, "NOT_SENT").await;
-    let asked = ids(&["free", "held", "over"]);
-    let elders = [elder];
-    let opened = store
-        .open_members(&lease, &org(), &job(), class, &asked, &elders, at(1))
-        .await;
-    assert_eq!(opened.unwrap(), 2);
-    assert_eq!(finding(store, "held").await, before);
-    assert_eq!(members(store, class).await, ["free", "over"]);
-}
-
-async fn what_a_younger_job_holds_is_taken(fresh: Fresh) {
-    let store = &*fresh.store;
-    let younger: JobName = "younger".into();
-    let lease = a_run(store).await;
-    let held = seen(&[sighting("r", "NOT_SENT")]);
-    store
-        .apply_findings(&lease, &org(), &younger, &held, at(0))
-        .await
-        .unwrap();
-    let class = class(store, "NOT_SENT").await;
-    assert_eq!(open(store, class, &["r"], 1).await, 0);
-    let taken = finding(store, "r").await;
-    assert_eq!(
-        (taken.job_name, taken.since),
-        (job(), sighting("r", "").since)
-    );
-    assert_eq!(members(store, class).await, ["r"]);
-}
-
-async fn a_finding_that_an_elder_takes_leaves_its_class(fresh: Fresh) {
-    let store = &*fresh.store;
-    let class = class(store, "NOT_SENT").await;
-    open(store, class, &["r"], 0).await;
-    let lease = a_run(store).await;
-    let held = seen(&[sighting("r", "NOT_SENT")]);
-    let elder: JobName = "elder".into();
-    store
-        .apply_findings(&lease, &org(), &elder, &held, at(1))
-        .await
-        .unwrap();
-    assert!(members(store, class).await.is_empty());
-    assert_eq!(finding(store, "r").await.job_name, elder);
-    // The younger one sees it too, in its own words: that changes nothing.
-    let again = FindingChanges {
-        elders: vec![elder.clone()],
-        ..seen(&[sighting("r", "NOT_SENT")])
-    };
-    apply(store, again, 2).await;
-    assert_eq!(finding(store, "r").await.job_name, elder);
-}
-
-async fn a_seen_member_stays_in_its_class_and_a_reopened_one_has_none(fresh: Fresh) {
-    let store = &*fresh.store;
-    let class = class(store, "NOT_SENT").await;
-    open(store, class, &["r"], 0).await;
-    apply(store, seen(&[sighting("r", "NOT_SENT")]), 1).await;
-    let [kept] = &live(store).await[..] else {
-        panic!()
-    };
-    assert_eq!(
-        (kept.class, &kept.evidence),
-        (Some(class), &sighting("r", "").evidence)
-    );
-    resolve_all(store, 2).await;
-    apply(store, seen(&[sighting("r", "NOT_SENT")]), 3).await;
-    assert_eq!(live(store).await[0].class, None);
 }
 
 async fn a_resolved_finding_belongs_to_no_class(fresh: Fresh) {
@@ -548,4 +316,31 @@ async fn many_are_opened_in_one_call(fresh: Fresh) {
         .await
         .unwrap();
     assert_eq!((first.len(), names(&rest)), (5_000, many[5_000..].to_vec()));
+}
+
+async fn an_old_class_goes_when_nothing_belongs_to_it(fresh: Fresh) {
+    let store = &*fresh.store;
+    let (used, unused) = (class(store, "A").await, class(store, "B").await);
+    let fresh_one = class(store, "C").await;
+    open(store, used, &["r"], 0).await;
+    let listed = [ClassSize {
+        id: fresh_one,
+        size: 0,
+    }];
+    let lease = a_run(store).await;
+    store.note_listed(&lease, &listed, at(50)).await.unwrap();
+    let left = async |older_than| {
+        let pruned = store.prune(&lease, older_than, 10).await.unwrap().classes;
+        let kept = store.classes(&org(), &job()).await.unwrap();
+        let kept: Vec<_> = kept.iter().map(|class| class.id).collect();
+        (pruned, kept)
+    };
+    assert_eq!(left(at(0)).await, (0, vec![used, unused, fresh_one]));
+    assert_eq!(left(at(10)).await, (1, vec![used, fresh_one]));
+    resolve_all(store, 20).await;
+    assert_eq!(left(at(10)).await, (1, vec![fresh_one]));
+    assert!(
+        class(store, "A").await > fresh_one,
+        "an id is never given twice"
+    );
 }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use tesa_reconciler::domain::{Observation, RunOutcome, Status, Verdict};
+use tesa_reconciler::domain::finding::Attention;
+use tesa_reconciler::domain::ids::ClassId;
+use tesa_reconciler::domain::{Filter, Observation, RunOutcome, Status, Verdict};
+use tesa_reconciler::store::classes::ClassSize;
 use tesa_reconciler::store::findings::{FindingChanges, FindingFilter, Live};
 use tesa_reconciler::store::runs::{RunLease, RunSummary};
 use tesa_reconciler::store::{Page, Store, StoreError};
@@ -19,14 +22,24 @@ behaviours! {
 }
 
 /// Everything that a run writes. A new one belongs here.
-const WRITES: [&str; 14] = [
+const WRITES: [&str; 24] = [
     "remember_observations",
     "forget_observation",
     "remember_decisions",
     "findings seen",
     "findings touched",
+    "findings missing",
+    "findings back",
+    "findings attention",
     "findings resolved",
+    "ensure_classes",
+    "note_listed",
+    "open_members",
+    "fill_details",
+    "note_contradictions",
+    "forget_contradictions",
     "remember_looks",
+    "look_again",
     "forget_looks",
     "begin_sweep",
     "latch_guard",
@@ -75,6 +88,61 @@ async fn write(store: &dyn Store, lease: &RunLease, which: &str) -> Result<(), S
             })
             .await
         }
+        "findings missing" => {
+            apply(FindingChanges {
+                missing: live(store).await[..1].to_vec(),
+                ..FindingChanges::default()
+            })
+            .await
+        }
+        "findings back" => {
+            apply(FindingChanges {
+                back: live(store).await,
+                ..FindingChanges::default()
+            })
+            .await
+        }
+        "findings attention" => {
+            apply(FindingChanges {
+                attention: vec![(sighting("r", "NOT_SENT").key, Some(Attention::GivenUp))],
+                ..FindingChanges::default()
+            })
+            .await
+        }
+        "ensure_classes" => {
+            let keys = [class_key("another")];
+            let made = store.ensure_classes(lease, org, job, &keys, at(9)).await;
+            made.map(drop)
+        }
+        "note_listed" => {
+            let id = class(store).await;
+            let size = ClassSize { id, size: 9 };
+            store.note_listed(lease, &[size], at(9)).await
+        }
+        "open_members" => {
+            let class = class(store).await;
+            let new = ["new".into()];
+            let opened = store.open_members(lease, org, job, class, &new, &[], at(9));
+            opened.await.map(drop)
+        }
+        "fill_details" => {
+            let read = [observation("member")];
+            store.fill_details(lease, org, job, &read).await
+        }
+        "note_contradictions" => {
+            let found = [contradiction("new", 9)];
+            store.note_contradictions(lease, org, &found).await
+        }
+        "forget_contradictions" => {
+            store
+                .forget_contradictions(lease, org, Filter::Statuses, &ids)
+                .await
+        }
+        "look_again" => {
+            store
+                .look_again(lease, org, job, &[("r".into(), None)])
+                .await
+        }
         "remember_looks" => store.remember_looks(lease, org, job, &[look("r", 9)]).await,
         "forget_looks" => store.forget_looks(lease, org, job, &ids).await,
         "begin_sweep" => store.begin_sweep(lease, org, job, at(9), "rules").await,
@@ -105,6 +173,10 @@ async fn live(store: &dyn Store) -> Vec<tesa_reconciler::domain::ids::FindingId>
     live.into_iter().map(|live| live.id).collect()
 }
 
+async fn class(store: &dyn Store) -> ClassId {
+    store.classes(&org(), &job()).await.unwrap()[0].id
+}
+
 /// Something of everything, written by a run that went well.
 async fn fill(store: &dyn Store) {
     let lease = &a_run(store).await;
@@ -124,6 +196,25 @@ async fn fill(store: &dyn Store) {
         .apply_findings(lease, org, job, &found, at(1))
         .await
         .unwrap();
+    let keys = [class_key("NOT_SENT")];
+    let made = store.ensure_classes(lease, org, job, &keys, at(1)).await;
+    let members = ["member".into(), "missing".into()];
+    store
+        .open_members(lease, org, job, made.unwrap()[0], &members, &[], at(1))
+        .await
+        .unwrap();
+    let missing = FindingChanges {
+        missing: live(store).await[2..].to_vec(),
+        ..FindingChanges::default()
+    };
+    store
+        .apply_findings(lease, org, job, &missing, at(1))
+        .await
+        .unwrap();
+    store
+        .note_contradictions(lease, org, &[contradiction("r", 1)])
+        .await
+        .unwrap();
     store
         .remember_looks(lease, org, job, &[look("r", 1)])
         .await
@@ -140,13 +231,16 @@ async fn everything(store: &dyn Store) -> String {
     let (org, job, ids) = (&org(), &job(), ["r".into()]);
     let page = Page::first(100);
     format!(
-        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
         store.observations(org, &ids).await.unwrap(),
         store.decisions_about(org, &ids[0]).await.unwrap(),
         store
             .findings(&FindingFilter::default(), page)
             .await
             .unwrap(),
+        store.live_findings(org, job, Live::All).await.unwrap(),
+        store.classes(org, job).await.unwrap(),
+        store.contradictions(org).await.unwrap(),
         store.looks(org, job, &ids).await.unwrap(),
         store.last_sweep(org, job).await.unwrap(),
         store.latches().await.unwrap(),

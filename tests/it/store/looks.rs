@@ -1,7 +1,8 @@
 //! Looks and sweeps: what lets a job ask only for what changed.
 
 use tesa_reconciler::domain::ids::{JobName, Org, ReferenceId};
-use tesa_reconciler::store::looks::Look;
+use tesa_reconciler::store::Store;
+use tesa_reconciler::store::looks::{Look, LookMark};
 
 use super::harness::Fresh;
 use super::values::*;
@@ -15,6 +16,10 @@ behaviours![
     hundreds_of_looks_go_in_one_call,
     a_sweep_never_goes_back,
     sweeps_belong_to_one_job_and_org,
+    marks_come_in_the_order_of_their_bytes_page_by_page,
+    looks_are_due_when_their_decision_must_be_made_anew,
+    many_looks_are_due_page_by_page,
+    other_rules_make_every_look_due,
 ];
 
 fn ids(references: &[&str]) -> Vec<ReferenceId> {
@@ -178,4 +183,152 @@ async fn sweeps_belong_to_one_job_and_org(fresh: Fresh) {
     let (other_org, other_job) = (Org::new("yoigo"), JobName::new("flag-events"));
     assert_eq!(store.last_sweep(&other_org, &job()).await.unwrap(), None);
     assert_eq!(store.last_sweep(&org(), &other_job).await.unwrap(), None);
+}
+
+async fn remember(store: &dyn Store, looks: &[Look]) {
+    let lease = a_run(store).await;
+    store
+        .remember_looks(&lease, &org(), &job(), looks)
+        .await
+        .unwrap();
+}
+
+async fn marks_come_in_the_order_of_their_bytes_page_by_page(fresh: Fresh) {
+    let store = &*fresh.store;
+    let names = ["9", "10", "B", "a", "ä", "a\"b", "", "a,b"];
+    let looks: Vec<Look> = (0..).zip(names).map(|(n, id)| look(id, n)).collect();
+    remember(store, &looks).await;
+    let wanted: Vec<LookMark> = sorted(looks)
+        .into_iter()
+        .map(|look| LookMark {
+            reference_id: look.reference_id,
+            looked_at: look.looked_at,
+        })
+        .collect();
+    for size in [1, 3, 8, 9] {
+        let (mut paged, mut after) = (Vec::new(), None::<ReferenceId>);
+        loop {
+            let after_it = after.as_ref().map(ReferenceId::as_str);
+            let page = store.look_marks(&org(), &job(), after_it, size).await;
+            let page = page.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.reference_id.clone());
+            paged.extend(page);
+        }
+        assert_eq!(paged, wanted, "pages of {size}");
+    }
+    for (org, job) in [(&"yoigo".into(), &job()), (&org(), &"other".into())] {
+        let none = store.look_marks(org, job, None, 9).await.unwrap();
+        assert_eq!(none, []);
+    }
+}
+
+async fn due(store: &dyn Store, seconds: i64, after: Option<&str>, limit: u32) -> Vec<String> {
+    let due = store
+        .looks_due(&org(), &job(), at(seconds), after, limit)
+        .await;
+    let due = due.unwrap();
+    due.iter()
+        .map(|look| look.reference_id.to_string())
+        .collect()
+}
+
+async fn looks_are_due_when_their_decision_must_be_made_anew(fresh: Fresh) {
+    let store = &*fresh.store;
+    let never = Look {
+        again_at: None,
+        ..look("never", 0)
+    };
+    let later = Look {
+        again_at: Some(at(9_000)),
+        ..look("B", 0)
+    };
+    remember(
+        store,
+        &[look("a", 0), later, look("9", 1), look("10", 0), never],
+    )
+    .await;
+    assert_eq!(due(store, 3_599, None, 9).await, [] as [&str; 0]);
+    assert_eq!(due(store, 3_600, None, 9).await, ["10", "a"]);
+    assert_eq!(due(store, 3_601, None, 2).await, ["10", "9"]);
+    assert_eq!(due(store, 3_601, Some("9"), 2).await, ["a"]);
+    let whole = store
+        .looks_due(&org(), &job(), at(3_600), Some("10"), 1)
+        .await;
+    assert_eq!(whole.unwrap(), [look("a", 0)]);
+    let again = [
+        ("a".into(), None),
+        ("10".into(), Some(at(20_000))),
+        ("never".into(), Some(at(1))),
+        ("unknown".into(), Some(at(1))),
+    ];
+    let lease = a_run(store).await;
+    store
+        .look_again(&lease, &org(), &job(), &again)
+        .await
+        .unwrap();
+    assert_eq!(due(store, 9_000, None, 9).await, ["9", "B", "never"]);
+    let other = store
+        .looks_due(&org(), &"other".into(), at(90_000), None, 9)
+        .await;
+    assert_eq!(other.unwrap(), []);
+    // A newer look says anew when it is due.
+    remember(store, &[look("9", 30_000)]).await;
+    assert_eq!(due(store, 9_000, None, 9).await, ["B", "never"]);
+}
+
+async fn many_looks_are_due_page_by_page(fresh: Fresh) {
+    let store = &*fresh.store;
+    let looks: Vec<Look> = (100..130).map(|n| look(&n.to_string(), 0)).collect();
+    remember(store, &looks).await;
+    let (mut paged, mut after) = (Vec::new(), None::<String>);
+    while paged.len() < 100 {
+        let page = due(store, 9_000, after.as_deref(), 4).await;
+        let Some(last) = page.last() else { break };
+        after = Some(last.clone());
+        paged.extend(page);
+    }
+    let all: Vec<String> = (100..130).map(|n| n.to_string()).collect();
+    assert_eq!(paged, all);
+}
+
+async fn other_rules_make_every_look_due(fresh: Fresh) {
+    let store = &*fresh.store;
+    let begin = async |job: &JobName, began, rules| {
+        let lease = a_run(store).await;
+        store
+            .begin_sweep(&lease, &org(), job, at(began), rules)
+            .await
+            .unwrap();
+    };
+    begin(&job(), 0, "rules").await;
+    let never = Look {
+        again_at: None,
+        ..look("never", 0)
+    };
+    remember(store, &[look("a", 0), never]).await;
+    begin(&job(), 1, "rules").await;
+    assert_eq!(due(store, 0, None, 9).await, [] as [&str; 0]);
+    begin(&"other".into(), 1, "others").await;
+    assert_eq!(due(store, 0, None, 9).await, [] as [&str; 0]);
+    begin(&job(), 2, "others").await;
+    let epoch = chrono::DateTime::UNIX_EPOCH;
+    let all = store
+        .looks_due(&org(), &job(), epoch, None, 9)
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 2);
+    assert!(all.iter().all(|look| look.again_at == Some(epoch)));
+    let last = store.last_sweep(&org(), &job()).await.unwrap().unwrap();
+    assert_eq!((last.began, last.rules.as_str()), (at(2), "others"));
+    // The other way round, and from an earlier instant, they are others too.
+    let lease = a_run(store).await;
+    let again = [("a".into(), None)];
+    store
+        .look_again(&lease, &org(), &job(), &again)
+        .await
+        .unwrap();
+    begin(&job(), 1, "rules").await;
+    assert_eq!(due(store, 0, None, 9).await, ["a", "never"]);
+    assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), swept(2));
 }

@@ -40,6 +40,23 @@ async fn lived_in(store: &dyn Store) {
         .acknowledge_findings(&[found[0].id], &person(), at(2))
         .await
         .unwrap();
+    let keys = [class_key("NOT_SENT")];
+    let class = store
+        .ensure_classes(&lease, &org(), &job(), &keys, at(2))
+        .await
+        .unwrap()[0];
+    store
+        .open_members(&lease, &org(), &job(), class, &["m".into()], &[], at(2))
+        .await
+        .unwrap();
+    store
+        .note_contradictions(&lease, &org(), &[contradiction("r", 2)])
+        .await
+        .unwrap();
+    store
+        .remember_looks(&lease, &org(), &job(), &[look("r", 2)])
+        .await
+        .unwrap();
     store
         .pause(Some(&job()), None, &person(), at(2))
         .await
@@ -95,7 +112,7 @@ async fn all_arrives_as_it_was_and_life_goes_on() {
         assert_eq!(steps, old.attempt_steps(attempt.id).await.unwrap());
     }
     let findings = new.findings(&Default::default(), ALL).await.unwrap();
-    assert_eq!(findings.len(), 1);
+    assert_eq!(findings.len(), 2);
     let said = new.acknowledgements(None).await.unwrap();
     assert_eq!(
         (said.len(), &said),
@@ -125,6 +142,19 @@ async fn all_arrives_as_it_was_and_life_goes_on() {
     assert_eq!(
         new.observations(&org(), &["r".into()]).await.unwrap(),
         old.observations(&org(), &["r".into()]).await.unwrap()
+    );
+    let classes = new.classes(&org(), &job()).await.unwrap();
+    assert_eq!(classes, old.classes(&org(), &job()).await.unwrap());
+    let members = new.class_members(classes[0].id, None, 9).await.unwrap();
+    assert_eq!(members.iter().collect::<Vec<_>>(), ["m"]);
+    assert_eq!(
+        new.contradictions(&org()).await.unwrap(),
+        [contradiction("r", 2)]
+    );
+    let looks = new.looks(&org(), &job(), &["r".into()]).await.unwrap();
+    assert_eq!(
+        looks,
+        old.looks(&org(), &job(), &["r".into()]).await.unwrap()
     );
     assert_eq!(new.last_sweep(&org(), &job()).await.unwrap(), swept(6));
     let audit = new.audit(&Default::default(), ALL).await.unwrap();
