@@ -34,7 +34,8 @@ const LEDGER: &str = "
         CASE WHEN n <= 1000 THEN now() END
     FROM generate_series(1, 5000000) AS n";
 
-/// Everything else; of the findings a quarter is live.
+/// Everything else; of the findings a quarter is live, of those half belong to classes, and some are missing or wait for
+/// a person.
 const THE_REST: &str = "
     ALTER TABLE attempt_steps SET UNLOGGED; ALTER TABLE runs SET UNLOGGED; ALTER TABLE observations SET UNLOGGED;
     ALTER TABLE decisions SET UNLOGGED; ALTER TABLE findings SET UNLOGGED; ALTER TABLE looks SET UNLOGGED;
@@ -49,13 +50,22 @@ const THE_REST: &str = "
     FROM generate_series(1, 1000000) AS n;
     INSERT INTO decisions (org, reference_id, job_name, run_id, since, verdict, explanation)
     SELECT 'org', 'r' || n, 'job', 1, now() - n * interval '1 second', 'act', '' FROM generate_series(1, 1000000) AS n;
-    INSERT INTO looks (org, job_name, reference_id, looked_at, issues)
-    SELECT 'org', 'job', 'r' || n, now() - n * interval '1 second', '[]' FROM generate_series(1, 1000000) AS n;
+    INSERT INTO looks (org, job_name, reference_id, looked_at, issues, again_at)
+    SELECT 'org', 'job', 'r' || n, now() - n * interval '1 second', '[]',
+        CASE n % 4 WHEN 0 THEN now() + n * interval '1 second' END FROM generate_series(1, 1000000) AS n;
+    INSERT INTO classes (org, job_name, rule, detail, evidence, size, listed_at)
+    SELECT 'org', 'job', 'rule' || n, 'NOT_SENT', '', 6250, now() FROM generate_series(1, 20) AS n;
     INSERT INTO findings (org, reference_id, kind, detail, job_name, state, evidence, since, first_seen, last_seen,
-        resolved_at)
+        resolved_at, class_id, missing_since, attention)
     SELECT 'org', 'r' || n, 'stuck_request', 'NOT_SENT', 'job', CASE n % 4 WHEN 0 THEN 'open' ELSE 'resolved' END, '',
-        now(), now(), now(), CASE n % 4 WHEN 0 THEN NULL ELSE now() - n * interval '1 second' END
+        CASE n % 32 WHEN 0 THEN NULL ELSE now() END, now(), now(),
+        CASE n % 4 WHEN 0 THEN NULL ELSE now() - n * interval '1 second' END,
+        CASE n % 8 WHEN 0 THEN 1 + n % 20 END, CASE n % 400 WHEN 0 THEN now() END,
+        CASE n % 400 WHEN 0 THEN 'given_up' END
     FROM generate_series(1, 1000000) AS n;
+    INSERT INTO contradictions (org, filter, reference_id, what, seen_at)
+    SELECT 'org' || n % 10, 'statuses', 'r' || n, '', now() - n * interval '1 minute'
+    FROM generate_series(1, 100000) AS n;
     INSERT INTO attempt_steps (attempt_id, state, at, who, detail)
     SELECT n, 'intended', now(), 'daemon', '' FROM generate_series(1, 1000000) AS n;
     INSERT INTO acknowledgements (org, reference_id, external_reference, kind, detail, who, reason, given_at, ended_at,
