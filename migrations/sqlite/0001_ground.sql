@@ -286,7 +286,7 @@ CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved
 CREATE INDEX findings_by_order ON findings (external_reference) WHERE external_reference IS NOT NULL;
 -- What each run compares with the lists: read from the index alone, in the order of the bytes.
 CREATE INDEX findings_of_class ON findings (class_id, reference_id) WHERE class_id IS NOT NULL;
-CREATE INDEX findings_of_no_class ON findings (org, job_name, reference_id)
+CREATE INDEX findings_of_no_class ON findings (org, job_name, reference_id, state, class_id)
     WHERE state <> 'resolved' AND class_id IS NULL;
 CREATE INDEX findings_without_details ON findings (org, job_name, id) WHERE class_id IS NOT NULL AND since IS NULL;
 CREATE INDEX findings_missing ON findings (org, job_name) WHERE missing_since IS NOT NULL;

@@ -228,7 +228,7 @@ impl Looks for PgStore {
         rules: &str,
     ) -> Result<(), StoreError> {
         let limit = self.migrate_timeout;
-        let work = async {
+        let work = || async {
             let mut tx = self.begin().await?;
             hold(&mut tx, "begin_sweep", lease).await?;
             let last: Option<SweepRow> = sqlx::query_as(LAST)
@@ -256,6 +256,7 @@ impl Looks for PgStore {
                 .await?;
             Ok(tx.commit().await?)
         };
-        self.timed.with_limit(limit).call("begin_sweep", work).await
+        let timed = self.timed.with_limit(limit);
+        self.call_within(timed, "begin_sweep", work).await
     }
 }

@@ -118,6 +118,19 @@ impl PgStore {
     where
         W: Future<Output = Result<T, Fault>> + Send,
     {
+        self.call_within(self.timed, operation, work).await
+    }
+
+    /// The same with another limit.
+    async fn call_within<T, W>(
+        &self,
+        timed: Timed,
+        operation: &'static str,
+        work: impl Fn() -> W + Send + Sync,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, Fault>> + Send,
+    {
         let tried = async {
             let mut tries = 1;
             loop {
@@ -136,7 +149,7 @@ impl PgStore {
                 }
             }
         };
-        self.timed.call(operation, tried).await
+        timed.call(operation, tried).await
     }
 
     /// A connection beside the pool, whose statements may take as long as `limit`.

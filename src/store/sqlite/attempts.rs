@@ -54,7 +54,7 @@ pub(super) const OF_ORDERS: &str = "
 pub(super) const SINCE: &str = "
     SELECT * FROM attempts WHERE org = ?1 AND state IN ('intended', 'accepted', 'unknown', 'needs_human')
     UNION ALL
-    SELECT * FROM attempts WHERE org = ?1 AND state IN ('not_sent', 'rejected', 'confirmed', 'ineffective')
+    SELECT * FROM attempts INDEXED BY attempts_closed WHERE org = ?1 AND state IN ('not_sent', 'rejected', 'confirmed', 'ineffective')
         AND changed_at >= ?2
     ORDER BY id";
 

@@ -83,7 +83,7 @@ pub(super) const FILL: &str = "
         since = CASE WHEN findings.since IS NULL OR asked.since > findings.since THEN asked.since ELSE findings.since END
     FROM (SELECT value ->> 0 AS reference_id, value ->> 1 AS external_reference, value ->> 2 AS since
           FROM json_each(?3)) AS asked
-    WHERE findings.reference_id = asked.reference_id AND findings.org = ?1 AND +findings.job_name = ?2
+    WHERE findings.reference_id = asked.reference_id AND +findings.org = ?1 AND +findings.job_name = ?2
         AND +findings.class_id IS NOT NULL";
 
 /// The first text that comes after `after`, byte by byte; before all where there is none.

@@ -46,19 +46,22 @@ macro_rules! due {
     ($due:literal) => {
         concat!(
             "SELECT reference_id, looked_at, issues, again_at FROM looks
-             WHERE org = ?1 AND job_name = ?2 AND reference_id >= ?4 AND ",
+             WHERE org = ?1 AND job_name = ?2 AND ",
             $due,
             " ORDER BY reference_id LIMIT ?5"
         )
     };
 }
-pub(super) const FEW: &str = due!("again_at <= ?3");
-pub(super) const MANY: &str = due!("+again_at <= ?3");
+pub(super) const FEW: &str = due!("+reference_id >= ?4 AND again_at <= ?3");
+pub(super) const MANY: &str = due!("reference_id >= ?4 AND +again_at <= ?3");
 
+// An UPDATE would go through all looks of the job and search each in what is asked; a CROSS JOIN keeps its order.
 pub(super) const AGAIN: &str = "
-    UPDATE looks SET again_at = asked.again_at
-    FROM (SELECT value ->> 0 AS reference_id, value ->> 1 AS again_at FROM json_each(?3)) AS asked
-    WHERE looks.org = ?1 AND looks.job_name = ?2 AND looks.reference_id = asked.reference_id";
+    INSERT INTO looks (org, job_name, reference_id, looked_at, issues, again_at)
+    SELECT known.org, known.job_name, known.reference_id, known.looked_at, known.issues, asked.value ->> 1
+    FROM json_each(?3) AS asked CROSS JOIN looks AS known
+    WHERE known.org = ?1 AND known.job_name = ?2 AND known.reference_id = asked.value ->> 0
+    ON CONFLICT (org, job_name, reference_id) DO UPDATE SET again_at = excluded.again_at";
 
 pub(super) const ALL_AGAIN: &str =
     "UPDATE looks SET again_at = 0 WHERE org = ?1 AND job_name = ?2 AND again_at IS NOT 0";

@@ -170,20 +170,127 @@ async fn no_hot_statement_walks_through_a_whole_table() {
     }
 }
 
+/// Statements of which another index than these would walk through far too much, and whether they sort.
+const WAYS: &[(&str, &str, &str, bool)] = &[
+    ("LIST_LIVE", findings::LIST_LIVE, "findings_live", false),
+    (
+        "LIVE_ABOUT",
+        findings::LIVE_ABOUT,
+        "sqlite_autoindex_findings_1 (reference_id=? AND org=?",
+        true,
+    ),
+    (
+        "LIVE_MISSING",
+        findings::LIVE_MISSING,
+        "findings_missing (org=? AND job_name=?)",
+        false,
+    ),
+    (
+        "WITH_ATTENTION",
+        findings::WITH_ATTENTION,
+        "INDEX findings_with_attention (org=? AND job_name=?)",
+        false,
+    ),
+    (
+        "ATTENTION",
+        findings::ATTENTION,
+        "sqlite_autoindex_findings_1 (reference_id=?)",
+        false,
+    ),
+    (
+        "COUNTS",
+        findings::COUNTS,
+        "INDEX findings_oldest (org=? AND kind=? AND detail=?",
+        false,
+    ),
+    (
+        "MEMBERS",
+        classes::MEMBERS,
+        "COVERING INDEX findings_of_class (class_id=? AND reference_id>?)",
+        false,
+    ),
+    (
+        "NEWLY_OPEN",
+        classes::NEWLY_OPEN,
+        "sqlite_autoindex_findings_1 (reference_id=? AND org=? AND kind=? AND detail=?)",
+        true,
+    ),
+    (
+        "OF_NO_CLASS",
+        classes::OF_NO_CLASS,
+        "COVERING INDEX findings_of_no_class (org=? AND job_name=? AND reference_id>?)",
+        false,
+    ),
+    (
+        "WITHOUT_DETAILS",
+        classes::WITHOUT_DETAILS,
+        "findings_without_details (org=? AND job_name=?)",
+        false,
+    ),
+    (
+        "FILL",
+        classes::FILL,
+        "sqlite_autoindex_findings_1 (reference_id=?)",
+        false,
+    ),
+    (
+        "FEW",
+        looks::FEW,
+        "looks_again (org=? AND job_name=? AND again_at<?)",
+        true,
+    ),
+    (
+        "RESOLVE_LEFT_BEHIND",
+        findings::RESOLVE_LEFT_BEHIND,
+        "sqlite_autoindex_findings_1 (reference_id=? AND org=?)",
+        false,
+    ),
+    (
+        "MANY",
+        looks::MANY,
+        "PRIMARY KEY (org=? AND job_name=? AND reference_id>?)",
+        false,
+    ),
+    (
+        "MARKS",
+        looks::MARKS,
+        "PRIMARY KEY (org=? AND job_name=? AND reference_id>?)",
+        false,
+    ),
+    (
+        "AGAIN",
+        looks::AGAIN,
+        "PRIMARY KEY (org=? AND job_name=? AND reference_id=?)",
+        false,
+    ),
+    (
+        "HOLDING_IDS",
+        acknowledgements::HOLDING_IDS,
+        "INDEX acknowledgements_of_request (org=?)",
+        false,
+    ),
+    (
+        "SINCE",
+        attempts::SINCE,
+        "attempts_closed (changed_at>?)",
+        true,
+    ),
+];
+
 #[tokio::test]
-async fn the_list_of_live_findings_follows_its_own_index() {
+async fn what_is_asked_of_many_rows_follows_the_index_that_was_made_for_it() {
     let (_dir, store) = migrated().await;
-    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", findings::LIST_LIVE));
-    let rows = sqlx::query(explain)
-        .fetch_all(&store.readers)
-        .await
-        .unwrap();
-    let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
-    assert!(plan[0].contains("findings_live"), "{plan:?}");
-    assert!(
-        !plan.iter().any(|step| step.contains("TEMP B-TREE")),
-        "{plan:?}"
-    );
+    for (name, statement, index, sorts) in WAYS {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::query(explain)
+            .fetch_all(&store.readers)
+            .await
+            .unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        let follows = plan.iter().any(|step| step.contains(index));
+        let sorted = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+        assert!(follows && sorted == *sorts, "{name}: {plan:#?}");
+    }
 }
 
 #[test]

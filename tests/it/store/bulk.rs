@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use tesa_reconciler::domain::ids::ReferenceId;
 use tesa_reconciler::domain::{Decision, Observation, Verdict};
 
+use tesa_reconciler::store::looks::Look;
+
 use super::harness::Fresh;
 use super::values::*;
 
 behaviours![
     a_hundred_thousand_requests_are_remembered_and_read,
     a_hundred_thousand_members_are_opened_and_streamed,
+    a_hundred_thousand_looks_are_marked_and_fall_due,
 ];
 
 const MANY: usize = 100_000;
@@ -78,4 +81,62 @@ async fn a_hundred_thousand_members_are_opened_and_streamed(fresh: Fresh) {
     // Only to be seen with what failed, or by who asks for the output.
     eprintln!("opened in {opened_in:?}, streamed in {streamed_in:?}");
     assert!(opened_in + streamed_in < SANE);
+}
+
+async fn a_hundred_thousand_looks_are_marked_and_fall_due(fresh: Fresh) {
+    let store = &*fresh.store;
+    let (org, job, lease) = (org(), job(), a_run(store).await);
+    let begin = async |rules| {
+        let begun = store.begin_sweep(&lease, &org, &job, at(0), rules).await;
+        begun.unwrap();
+    };
+    begin("rules").await;
+    let looks: Vec<Look> = (0..MANY)
+        .map(|n| Look {
+            again_at: None,
+            ..look(&format!("ref-{n:06}"), 0)
+        })
+        .collect();
+    for chunk in looks.chunks(CHUNK) {
+        let made = store.remember_looks(&lease, &org, &job, chunk).await;
+        made.unwrap();
+    }
+    let begun = Instant::now();
+    let (mut marks, mut after) = (0, None::<ReferenceId>);
+    loop {
+        let after_it = after.as_ref().map(ReferenceId::as_str);
+        let page = store
+            .look_marks(&org, &job, after_it, 10_000)
+            .await
+            .unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.reference_id.clone());
+        marks += page.len();
+    }
+    let marked_in = begun.elapsed();
+    let begun = Instant::now();
+    begin("other rules").await;
+    let began_in = begun.elapsed();
+    let begun = Instant::now();
+    let (mut due, mut after) = (0, None::<ReferenceId>);
+    loop {
+        let after_it = after.as_ref().map(ReferenceId::as_str);
+        let page = store.looks_due(&org, &job, at(0), after_it, 1_000);
+        let page = page.await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.reference_id.clone());
+        due += page.len();
+    }
+    let due_in = begun.elapsed();
+    let begun = Instant::now();
+    let again: Vec<_> = looks
+        .into_iter()
+        .map(|look| (look.reference_id, Some(at(60))))
+        .collect();
+    store.look_again(&lease, &org, &job, &again).await.unwrap();
+    let again_in = begun.elapsed();
+    assert_eq!((marks, due), (MANY, MANY));
+    // Only to be seen with what failed, or by who asks for the output.
+    eprintln!("marks {marked_in:?}, all due {began_in:?}, due {due_in:?}, again {again_in:?}");
+    assert!(marked_in + began_in + due_in + again_in < SANE);
 }
