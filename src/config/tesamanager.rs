@@ -11,7 +11,8 @@ use super::peer::{self, Peer};
 use super::problem::Problems;
 use super::schedule;
 use super::tree::{Node, Table};
-use super::value::{self, Reader};
+use super::value::{self, ONE_SECOND, Reader};
+use crate::domain::Filter;
 use crate::domain::ids::Org;
 
 /// `[tesamanager]`.
@@ -41,6 +42,10 @@ pub struct Tesamanager {
     pub max_list_bytes: u32,
     /// What dates that say no zone are meant in.
     pub timezone: Tz,
+    /// Until what the upstream stamped can be seen in its lists.
+    pub settle_time: Duration,
+    /// Filters of the list call that are not to be trusted: what they would tell is read instead.
+    pub unsupported_filters: Vec<Filter>,
     /// Methods and paths of all sixteen operations.
     pub endpoints: Endpoints,
 }
@@ -61,6 +66,7 @@ const PEER: Peer = Peer {
 };
 
 const LONGEST_CALL: Duration = Duration::from_secs(600);
+const LONGEST_SETTLE_TIME: Duration = Duration::from_secs(3_600);
 
 pub(super) const SECTION: Section = Section {
     path: "tesamanager",
@@ -146,6 +152,18 @@ pub(super) const SECTION: Section = Section {
             "\"UTC\"",
             "The zone in which dates of the upstream that say none are read.",
         ),
+        Key::preset(
+            "settle_time",
+            Kind::Text,
+            "\"60s\"",
+            "How long it may take until a change that the upstream has dated shows in its lists.",
+        ),
+        Key::preset(
+            "unsupported_filters",
+            Kind::List,
+            "[]",
+            "Filters of the list call that this upstream gets wrong, for example \"autoInstallation\": requests are read instead.",
+        ),
     ],
 };
 
@@ -166,6 +184,13 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
     let list_bytes = value::number(1_024, u32::MAX);
     let list_bytes = section.required(problems, "max_list_bytes", list_bytes);
     let timezone = section.required(problems, "timezone", schedule::zone);
+    let settle_time = value::duration(ONE_SECOND, LONGEST_SETTLE_TIME);
+    let settle_time = section.required(problems, "settle_time", settle_time);
+    let filter = value::word("a filter of the list call", Filter::ALL, |word| {
+        word.as_str()
+    });
+    let unsupported = value::list_or_none(filter);
+    let unsupported = section.required(problems, "unsupported_filters", unsupported);
     let endpoints = endpoints::read(root, problems);
     Some(Tesamanager {
         base_url: base_url?,
@@ -180,6 +205,8 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
         max_list_ids: list_ids?,
         max_list_bytes: list_bytes?,
         timezone: timezone?,
+        settle_time: settle_time?,
+        unsupported_filters: unsupported?,
         endpoints: endpoints?,
     })
 }

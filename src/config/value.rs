@@ -246,17 +246,32 @@ pub(super) fn list<T: PartialEq>(
     empty: &'static str,
     item: impl Fn(&Node, &mut Problems) -> Option<T>,
 ) -> impl Fn(&Node, &mut Problems) -> Option<Vec<T>> {
-    move |node, problems| {
-        let nodes = items(node, problems, empty)?;
-        let read: Vec<Option<T>> = nodes.iter().map(|node| item(node, problems)).collect();
-        for (index, value) in read.iter().enumerate() {
-            if value.is_some() && read[..index].contains(value) {
-                problems.report(&nodes[index].place, "stands twice in the list");
-                return None;
-            }
-        }
-        read.into_iter().collect()
+    move |node, problems| each(items(node, problems, empty)?, problems, &item)
+}
+
+/// As [`list`], of which an empty one means none.
+pub(super) fn list_or_none<T: PartialEq>(
+    item: impl Fn(&Node, &mut Problems) -> Option<T>,
+) -> impl Fn(&Node, &mut Problems) -> Option<Vec<T>> {
+    move |node, problems| match &node.value {
+        Value::List(nodes) => each(nodes, problems, &item),
+        other => wrong(node, problems, "a list in square brackets", other),
     }
+}
+
+fn each<T: PartialEq>(
+    nodes: &[Node],
+    problems: &mut Problems,
+    item: &impl Fn(&Node, &mut Problems) -> Option<T>,
+) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = nodes.iter().map(|node| item(node, problems)).collect();
+    for (index, value) in read.iter().enumerate() {
+        if value.is_some() && read[..index].contains(value) {
+            problems.report(&nodes[index].place, "stands twice in the list");
+            return None;
+        }
+    }
+    read.into_iter().collect()
 }
 
 /// The items of a list; an empty one is refused, with `empty` as the reason.

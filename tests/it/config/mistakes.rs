@@ -111,6 +111,10 @@ fn the_upstream_section_says_what_it_needs() {
             ("writes_per_second = -1\n", "5:21", "must be at least 1, not -1", ""),
             ("reads_per_second = 2.5\n", "5:20", "a whole number is needed here, this is a number with a fraction", ""),
             ("reads_per_second = 99999999999999999999\n", "5:20", "this is a number too large", ""),
+            ("settle_time = \"500ms\"\n", "5:15", "must be at least 1s", ""),
+            ("settle_time = \"2h\"\n", "5:15", "must be at most 1h", ""),
+            ("unsupported_filters = [\"auto_installation\"]\n", "5:24", "\"auto_installation\" is not a filter of the list call", "did you mean `autoInstallation`?"),
+            ("unsupported_filters = [\"cancelling\", \"cancelling\"]\n", "5:38", "stands twice in the list", ""),
         ],
     );
 }
