@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 
-use super::config::{RepeatedCreate, SandboxConfig};
+use super::config::{Ages, Precision, RepeatedCreate, SandboxConfig};
 use super::faults::{Effect, ErrorShape, Fault};
 use super::{BASE_PATH, Sandbox, account, token_uri};
 
@@ -47,9 +47,15 @@ pub struct Args {
     /// What a create with a known externalReference does.
     #[arg(long, value_enum, default_value_t)]
     pub repeated_create: RepeatedCreate,
-    /// Delay every answer by this.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub latency: Option<Duration>,
+    /// Delay every answer but the token's by this.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub latency: Duration,
+    /// What notUpdatedSince cuts dates off to before it compares them.
+    #[arg(long, value_enum, default_value_t)]
+    pub date_precision: Precision,
+    /// notUpdatedSince lists what was updated at that very instant, too.
+    #[arg(long)]
+    pub inclusive: bool,
     /// Answer this share of calls with 503, without an effect.
     #[arg(long, value_name = "0..1")]
     pub error_rate: Option<f64>,
@@ -78,10 +84,6 @@ fn fault(text: &str) -> Result<Fault, serde_json::Error> {
 impl From<&Args> for SandboxConfig {
     fn from(args: &Args) -> Self {
         let mut faults = args.faults.clone();
-        if let Some(latency) = args.latency {
-            let ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-            faults.push(Fault::new(Effect::Latency { ms, jitter_ms: 0 }));
-        }
         if let Some(rate) = args.lost_answer_rate {
             faults.push(
                 Fault::new(Effect::Drop { applied: true })
@@ -107,6 +109,11 @@ impl From<&Args> for SandboxConfig {
             token_ttl: args.token_ttl,
             tokens: args.tokens.clone(),
             public_url: args.public_url.clone(),
+            ages: Ages {
+                inclusive: args.inclusive,
+                to: args.date_precision,
+            },
+            latency: args.latency,
             faults,
             ..Self::default()
         }
@@ -206,16 +213,25 @@ mod tests {
             "0.2",
             "--repeated-create",
             "second-beside",
+            "--date-precision",
+            "day",
+            "--inclusive",
             "--fault",
             r#"{"do": "no_effect", "operations": ["writes"]}"#,
         ]);
         let config = SandboxConfig::from(&args);
-        assert_eq!(config.faults.len(), 4);
+        assert_eq!(config.faults.len(), 3);
+        assert_eq!(config.latency, Duration::from_millis(40));
         assert_eq!(
             config.faults[0],
             Fault::new(Effect::NoEffect).on(&["writes"])
         );
         assert_eq!(config.repeated_create, RepeatedCreate::SecondBeside);
+        let by_day = Ages {
+            inclusive: true,
+            to: Precision::Day,
+        };
+        assert_eq!(config.ages, by_day);
         assert!(
             config.faults.contains(
                 &Fault::new(Effect::Drop { applied: true })

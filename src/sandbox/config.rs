@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+
 use super::faults::Fault;
 
 /// What a sandbox is made of. The defaults are the command's.
@@ -29,6 +31,12 @@ pub struct SandboxConfig {
     /// What others reach the sandbox by, up to and without the base path, where that is not its own address
     /// (`http://sandbox:8081`). An assertion's `aud` is held against it.
     pub public_url: Option<String>,
+    /// How `notUpdatedSince` compares.
+    pub ages: Ages,
+    /// Every answer but the token's comes so much later; faults may add to it.
+    pub latency: Duration,
+    /// The `Date` header of answers says nothing.
+    pub omit_date: bool,
     /// Faults from the start.
     pub faults: Vec<Fault>,
     /// Keep the instant of every read: what a test of rates counts. It takes memory without end, so no command sets it.
@@ -48,6 +56,9 @@ impl Default for SandboxConfig {
             omit_expires_in: false,
             tokens: Vec::new(),
             public_url: None,
+            ages: Ages::default(),
+            latency: Duration::ZERO,
+            omit_date: false,
             faults: Vec::new(),
             keep_reads: false,
         }
@@ -63,4 +74,48 @@ pub enum RepeatedCreate {
     TakesUp,
     /// A second request is made beside the first, with a reference id of its own.
     SecondBeside,
+}
+
+/// How `notUpdatedSince` compares a request's date with the instant asked for. The vendor documents neither side, so a
+/// client must be right under all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ages {
+    /// A request updated at that very instant is listed too.
+    pub inclusive: bool,
+    /// Both are cut off to this first.
+    pub to: Precision,
+}
+
+/// What dates are cut off to before they are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Precision {
+    /// As they are.
+    #[default]
+    Exact,
+    /// To the millisecond.
+    Millisecond,
+    /// To the second.
+    Second,
+    /// To the day in UTC: what was updated today is not listed until tomorrow.
+    Day,
+}
+
+impl Ages {
+    pub(super) fn is_older(self, updated: DateTime<Utc>, since: DateTime<Utc>) -> bool {
+        let (updated, since) = (self.to.cut(updated), self.to.cut(since));
+        updated < since || self.inclusive && updated == since
+    }
+}
+
+impl Precision {
+    fn cut(self, at: DateTime<Utc>) -> DateTime<Utc> {
+        let step = match self {
+            Self::Exact => return at,
+            Self::Millisecond => TimeDelta::milliseconds(1),
+            Self::Second => TimeDelta::seconds(1),
+            Self::Day => TimeDelta::days(1),
+        };
+        // A date too far away to be cut is compared as it is.
+        at.duration_trunc(step).unwrap_or(at)
+    }
 }

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::dice::Dice;
+use crate::domain::{Filter, ReadOperation};
 use effect::Part;
-pub use effect::{Effect, ErrorShape};
+pub use effect::{Effect, ErrorShape, More};
 
 /// One rule: a fault and the calls it is aimed at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +26,8 @@ pub struct Fault {
     /// What happens.
     #[serde(rename = "do")]
     pub what: Effect,
-    /// Operations by name, or `reads`, `writes`, `token`, `all` (everything but `token`). Empty is `all`.
+    /// Operations by name, or `gets` (reads of one request), `reads` (those and lists), `writes`, `token`, `all`
+    /// (everything but `token`). Empty is `all`.
     #[serde(default)]
     pub operations: Vec<String>,
     /// Only this org.
@@ -42,6 +44,9 @@ pub struct Fault {
     pub count: Option<u64>,
 }
 
+/// Names of several operations at once.
+const GROUPS: &[&str] = &["all", "gets", "reads", "writes"];
+
 const fn always() -> f64 {
     1.0
 }
@@ -51,8 +56,12 @@ const fn always() -> f64 {
 pub(super) struct Hit {
     /// The answer waits.
     pub delay: Duration,
+    /// The filters that a list takes no notice of.
+    pub ignored: Vec<Filter>,
     /// What is wrong with the work.
     pub work: Option<Effect>,
+    /// The chance of it, where there is any: another for each call.
+    pub roll: u64,
     /// What is wrong with the answer.
     pub answer: Option<Effect>,
 }
@@ -62,7 +71,7 @@ pub(super) struct Hit {
 pub enum BadFault {
     /// An unknown name.
     #[error(
-        "{0:?} is no operation; it can be one of the sixteen names, token, reads, writes or all"
+        "{0:?} is no operation; it can be one of the sixteen names, token, gets, reads, writes or all"
     )]
     Operation(String),
     /// Not a share.
@@ -119,8 +128,7 @@ impl Fault {
 
     fn check(&self) -> Result<(), BadFault> {
         for name in &self.operations {
-            if !["all", "reads", "writes"].contains(&name.as_str()) && name.parse::<Call>().is_err()
-            {
+            if !GROUPS.contains(&name.as_str()) && name.parse::<Call>().is_err() {
                 return Err(BadFault::Operation(name.clone()));
             }
         }
@@ -129,7 +137,11 @@ impl Fault {
         }
         match self.what {
             Effect::Error { status, .. } if !(400..=599).contains(&status) => Err(BadFault::Status),
-            Effect::ShortList { share } if !(0.0..=1.0).contains(&share) => Err(BadFault::Share),
+            Effect::ShortList { share } | Effect::Page { share, .. } | Effect::Omit { share }
+                if !(0.0..=1.0).contains(&share) =>
+            {
+                Err(BadFault::Share)
+            }
             _ => Ok(()),
         }
     }
@@ -137,7 +149,8 @@ impl Fault {
     fn aims_at(&self, call: Call, org: Option<&str>, reference: Option<&str>) -> bool {
         let group = |name: &str| match call {
             Call::Token => false,
-            Call::Read(_) => ["all", "reads"].contains(&name),
+            Call::Read(ReadOperation::ListReferenceIds) => ["all", "reads"].contains(&name),
+            Call::Read(_) => ["all", "reads", "gets"].contains(&name),
             Call::Write(_) => ["all", "writes"].contains(&name),
         };
         let operation = match self.operations.as_slice() {
@@ -213,7 +226,7 @@ impl Faults {
             let spent = rule.fault.count == Some(0);
             // A second fault of one part could not happen to this call: it waits for the next.
             let taken = match rule.fault.what.part() {
-                Part::Delay => false,
+                Part::Delay | Part::Filter => false,
                 Part::Work => hit.work.is_some(),
                 Part::Answer => hit.answer.is_some(),
             };
@@ -231,7 +244,11 @@ impl Faults {
                     let jitter = dice.between(0, jitter_ms.saturating_add(1));
                     hit.delay += Duration::from_millis(ms.saturating_add(jitter));
                 }
-                ref what if what.part() == Part::Work => hit.work = Some(what.clone()),
+                Effect::FilterIgnored { filter } => hit.ignored.push(filter),
+                ref what if what.part() == Part::Work => {
+                    hit.work = Some(what.clone());
+                    hit.roll = dice.bits();
+                }
                 ref what => hit.answer = Some(what.clone()),
             }
         }

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::Status;
 use crate::domain::request::PersistenceType;
+use crate::domain::{self, Status};
 
+use super::config::Ages;
+use super::dice::Dice;
 use super::world::Head;
 
 /// What a list call asks for: every filter given must match.
@@ -18,6 +20,10 @@ pub(super) struct Filter {
     pub not_updated_since: Option<DateTime<Utc>>,
     /// No query: leaves out what was made by then beside another request of its order.
     pub no_second_from: Option<DateTime<Utc>>,
+    /// No query: leaves out this share, by a roll.
+    pub omits: Option<(u64, f64)>,
+    /// No query: how `not_updated_since` compares.
+    pub ages: Ages,
 }
 
 impl Filter {
@@ -64,6 +70,17 @@ impl Filter {
         Ok(filter)
     }
 
+    /// Takes no notice of one.
+    pub fn ignore(&mut self, which: domain::Filter) {
+        match which {
+            domain::Filter::Statuses => self.statuses = None,
+            domain::Filter::PersistenceType => self.persistence_type = None,
+            domain::Filter::Cancelling => self.cancelling = None,
+            domain::Filter::AutoInstallation => self.auto_installation = None,
+            domain::Filter::NotUpdatedSince => self.not_updated_since = None,
+        }
+    }
+
     /// Whether a request is asked for. The external reference is left to the caller, who has an index for it.
     pub fn matches(&self, head: &Head) -> bool {
         fn fits<T: PartialEq>(wanted: Option<T>, is: T) -> bool {
@@ -77,9 +94,12 @@ impl Filter {
             && fits(self.persistence_type, head.kind)
             && self
                 .not_updated_since
-                .is_none_or(|since| head.last_updated < since)
+                .is_none_or(|since| self.ages.is_older(head.last_updated, since))
             && self
                 .no_second_from
                 .is_none_or(|from| !head.second || head.created > from)
+            && self
+                .omits
+                .is_none_or(|(roll, share)| !Dice::of(roll, [u64::from(head.index)]).chance(share))
     }
 }

@@ -10,12 +10,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::ReadOperation;
 use crate::sandbox::Sandbox;
 use crate::sandbox::call::Call;
-use crate::sandbox::faults::{Effect, Hit};
+use crate::sandbox::faults::{Effect, Hit, More};
 use crate::sandbox::filter::Filter;
 use crate::sandbox::world::AsOf;
 
@@ -81,7 +81,12 @@ impl Sandbox {
         };
         let now = self.0.clock.now();
         let as_of = hit.as_of(now);
-        let filter = Filter {
+        let mut filter = Filter {
+            ages: self.0.config.ages,
+            omits: match hit.work {
+                Some(Effect::Omit { share }) => Some((hit.roll, share)),
+                _ => None,
+            },
             no_second_from: match hit.work {
                 Some(Effect::OmitSecond { after_ms }) => {
                     Some(AsOf::lagging(now, Duration::from_millis(after_ms)).instant())
@@ -90,16 +95,24 @@ impl Sandbox {
             },
             ..filter
         };
-        let share = match hit.answer {
-            Some(Effect::ShortList { share }) => share,
-            _ => 1.0,
+        hit.ignored.iter().for_each(|which| filter.ignore(*which));
+        let (share, says) = match hit.answer {
+            Some(Effect::ShortList { share }) => (share, None),
+            Some(Effect::Page { share, says }) => (share, Some(says)),
+            _ => (1.0, None),
         };
         // Exact, for no list has 2^53 places.
         let part = |whole: usize| (whole as f64 * share) as usize;
         if let Some(external) = &filter.external_reference {
             let mut ids = world.matching_external(&filter, external, as_of);
-            ids.truncate(part(ids.len()));
-            return Json(json!({ "reference_ids": ids })).into_response();
+            let whole = ids.len();
+            ids.truncate(part(whole));
+            let mut body = json!({ "reference_ids": ids });
+            if let Some(says) = says {
+                let (name, value) = said(says, whole as u64);
+                body[name] = value;
+            }
+            return Json(body).into_response();
         }
         let (step, pause) = match hit.answer {
             Some(Effect::SlowList { places, pause_ms }) => {
@@ -110,6 +123,9 @@ impl Sandbox {
         let listing = Listing {
             // No more than there are, which is a u32.
             until: part(world.places() as usize) as u32,
+            places: world.places(),
+            says,
+            whole: 0,
             sandbox: self.clone(),
             org,
             filter,
@@ -138,7 +154,14 @@ struct Listing {
     filter: Filter,
     as_of: AsOf,
     next: u32,
+    /// Where it ends,
     until: u32,
+    /// where it should,
+    places: u32,
+    /// and what tells.
+    says: Option<More>,
+    /// What matched so far, named or not.
+    whole: u64,
     step: u32,
     pause: Duration,
     begun: bool,
@@ -158,12 +181,25 @@ impl Listing {
                 text.push_str("{\"reference_ids\":[");
             }
             self.collect(&mut text);
-            if self.next >= self.until {
-                text.push_str("]}");
+            if self.next >= self.end() {
+                text.push(']');
+                if let Some(says) = self.says {
+                    let (name, value) = said(says, self.whole);
+                    text.push_str(&format!(",\"{name}\":{value}"));
+                }
+                text.push('}');
                 self.ended = true;
             }
         }
         (!text.is_empty()).then(|| text.into())
+    }
+
+    /// The rest is walked where it must be counted.
+    fn end(&self) -> u32 {
+        match self.says {
+            Some(More::Total | More::Count) => self.places,
+            _ => self.until,
+        }
     }
 
     /// Lets others have the thread; and trickles, if that is the fault.
@@ -182,10 +218,14 @@ impl Listing {
         let Some(world) = self.sandbox.world(&self.org) else {
             return;
         };
-        let until = self.next.saturating_add(self.step).min(self.until);
-        let (filter, some) = (&self.filter, &mut self.some);
+        let named = self.next < self.until;
+        let end = if named { self.until } else { self.end() };
+        let until = self.next.saturating_add(self.step).min(end);
+        let (filter, some, whole) = (&self.filter, &mut self.some, &mut self.whole);
         world.walk(self.next..until, self.as_of, |head| {
-            if filter.matches(head) {
+            let matches = filter.matches(head);
+            *whole += u64::from(matches);
+            if matches && named {
                 text.push_str(if *some { ",\"" } else { "\"" });
                 // Letters and digits alone: nothing to escape.
                 text.push_str(&world.reference_id(head));
@@ -194,5 +234,16 @@ impl Listing {
             }
         });
         self.next = until;
+    }
+}
+
+/// What gives the beginning of a list away, of so many in all.
+fn said(says: More, whole: u64) -> (&'static str, Value) {
+    match says {
+        More::Total => ("total", json!(whole)),
+        More::Count => ("count", json!(whole)),
+        More::Next => ("next", json!("/v1/tesa/requests?page=2")),
+        More::HasMore => ("has_more", json!(true)),
+        More::NextPage => ("nextPage", json!(2)),
     }
 }

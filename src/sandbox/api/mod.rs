@@ -119,7 +119,12 @@ impl Sandbox {
 /// Tells the time by the sandbox's own clock: the server would take the machine's.
 async fn dated(State(sandbox): State<Sandbox>, mut response: Response) -> Response {
     let now = sandbox.0.clock.now().format("%a, %d %b %Y %H:%M:%S GMT");
-    if let Ok(date) = HeaderValue::from_str(&now.to_string()) {
+    // An absent header would be filled in by the server.
+    let said = match sandbox.0.config.omit_date {
+        true => String::new(),
+        false => now.to_string(),
+    };
+    if let Ok(date) = HeaderValue::from_str(&said) {
         response.headers_mut().insert(DATE, date);
     }
     response

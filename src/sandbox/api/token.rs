@@ -26,7 +26,7 @@ pub(super) async fn token(
     let answer = hit
         .instead()
         .unwrap_or_else(|| sandbox.exchange(form.as_deref().ok()));
-    sandbox.finish(hit, caller.wire, answer).await
+    sandbox.answer(hit, caller.wire, answer).await
 }
 
 impl Sandbox {

@@ -73,8 +73,19 @@ impl Hit {
 }
 
 impl Sandbox {
-    /// Lets the fault have the finished answer.
-    pub(super) async fn finish(&self, hit: Hit, wire: Option<Wire>, answer: Response) -> Response {
+    /// Lets the fault have the finished answer of an operation, which comes after the upstream's latency.
+    pub(super) async fn finish(
+        &self,
+        mut hit: Hit,
+        wire: Option<Wire>,
+        answer: Response,
+    ) -> Response {
+        hit.delay += self.0.config.latency;
+        self.answer(hit, wire, answer).await
+    }
+
+    /// Lets the fault have a finished answer.
+    pub(super) async fn answer(&self, hit: Hit, wire: Option<Wire>, answer: Response) -> Response {
         let closing = &self.0.closing;
         if !hit.delay.is_zero() {
             tokio::select! {

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Filter;
+
 /// What a fault does. "Applied" means that a write has its effect although the client can't know.
 ///
-/// The first six are about the work: what a write does, what a read or a list finds. The rest is about the answer.
+/// The first are about the work: what a write does, what a read or a list finds. Those from `Error` on are about the
+/// answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
@@ -39,7 +42,17 @@ pub enum Effect {
         #[serde(default)]
         after_ms: u64,
     },
-    /// An error status. A storm of 404s is this on reads.
+    /// Lists take no notice of one of their filters. A call may be hit by several of these.
+    FilterIgnored {
+        /// Which.
+        filter: Filter,
+    },
+    /// Lists and look-ups leave out this share of what they should name, each list another, and look whole.
+    Omit {
+        /// 0 to 1.
+        share: f64,
+    },
+    /// An error status. A storm of 404s is this on `gets`.
     Error {
         /// Which.
         status: u16,
@@ -88,6 +101,13 @@ pub enum Effect {
         /// 0 to 1.
         share: f64,
     },
+    /// A list that ends like a short one, and says so.
+    Page {
+        /// 0 to 1.
+        share: f64,
+        /// What gives it away.
+        says: More,
+    },
     /// A success's body comes a byte at a time.
     Drip {
         /// With a pause between.
@@ -110,6 +130,7 @@ const fn a_second() -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Delay,
+    Filter,
     Work,
     Answer,
 }
@@ -118,15 +139,33 @@ impl Effect {
     pub(super) const fn part(&self) -> Part {
         match self {
             Self::Latency { .. } => Part::Delay,
+            Self::FilterIgnored { .. } => Part::Filter,
             Self::NoEffect
             | Self::LateEffect { .. }
             | Self::UndatedEffect
             | Self::Stale { .. }
             | Self::NoDate
-            | Self::OmitSecond { .. } => Part::Work,
+            | Self::OmitSecond { .. }
+            | Self::Omit { .. } => Part::Work,
             _ => Part::Answer,
         }
     }
+}
+
+/// What gives a list away that is only the beginning of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum More {
+    /// `"total"`: how many there are in all.
+    Total,
+    /// `"count"`: the same.
+    Count,
+    /// `"next"`: the address of the rest.
+    Next,
+    /// `"has_more": true`
+    HasMore,
+    /// `"nextPage"`: the number of the next part.
+    NextPage,
 }
 
 /// The forms in which the gateway's errors are known to come.

@@ -26,6 +26,7 @@ fn a_rule_hits_what_it_is_aimed_at() {
         (&["all"], [true, true, false]),
         (&["reads"], [true, false, false]),
         (&["writes"], [false, true, false]),
+        (&["gets"], [true, false, false]),
         (&["cancel_request", "token"], [false, true, true]),
     ];
     for (operations, expected) in cases {
@@ -74,8 +75,8 @@ fn delays_add_up_and_one_fault_of_the_answer_counts() {
         hit,
         Hit {
             delay: Duration::from_millis(80),
-            work: None,
-            answer: Some(Effect::Cut)
+            answer: Some(Effect::Cut),
+            ..Hit::default()
         }
     );
     // The second fault was not used up by a call that it could not hit.
@@ -97,6 +98,20 @@ fn the_work_and_the_answer_have_a_fault_each() {
     assert_eq!(hit.work, Some(Effect::LateEffect { ms: 5 }));
     assert_eq!(hit.answer, Some(Effect::Drop { applied: true }));
     assert_eq!(faults.list()[1].count, Some(1), "it was not used up");
+}
+
+#[test]
+fn a_list_may_ignore_several_filters_and_lie_otherwise_too() {
+    let ignored = |filter| Fault::new(Effect::FilterIgnored { filter });
+    let faults = with(vec![
+        ignored(Filter::Statuses),
+        ignored(Filter::Cancelling),
+        Fault::new(Effect::Omit { share: 0.5 }),
+    ]);
+    let hits = [0; 2].map(|_| faults.draw(GET, None, None));
+    assert_eq!(hits[0].ignored, [Filter::Statuses, Filter::Cancelling]);
+    assert_eq!(hits[0].work, Some(Effect::Omit { share: 0.5 }));
+    assert_ne!(hits[0].roll, hits[1].roll, "each call its own chance");
 }
 
 #[test]
@@ -145,6 +160,7 @@ fn an_impossible_rule_changes_nothing() {
             Fault::new(Effect::ShortList { share: 1.1 }),
             BadFault::Share,
         ),
+        (Fault::new(Effect::Omit { share: -0.1 }), BadFault::Share),
     ] {
         assert_eq!(faults.replace(vec![bad]), Err(why));
     }

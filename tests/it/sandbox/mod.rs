@@ -1,6 +1,7 @@
 //! The sandbox keeps the contract, moves, breaks and accounts as it says: otherwise nothing that is tested on it
 //! means anything.
 
+mod claims;
 mod command;
 mod effects;
 mod faults;
