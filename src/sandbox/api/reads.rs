@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::ReadOperation;
@@ -50,9 +51,16 @@ impl Sandbox {
             ReadOperation::GetRequestEvents => world
                 .events(reference_id, as_of)
                 .map(|events| Json(events).into_response()),
-            ReadOperation::GetRequestIssues => world
-                .issues(reference_id, as_of)
-                .map(|issues| Json(issues).into_response()),
+            ReadOperation::GetRequestIssues => {
+                world
+                    .issues(reference_id, as_of)
+                    .map(|issues| match hit.work {
+                        Some(Effect::NoDate) => {
+                            Json(issues.iter().map(undated).collect::<Vec<_>>()).into_response()
+                        }
+                        _ => Json(issues).into_response(),
+                    })
+            }
             // The list has a handler of its own.
             ReadOperation::GetRequest | ReadOperation::ListReferenceIds => {
                 world.with_request(reference_id, as_of, |request| match hit.work {
@@ -67,9 +75,9 @@ impl Sandbox {
     }
 }
 
-/// The request without the date of its last change.
-fn undated(request: &RequestView) -> Value {
-    let mut body = json!(request);
+/// A request or an issue without the date of its last change.
+fn undated(dated: impl Serialize) -> Value {
+    let mut body = json!(dated);
     if let Some(fields) = body.as_object_mut() {
         fields.remove("last_updated");
     }

@@ -34,7 +34,7 @@ pub enum Effect {
         /// So long ago.
         ms: u64,
     },
-    /// A request that is read does not say when it last changed.
+    /// A request that is read does not say when it last changed, nor do its issues.
     NoDate,
     /// Lists and look-ups leave out requests that were made beside another one of their order.
     OmitSecond {

@@ -222,6 +222,9 @@ async fn a_request_may_not_say_when_it_last_changed() {
     let read = json_of(bench.request("get_request", ORG, &id)).await;
     assert_eq!(read.get("last_updated"), None);
     assert_eq!(read["status"], "NOT_SENT");
+    let issues = json_of(bench.request("get_request_issues", ORG, &id)).await;
+    assert_eq!(issues[0].get("last_updated"), None);
+    assert_eq!(issues[0]["resolved"], false);
 }
 
 #[tokio::test]
