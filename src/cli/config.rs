@@ -30,7 +30,7 @@ pub enum ConfigCommandError {
     Output(#[from] io::Error),
 }
 
-/// Carries out a `config` command; data goes to `out`, what is wrong into the error.
+/// Carries out a `config` command; data goes to `out`, what is wrong into the error. Answers what may not be meant.
 ///
 /// # Errors
 /// The configuration's errors, all at once, or that `out` could not be written.
@@ -40,18 +40,19 @@ pub fn run(
     env: impl Iterator<Item = (String, String)>,
     overrides: &Overrides,
     out: &mut dyn Write,
-) -> Result<(), ConfigCommandError> {
+) -> Result<Vec<String>, ConfigCommandError> {
     match command {
         ConfigCommand::Check => {
             let config = config::load(path, env, overrides)?;
             out.write_all(summary(path, &config).as_bytes())?;
+            return Ok(config::warnings(&config));
         }
         ConfigCommand::Show => {
             out.write_all(config::show(path, env, overrides)?.as_bytes())?;
         }
         ConfigCommand::Example => out.write_all(config::example().as_bytes())?,
     }
-    Ok(())
+    Ok(vec![])
 }
 
 /// What a person wants to see before starting: who is touched, may it write, when does it run.

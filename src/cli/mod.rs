@@ -284,11 +284,14 @@ fn config_command(common: &Common, command: &config::ConfigCommand) -> Result<()
     let env = crate::config::process_environment();
     let mut out = Vec::new();
     let done = config::run(command, &common.config, env, &common.overrides, &mut out);
-    done.map_err(|error| match error {
+    let warnings = done.map_err(|error| match error {
         config::ConfigCommandError::Config(errors) => {
             Failure::new(Exit::Configuration, errors.to_string())
         }
         config::ConfigCommandError::Output(error) => error.into(),
     })?;
+    for warning in &warnings {
+        output::note(&format!("warning: {warning}"));
+    }
     Ok(output::text(String::from_utf8_lossy(&out).trim_end())?)
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::keys::{Key, Kind, Section};
-use super::problem::Problems;
+use super::problem::{Place, Problems};
 use super::rule;
 use super::tree::{self, Node, Table, Value};
 use super::value::{self, ONE_SECOND, Reader, TEN_YEARS};
-use super::{nearest, schedule};
+use super::{heard, nearest, schedule};
 use crate::domain::closed_set;
 use crate::domain::ids::{JobName, Org};
 use crate::reconcile::events::EventCheck;
@@ -198,7 +198,8 @@ fn rules(
         return None;
     }
     let mut names = Vec::new();
-    let rules: Vec<Option<Rule>> = tree::tables(job, "rule")
+    let tables = tree::tables(job, "rule");
+    let rules: Vec<Option<Rule>> = tables
         .iter()
         .map(|(place, table)| {
             let reader = Reader::repeated(rule::SECTION.path, place, table);
@@ -209,6 +210,14 @@ fn rules(
             })
         })
         .collect();
+    if let (Some(kind), Some(orgs)) = (kind, orgs) {
+        let places = tables.iter().map(|(place, _)| place);
+        let read: Vec<(&Place, &Rule)> = places
+            .zip(&rules)
+            .filter_map(|(place, rule)| Some((place, rule.as_ref()?)))
+            .collect();
+        heard::refuse_unheard(&read, kind, orgs, problems);
+    }
     rules.into_iter().collect()
 }
 

@@ -11,6 +11,7 @@ mod defaults;
 mod endpoints;
 mod example;
 mod files;
+mod heard;
 mod http;
 mod job;
 mod keys;
@@ -31,6 +32,7 @@ mod tesamanager;
 mod traces;
 mod tree;
 mod value;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,7 @@ pub use safety::{Backoff, Safety};
 pub use state::State;
 pub use tesamanager::{Credentials, Tesamanager};
 pub use traces::Traces;
+pub use warnings::warnings;
 
 use files::{Folders, Need};
 use layers::Environment;

@@ -40,7 +40,7 @@ pub(super) const SECTION: Section = Section {
             "statuses",
             Kind::List,
             "[\"INCIDENCE_OPERATOR\"]",
-            "Matches any of these statuses; left out, all.",
+            "Matches any of these statuses; left out, every documented one that is not final.",
         ),
         Key::optional(
             "persistence_type",
@@ -163,6 +163,9 @@ pub(super) fn read(
     let parameters = action.and_then(|action| parameters(rule, action, kind, problems));
     if let Some(kind) = kind {
         check_criteria(rule, kind, problems);
+    }
+    if let (Some(JobKind::ResolveIssues), Some(matcher)) = (kind, &matcher) {
+        refuse_final_statuses(rule, matcher, action, problems);
     }
     if let (Some(matcher), Some(Word::Send(write))) = (&matcher, action) {
         check_write(rule, matcher, write, kind, problems);
@@ -386,6 +389,24 @@ fn check_criteria(rule: &Reader<'_>, kind: JobKind, problems: &mut Problems) {
             rule.place(),
             "`not_updated_for` is missing: what is stuck must have an age",
             "for example not_updated_for = \"48h\"",
+        );
+    }
+}
+
+/// `resolve_issues` never lists what is final. (A write is refused for that already.)
+fn refuse_final_statuses(
+    rule: &Reader<'_>,
+    matcher: &Matcher,
+    action: Option<Word>,
+    problems: &mut Problems,
+) {
+    let mut statuses = matcher.statuses.iter().flatten();
+    let last = statuses.find(|status| status.is_final());
+    if let (Some(last), false) = (last, matches!(action, Some(Word::Send(_)))) {
+        problems.report_with_help(
+            rule.place_of("statuses").unwrap_or(rule.place()),
+            format!("{last} is final: resolve_issues does not look at such requests"),
+            "remove the status; a retry_stuck job can flag it",
         );
     }
 }

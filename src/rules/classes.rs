@@ -133,17 +133,8 @@ fn class(rule: usize, status: Status, matcher: &Matcher, unsupported: &[Filter])
             ..Ask::default()
         });
     }
-    let needs = [
-        (Filter::Statuses, true),
-        (Filter::PersistenceType, matcher.persistence_type.is_some()),
-        (Filter::Cancelling, true),
-        (Filter::AutoInstallation, ours.is_some()),
-        (Filter::NotUpdatedSince, matcher.not_updated_for.is_some()),
-    ];
-    let is_residual = matcher.territory_owners.is_some()
-        || needs
-            .iter()
-            .any(|(filter, needed)| *needed && unsupported.contains(filter));
+    let relied_on = |filter: &Filter| relies_on(matcher, *filter);
+    let is_residual = matcher.territory_owners.is_some() || unsupported.iter().any(relied_on);
     Class {
         rule,
         status,
@@ -151,6 +142,17 @@ fn class(rule: usize, status: Status, matcher: &Matcher, unsupported: &[Filter])
         within,
         without,
         is_residual,
+    }
+}
+
+/// The list call tells which requests the matcher matches only if this filter is right. Whatever a rule says, it says
+/// something of statuses and of cancellations.
+pub fn relies_on(matcher: &Matcher, filter: Filter) -> bool {
+    match filter {
+        Filter::Statuses | Filter::Cancelling => true,
+        Filter::PersistenceType => matcher.persistence_type.is_some(),
+        Filter::AutoInstallation => matcher.auto_installation.is_some(),
+        Filter::NotUpdatedSince => matcher.not_updated_for.is_some(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! cancellation in flight matches only rules that say so, because no other repair may be sent meanwhile.
 
 pub mod classes;
+pub mod coverage;
 pub mod template;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ pub struct Rule {
 /// What a rule matches. A criterion that isn't given matches everything.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Matcher {
-    /// Any of these statuses.
+    /// Any of these statuses. None: every documented one that is not final, whatever other rules name.
     pub statuses: Option<Vec<Status>>,
     /// Activation or termination.
     pub persistence_type: Option<PersistenceType>,
@@ -200,7 +201,7 @@ impl Matcher {
             issue,
         } = subject;
         self.cancelling == request.cancelling
-            && one_of(self.statuses.as_deref(), Some(&request.status))
+            && self.is_in_status(request)
             && (self.persistence_type.is_none()
                 || self.persistence_type == request.persistence_type)
             // Absent is as good as false.
@@ -225,6 +226,16 @@ impl Matcher {
             && self
                 .repeated
                 .is_none_or(|repeated| issue.is_some_and(|issue| issue.repeated == repeated))
+    }
+}
+
+impl Matcher {
+    /// One of the statuses that it names. Without any it is for every request that something may still happen to.
+    fn is_in_status(&self, request: &Observation) -> bool {
+        match &self.statuses {
+            Some(statuses) => statuses.contains(&request.status),
+            None => request.status.is_known() && !request.status.is_final(),
+        }
     }
 }
 
@@ -430,6 +441,31 @@ mod tests {
         ];
         assert_eq!(first_match(&rules, subject, fixtures::now()), Some(1));
         assert_eq!(first_match(&rules[..1], subject, fixtures::now()), None);
+    }
+
+    #[test]
+    fn a_rule_without_statuses_is_about_every_open_documented_one() {
+        let org = fixtures::org();
+        let mut request = fixtures::unsent();
+        let unknown = Status::parse("ON_THE_MOON");
+        for status in Status::KNOWN.into_iter().chain([unknown]) {
+            request.status = status.clone();
+            let subject = Subject {
+                org: &org,
+                request: &request,
+                issue: None,
+            };
+            let matches = |statuses| {
+                let matcher = Matcher {
+                    statuses,
+                    ..Matcher::default()
+                };
+                matcher.matches(subject, fixtures::now())
+            };
+            let is_open = Status::open().any(|open| open == status);
+            assert_eq!(matches(None), is_open, "{status}");
+            assert!(matches(Some(vec![status.clone()])), "{status}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod layers;
 mod mistakes;
 mod notify;
 mod output;
+mod rules;
 mod traces;
 
 use tesa_reconciler::config::{self, Config, ConfigErrors, Overrides};

@@ -271,6 +271,7 @@ fn rules_that_can_never_be_right_are_refused() {
             ("action = \"resolve_incident\"\nobservations = \"{isue_code}\"\n", "12:16", "{isue_code} is not a field of a request", "did you mean `issue_code`?"),
             ("action = \"resolve_incident\"\nobservations = \"{issue_code\"\n", "12:16", "a brace stands alone", ""),
             ("action = \"resolve_incident\"\nstatuses = [\"CANCELED\"]\n", "12:1", "CANCELED is final", "action = \"flag\""),
+            ("action = \"flag\"\nstatuses = [\"FINISHED\"]\n", "12:1", "FINISHED is final: resolve_issues does not look at such requests", "retry_stuck"),
             ("action = \"resolve_incident\"\ncancelling = true\n", "11:1", "no other repair may be sent", "cancel_request"),
             ("action = \"resend\"\n", "11:1", "resend is only for requests that were never handed on", "NOT_SENT"),
             ("action = \"resend\"\nstatuses = [\"NOT_SENT\", \"PROCESSING\"]\n", "12:1", "resend is only for requests", "a second order"),
@@ -283,7 +284,7 @@ fn rules_that_can_never_be_right_are_refused() {
             ("action = \"flag\"\nnot_updated_for = \"1h\"\nissue_codes = [\"CLI-*\"]\n", "13:1", "`issue_codes` asks about issues, which retry_stuck does not look at", "resolve_issues"),
             ("action = \"flag\"\nnot_updated_for = \"1h\"\nrepeated = true\n", "13:1", "`repeated` asks about issues", "resolve_issues"),
             ("action = \"resolve_incident\"\nnot_updated_for = \"1h\"\nobservations = \"{issue_code}\"\n", "13:16", "{issue_code} is known only in a resolve_issues job", "would always flag"),
-            ("action = \"flag\"\nnot_updated_for = \"1h\"\n[[job.rule]]\nname = \"r\"\naction = \"flag\"\nnot_updated_for = \"2h\"\n", "14:8", "another rule has this name", "choose another"),
+            ("action = \"flag\"\nnot_updated_for = \"1h\"\n[[job.rule]]\nname = \"r\"\naction = \"flag\"\nnot_updated_for = \"30m\"\n", "14:8", "another rule has this name", "choose another"),
         ],
     );
     check(
@@ -293,6 +294,11 @@ fn rules_that_can_never_be_right_are_refused() {
             "11:1",
             "does not fit a job that flags events",
             "create_status_cto",
+        ), (
+            "action = \"create_status_cto\"\nstatuses = [\"FINISHED\"]\n",
+            "12:1",
+            "FINISHED is final: nothing can be sent for such a request",
+            "action = \"flag\"",
         )],
     );
 }

@@ -27,7 +27,7 @@ fn command(command: ConfigCommand, path: &Path) -> Result<String, ConfigErrors> 
         &Overrides::default(),
         &mut out,
     ) {
-        Ok(()) => Ok(String::from_utf8(out).unwrap()),
+        Ok(_) => Ok(String::from_utf8(out).unwrap()),
         Err(ConfigCommandError::Config(errors)) => Err(errors),
         Err(other) => panic!("{other}"),
     }
