@@ -9,7 +9,7 @@ use divan::{Bencher, black_box};
 use tesa_reconciler::domain::ids::Org;
 use tesa_reconciler::domain::request::{PersistenceType, TerritoryOwner};
 use tesa_reconciler::domain::{Issue, Observation, Status};
-use tesa_reconciler::reconcile::rules::{Action, Matcher, Rule, Subject, first_match};
+use tesa_reconciler::rules::{Action, Matcher, Rule, Subject, first_match};
 use wildmatch::WildMatch;
 
 const REQUESTS: usize = 100_000;

@@ -12,9 +12,8 @@ use tesa_reconciler::domain::run::Mode;
 use tesa_reconciler::domain::{Observation, Status};
 use tesa_reconciler::reconcile::history::RetryPolicy;
 use tesa_reconciler::reconcile::plan::{Context, Known, WritePolicy};
-use tesa_reconciler::reconcile::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
-use tesa_reconciler::reconcile::selection::selections;
 use tesa_reconciler::reconcile::stuck::decide;
+use tesa_reconciler::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
 use tesa_reconciler::store::orders::OrderFacts;
 
 const REQUESTS: usize = 10_000;
@@ -44,7 +43,6 @@ fn to_flag(bencher: Bencher<'_, '_>) {
 fn run(bencher: Bencher<'_, '_>, status: Status) {
     let (org, rules) = (Org::from("masmovil"), rules());
     let order = OrderFacts::default();
-    let all = selections(&rules, &org);
     let context = Context {
         org: &org,
         rules: &rules,
@@ -70,7 +68,7 @@ fn run(bencher: Bencher<'_, '_>, status: Status) {
                 order: &order,
                 acknowledged: None,
             };
-            black_box(decide(&context, black_box(&all), known));
+            black_box(decide(&context, known));
         }
     });
 }

@@ -16,7 +16,6 @@ use crate::reconcile::answers::Answers;
 use crate::reconcile::breaker::Breaker;
 use crate::reconcile::guard::{InFlight, InForce};
 use crate::reconcile::looks::Looks;
-use crate::reconcile::recall::Recall;
 use crate::reconcile::runner::Reconciler;
 use crate::reconcile::verifier::Verifier;
 use crate::schedule::ScheduledJob;
@@ -251,7 +250,8 @@ impl Core {
             retention: config.state.retention,
             reads_per_second: config.tesamanager.reads_per_second,
             job_names: config.jobs.iter().map(|job| job.name.clone()).collect(),
-            recall: Recall::default(),
+            settle_time: config.tesamanager.settle_time,
+            unsupported_filters: config.tesamanager.unsupported_filters.clone(),
         };
         let verifier = Verifier::new(
             prompt,

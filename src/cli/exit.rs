@@ -112,7 +112,9 @@ impl From<SurveyError> for Failure {
         match error {
             SurveyError::Read(error) => error.into(),
             SurveyError::Store(error) => error.into(),
-            SurveyError::Stopped => Self::new(Exit::Failed, error.to_string()),
+            SurveyError::Stopped | SurveyError::Distrusted { .. } => {
+                Self::new(Exit::Failed, error.to_string())
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::plan::{instant, sighting};
 use crate::domain::code::Code;
-use crate::domain::{Event, FindingKind, Observation, closed_set};
+use crate::domain::{Event, FindingKind, Observation, Status, closed_set};
 use crate::store::findings::{FindingKey, Sighting};
 
 closed_set! {
@@ -36,10 +36,29 @@ pub const MIXED: &str = "mixed request numbers";
 
 /// Everything that is wrong with a request's events. The upstream's order does not matter.
 pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> Vec<Sighting> {
+    let ended = request.last_updated.filter(|_| request.status.is_final());
+    let ended = ended.map(|at| (&request.status, at));
+    troubles(events, ended, checks)
+        .into_iter()
+        .map(|(kind, detail, evidence)| sighting(request, kind, detail, evidence))
+        .collect()
+}
+
+/// Nothing is wrong with the events of a request that has not ended.
+pub fn are_in_order(events: &[Event], checks: &[EventCheck]) -> bool {
+    troubles(events, None, checks).is_empty()
+}
+
+/// Kind, detail and evidence of each thing that is wrong. `ended` tells how and when the request ended, if it did.
+fn troubles(
+    events: &[Event],
+    ended: Option<(&Status, DateTime<Utc>)>,
+    checks: &[EventCheck],
+) -> Vec<(FindingKind, String, String)> {
     let makes = |check| checks.contains(&check);
     let mut found = Vec::new();
     let mut see = |kind, detail: String, evidence: String| {
-        found.push(sighting(request, kind, detail, evidence));
+        found.push((kind, detail, evidence));
     };
     if makes(EventCheck::Inconsistent) {
         for event in events.iter().filter(|event| event.inconsistent) {
@@ -47,19 +66,13 @@ pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> 
         }
     }
     if makes(EventCheck::AfterFinalStatus)
-        && request.status.is_final()
-        && let Some(ended) = request.last_updated
+        && let Some((status, ended)) = ended
     {
         for event in events
             .iter()
             .filter(|event| event.event_date.is_some_and(|date| is_later(date, ended)))
         {
-            let evidence = format!(
-                "{}; {} since {}",
-                describe(event),
-                request.status,
-                instant(ended)
-            );
+            let evidence = format!("{}; {} since {}", describe(event), status, instant(ended));
             see(FindingKind::EventAfterFinalStatus, name(event), evidence);
         }
     }
@@ -117,8 +130,8 @@ pub fn check(request: &Observation, events: &[Event], checks: &[EventCheck]) -> 
         }
     }
     // Two events with the same number and the same trouble are one finding.
-    found.sort_by(|a, b| a.key.cmp(&b.key));
-    found.dedup_by(|a, b| a.key == b.key);
+    found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    found.dedup_by(|a, b| (a.0, &a.1) == (b.0, &b.1));
     found
 }
 
@@ -213,7 +226,6 @@ mod tests {
     use chrono::Duration;
 
     use super::*;
-    use crate::domain::Status;
     use crate::reconcile::fixtures;
 
     fn event(sequence: i64, minutes: i64) -> Event {

@@ -250,7 +250,12 @@ impl Executor<'_> {
         if !found.contains(&request.reference_id) {
             // The request reads, but the look-up does not know it: what a create would do is anybody's guess.
             let why = "the upstream's look-up by external reference does not find the request";
-            let seen = sighting(request, FindingKind::ContractViolation, "look-up", why);
+            let seen = sighting(
+                request,
+                FindingKind::ContractViolation,
+                super::findings::LOOK_UP,
+                why,
+            );
             return Ok(Some(Done {
                 looked_up: true,
                 failed: true,

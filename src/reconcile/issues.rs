@@ -4,9 +4,10 @@
 //! rule may act comes first, the others wait for its outcome. An issue is solved only when a later read shows it
 //! resolved; one that comes back counts against the same `max_attempts` as before.
 
+use super::findings::Scope;
 use super::plan::{self, Context, Item, Known, Ruling, sighting};
 use crate::domain::{FindingKind, Issue, SkipReason, Verdict};
-use crate::rules::{Subject, first_match};
+use crate::rules::{Subject, first_match, miss};
 use crate::store::findings::Sighting;
 
 /// Decides about a request in one of the incidence statuses. `known.issue` is not looked at.
@@ -20,6 +21,8 @@ pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item
             decision: plan::decision(request, None, &ruling),
             request: Some(request.clone()),
             sightings: unknown_status(&known),
+            scope: Scope::at(&request.status),
+            attention: None,
             intent: None,
             lasts: ruling.lasts(),
         };
@@ -43,7 +46,11 @@ pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item
                 };
                 plan::rule_on(context, known, index)
             }
-            None => Ruling::flag("no rule matches it"),
+            None => {
+                let why = miss::nearest(context.rules, subject, context.now);
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                Ruling::flag(format!("no rule matches it{why}"))
+            }
         };
         lasts &= ruling.lasts();
         let acts_already = chosen
@@ -76,6 +83,8 @@ pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item
         decision: plan::decision(request, index.map(|index| &context.rules[index]), &ruling),
         request: Some(request.clone()),
         sightings,
+        scope: Scope::at(&request.status),
+        attention: None,
         intent: ruling.intent,
         lasts,
     }

@@ -1,8 +1,11 @@
 //! The reconciler: select, observe, decide, guard, act, record.
 
 pub mod acknowledged;
+mod acting;
 pub mod answers;
 pub mod breaker;
+pub mod claims;
+pub mod clocks;
 pub mod compose;
 pub mod events;
 pub mod executor;
@@ -13,17 +16,17 @@ pub mod guard;
 pub mod history;
 pub mod issues;
 pub mod jobs;
-pub mod lasting;
+pub mod listed;
 pub mod looks;
-mod notes;
 mod pass;
 pub mod plan;
-pub mod recall;
+pub mod reads;
 pub mod recorder;
 mod reread;
 pub mod runner;
-pub mod selection;
+pub mod select;
 pub mod stuck;
 pub mod survey;
 pub mod verification;
 pub mod verifier;
+pub mod wanting;

@@ -8,6 +8,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::compose;
+use super::findings::Scope;
 use super::history::{Errand, RetryPolicy, Standing, standing};
 use crate::domain::finding::Attention;
 use crate::domain::ids::Org;
@@ -31,6 +32,32 @@ pub struct WritePolicy {
     pub held: bool,
     /// The org's circuit breaker is open.
     pub circuit_open: bool,
+}
+
+impl WritePolicy {
+    /// What forbids every write, if anything does: the most lasting reason first.
+    pub fn forbids(&self) -> Option<(SkipReason, &'static str)> {
+        let reasons = [
+            (self.paused, SkipReason::Paused, "writes are paused"),
+            (
+                self.held,
+                SkipReason::GuardHeld,
+                "the guard holds this job until it is released",
+            ),
+            (
+                self.circuit_open,
+                SkipReason::CircuitOpen,
+                "the org's circuit breaker is open",
+            ),
+            (
+                self.mode == Mode::Observe,
+                SkipReason::ObserveMode,
+                "the mode is observe, so nothing is sent",
+            ),
+        ];
+        let found = reasons.into_iter().find(|(applies, ..)| *applies);
+        found.map(|(_, reason, why)| (reason, why))
+    }
 }
 
 /// What decisions of one run have in common.
@@ -83,6 +110,10 @@ pub struct Item {
     pub request: Option<Observation>,
     /// What people shall see.
     pub sightings: Vec<Sighting>,
+    /// How far the request was looked at for it.
+    pub scope: Scope,
+    /// Who must look at what a list has told already; none where there is nothing of the kind.
+    pub attention: Option<(FindingKey, Option<Attention>)>,
     /// Set exactly when the verdict is `act`.
     pub intent: Option<Intent>,
     /// It rests on nothing but the request and the rules: see [`Ruling::lasts`].
@@ -209,30 +240,8 @@ fn rule_on_write(
         let explanation = format!("would send {operation}, but {why}");
         return skip(SkipReason::Acknowledged, explanation);
     }
-    let blocked = [
-        (
-            context.writes.paused,
-            SkipReason::Paused,
-            "writes are paused",
-        ),
-        (
-            context.writes.held,
-            SkipReason::GuardHeld,
-            "the guard holds this job until it is released",
-        ),
-        (
-            context.writes.circuit_open,
-            SkipReason::CircuitOpen,
-            "the org's circuit breaker is open",
-        ),
-        (
-            context.writes.mode == Mode::Observe,
-            SkipReason::ObserveMode,
-            "the mode is observe, so nothing is sent",
-        ),
-    ];
-    if let Some((_, reason, why)) = blocked.iter().find(|(applies, ..)| *applies) {
-        return skip(*reason, format!("would send {operation}, but {why}"));
+    if let Some((reason, why)) = context.writes.forbids() {
+        return skip(reason, format!("would send {operation}, but {why}"));
     }
     let tries = known
         .order
@@ -310,6 +319,11 @@ pub fn unreadable(
         },
         request: None,
         sightings,
+        scope: match reason {
+            SkipReason::NothingWrong => Scope::READ,
+            _ => Scope::FAILED,
+        },
+        attention: None,
         intent: None,
         lasts: false,
     }

@@ -1,21 +1,18 @@
-//! Writes a run's plan down as it is made: decisions that changed, findings that differ, and the intents to act on.
+//! Writes down what reading showed, as a run goes: decisions that changed, findings that differ, and the intents to act on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::events;
-use super::findings::Comparison;
-use super::lasting::{Lasting, Stand};
-use super::notes::Notes;
+use super::findings::{self, Scope};
 use super::plan::{Intent, Item};
-use super::survey::{CHUNK, Kept, LARGEST_BATCH, PlanSink};
-use crate::config::{Job, JobKind};
+use super::survey::{CHUNK, LARGEST_BATCH, PlanSink};
+use super::wanting::Gathers;
+use crate::config::Job;
 use crate::domain::ids::{JobName, Org, ReferenceId};
-use crate::domain::{Decision, FindingKind, Observation, SkipReason, Verdict};
-use crate::rules;
-use crate::store::findings::{FindingChanges, FindingKey, Live, LiveFinding, Sighting};
+use crate::domain::{Decision, Observation, SkipReason};
+use crate::store::findings::{FindingChanges, Live, Sighting};
 use crate::store::runs::RunLease;
 use crate::store::{Store, StoreError};
 use crate::telemetry::record;
@@ -53,92 +50,20 @@ pub struct Recorder<'a> {
     pub lease: &'a RunLease,
     /// Its instant.
     pub now: DateTime<Utc>,
-    /// The findings that are remembered of what is looked at.
-    pub comparison: Comparison,
-    /// What the run before left, and what the next one gets.
-    pub(super) notes: Notes<'a>,
     /// Decisions to act, in the order they were made.
     pub candidates: Vec<Candidate>,
+    /// Who must look at what lists told, kept until their findings are there.
+    pub attention: FindingChanges,
     /// Verdicts by label, without those still to be acted on.
     pub verdicts: BTreeMap<&'static str, u64>,
 }
 
-/// The findings of a job and org that aren't resolved, as its decisions ask for them.
-#[derive(Debug, Default)]
-pub struct Remembered {
-    /// All findings of the requests that have an event which the upstream itself calls inconsistent: what a job may
-    /// act on without reading the events again.
-    pub marked: HashMap<ReferenceId, Vec<FindingKey>>,
-}
-
-/// What is remembered of a job's findings, for deciding and for comparing.
-pub async fn remembered_findings(
-    store: &dyn Store,
-    org: &Org,
-    job: &JobName,
-    now: DateTime<Utc>,
-) -> Result<(Remembered, Comparison), StoreError> {
-    let live = store.live_findings(org, job, Live::All).await?;
-    let mut remembered = Remembered::default();
-    for LiveFinding { key, .. } in &live {
-        if events::is_mark(key) {
-            let id = key.reference_id.clone();
-            remembered.marked.entry(id).or_default();
-        }
-    }
-    for LiveFinding { key, .. } in &live {
-        if let Some(keys) = remembered.marked.get_mut(&key.reference_id) {
-            keys.push(key.clone());
-        }
-    }
-    Ok((remembered, Comparison::new(live, now)))
-}
-
-/// The same, as far as deciding needs it; what is looked at is to be compared with what is looked up for it then.
-pub async fn few_findings(
-    store: &dyn Store,
-    org: &Org,
-    job: &Job,
-) -> Result<Remembered, StoreError> {
-    let name = &job.name;
-    let mut remembered = Remembered::default();
-    // The only kind of job that asks for them.
-    if job.kind == JobKind::FlagEvents {
-        let marks = Live::OfKind(FindingKind::InconsistentEvent);
-        let marks = store.live_findings(org, name, marks).await?;
-        let marked: BTreeSet<ReferenceId> = marks
-            .into_iter()
-            .filter(|mark| events::is_mark(&mark.key))
-            .map(|mark| mark.key.reference_id)
-            .collect();
-        let marked: Vec<ReferenceId> = marked.into_iter().collect();
-        for ids in marked.chunks(CHUNK) {
-            for live in store.live_findings(org, name, Live::About(ids)).await? {
-                let id = live.key.reference_id.clone();
-                remembered.marked.entry(id).or_default().push(live.key);
-            }
-        }
-    }
-    Ok(remembered)
-}
-
-/// The one finding about an order's duplicates that a request can have.
-fn duplicate_key(id: &ReferenceId) -> FindingKey {
-    FindingKey {
-        reference_id: id.clone(),
-        kind: FindingKind::DuplicateReference,
-        detail: String::new(),
-    }
-}
-
-impl<'a> Recorder<'a> {
+impl Recorder<'_> {
     /// Writes final decisions down and counts them.
     pub async fn decisions(&mut self, decisions: &[Decision]) -> Result<(), StoreError> {
-        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
         for decision in decisions {
-            *counts.entry(decision.verdict.label()).or_default() += 1;
+            self.count_verdict(decision.verdict.label(), 1);
         }
-        self.count_all(counts);
         for chunk in decisions.chunks(LARGEST_BATCH) {
             self.store
                 .remember_decisions(self.lease, self.org, &self.job.name, self.now, chunk)
@@ -147,76 +72,10 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Compares sightings with what is remembered and writes the difference down.
-    pub async fn sightings(&mut self, sightings: Vec<Sighting>) -> Result<(), StoreError> {
-        let changes = FindingChanges {
-            elders: self.elders.clone(),
-            ..self.comparison.compare(sightings)
-        };
-        self.apply(&changes).await
-    }
-
-    /// The order was looked up, so what isn't known of its duplicates by now is over.
-    pub async fn settle_duplicates(
-        &mut self,
-        request: &Observation,
-        sightings: Vec<Sighting>,
-    ) -> Result<(), StoreError> {
-        self.comparison
-            .restore(&duplicate_key(&request.reference_id));
-        self.sightings(sightings).await
-    }
-
-    /// Everything was looked at: what was not seen is over. Answers what the next run may take over.
-    pub async fn resolve_unseen(mut self) -> Result<Lasting, StoreError> {
-        for ids in self.notes.gone().chunks(CHUNK) {
-            let live = self.live_about(ids).await?;
-            self.comparison.add(live);
-        }
-        let (store, org, job) = (self.store, self.org, &self.job.name);
-        for chunk in self.comparison.resolved().chunks(CHUNK) {
-            let changes = FindingChanges {
-                resolved: chunk.to_vec(),
-                ..FindingChanges::default()
-            };
-            let lease = self.lease;
-            store
-                .apply_findings(lease, org, job, &changes, self.now)
-                .await?;
-        }
-        Ok(self.notes.finish())
-    }
-
-    async fn live_about(&self, ids: &[ReferenceId]) -> Result<Vec<LiveFinding>, StoreError> {
-        let (org, job) = (self.org, &self.job.name);
-        self.store.live_findings(org, job, Live::About(ids)).await
-    }
-
-    /// What the next run is to know of an item: at least that there may be findings about it, which are over when it is
-    /// not met again.
-    fn stand(&self, item: &Item) -> Option<Stand> {
-        let Some(request) = item.request.as_ref().filter(|_| item.lasts) else {
-            return Stand::decided_anew(self.now);
-        };
-        let trusted = rules::later(request.observed_at, self.job.reobserve_every);
-        let aged = rules::next_age(&self.job.rules, request, self.now);
-        let until = aged.map_or(trusted, |aged| aged.min(trusted));
-        let verdict = &item.decision.verdict;
-        // A stream that did not change is not judged, so its verdict is not counted again.
-        Some(if self.job.kind == JobKind::FlagEvents {
-            let in_order = verdict.label() == SkipReason::NothingWrong.as_str();
-            Stand::new(request.observed_at, until, !in_order)?
-        } else {
-            let flagged = !item.sightings.is_empty();
-            Stand::new(request.observed_at, until, flagged)?.about(&request.status, verdict)
-        })
-    }
-
-    fn count_all(&mut self, counts: BTreeMap<&'static str, u64>) {
-        for (label, count) in counts {
-            record::decision(&self.job.name, label, count);
-            *self.verdicts.entry(label).or_default() += count;
-        }
+    /// So many more requests have this verdict, by what lists told.
+    pub fn count_verdict(&mut self, label: &'static str, count: u64) {
+        record::decision(&self.job.name, label, count);
+        *self.verdicts.entry(label).or_default() += count;
     }
 
     /// Verdicts with this label.
@@ -224,13 +83,60 @@ impl<'a> Recorder<'a> {
         self.verdicts.get(label).copied().unwrap_or_default()
     }
 
-    async fn apply(&self, changes: &FindingChanges) -> Result<(), StoreError> {
-        if changes.seen.is_empty() && changes.touched.is_empty() {
+    /// Compares what was seen of these with what is remembered of them, and writes the difference down.
+    pub async fn compare(
+        &self,
+        looked: &HashMap<ReferenceId, Scope>,
+        mut sightings: Vec<Sighting>,
+    ) -> Result<(), StoreError> {
+        let mut ids: Vec<ReferenceId> = looked.keys().cloned().collect();
+        ids.sort();
+        for ids in ids.chunks(CHUNK) {
+            let (org, job) = (self.org, &self.job.name);
+            let live = self.store.live_findings(org, job, Live::About(ids)).await?;
+            let (mine, others): (Vec<_>, Vec<_>) = sightings
+                .into_iter()
+                .partition(|seen| ids.binary_search(&seen.key.reference_id).is_ok());
+            sightings = others;
+            let here: HashMap<ReferenceId, Scope> = ids
+                .iter()
+                .filter_map(|id| Some((id.clone(), *looked.get(id)?)))
+                .collect();
+            self.apply(findings::compare(live, &here, mine, self.now))
+                .await?;
+        }
+        // About requests that were not looked at.
+        self.apply(FindingChanges {
+            seen: sightings,
+            ..FindingChanges::default()
+        })
+        .await
+    }
+
+    /// Who must look at what lists told: to be written down when their findings are there.
+    pub async fn write_attention(&mut self) -> Result<(), StoreError> {
+        let changes = std::mem::take(&mut self.attention);
+        if changes.attention.is_empty() {
             return Ok(());
         }
+        let (lease, org, job) = (self.lease, self.org, &self.job.name);
+        self.store
+            .apply_findings(lease, org, job, &changes, self.now)
+            .await?;
+        Ok(())
+    }
+
+    async fn apply(&self, changes: FindingChanges) -> Result<(), StoreError> {
+        if changes == FindingChanges::default() {
+            return Ok(());
+        }
+        let changes = FindingChanges {
+            elders: self.elders.clone(),
+            ..changes
+        };
         let opened = self
             .store
-            .apply_findings(self.lease, self.org, &self.job.name, changes, self.now)
+            .apply_findings(self.lease, self.org, &self.job.name, &changes, self.now)
             .await?;
         for kind in opened {
             record::findings_opened(kind, 1);
@@ -239,37 +145,21 @@ impl<'a> Recorder<'a> {
     }
 }
 
+impl Gathers for Recorder<'_> {
+    fn gathered(&self) -> usize {
+        self.candidates.len()
+    }
+}
+
 #[async_trait]
 impl PlanSink for Recorder<'_> {
     async fn accept(&mut self, items: Vec<Item>) -> Result<(), StoreError> {
-        if !self.notes.compares_all() {
-            let ids: Vec<ReferenceId> = items
-                .iter()
-                .map(|item| item.decision.reference_id.clone())
-                .collect();
-            for ids in ids.chunks(CHUNK) {
-                let live = self.live_about(ids).await?;
-                self.comparison.add(live);
-            }
-        }
-        let mut decisions = Vec::with_capacity(items.len());
-        let mut sightings = Vec::new();
+        let (mut decisions, mut sightings) = (Vec::with_capacity(items.len()), Vec::new());
+        let mut looked = HashMap::with_capacity(items.len());
         for item in items {
-            self.notes.met(&item.decision.reference_id);
-            if let Some(stand) = self.stand(&item) {
-                self.notes.keep(&item.decision.reference_id, stand);
-            }
-            // Nothing may be concluded from what could not be looked at; and whether an order has duplicates is
-            // only known again once it is looked up.
-            let id = &item.decision.reference_id;
-            match &item.decision.verdict {
-                Verdict::Skip {
-                    reason: SkipReason::ReadFailed | SkipReason::ContractViolation,
-                    ..
-                } => self.comparison.leave(id),
-                _ => self.comparison.set_aside(&duplicate_key(id)),
-            }
+            looked.insert(item.decision.reference_id.clone(), item.scope);
             sightings.extend(item.sightings);
+            self.attention.attention.extend(item.attention);
             match (item.request, item.intent) {
                 (Some(request), Some(intent)) => {
                     self.candidates.push(Candidate { request, intent })
@@ -277,33 +167,17 @@ impl PlanSink for Recorder<'_> {
                 _ => decisions.push(item.decision),
             }
         }
-        self.sightings(sightings).await?;
+        self.compare(&looked, sightings).await?;
         self.decisions(&decisions).await
     }
 
-    fn unchanged(&mut self, kept: &[Kept]) {
-        for Kept {
-            id,
-            looked_at,
-            lasts,
-        } in kept
-        {
-            self.comparison.leave(id);
-            self.notes.met(id);
-            let until = rules::later(*looked_at, self.job.reobserve_every);
-            // Whether there are findings about it was not looked up, so there may be.
-            let stand = match lasts {
-                true => Stand::new(*looked_at, until, true),
-                false => Stand::decided_anew(self.now),
-            };
-            if let Some(stand) = stand {
-                self.notes.keep(id, stand);
-            }
-        }
+    async fn contradicted(&mut self, sightings: Vec<Sighting>) -> Result<(), StoreError> {
+        self.compare(&HashMap::new(), sightings).await
     }
 
-    fn standing(&mut self, places: &[u32]) {
-        let verdicts = self.notes.standing(places);
-        self.count_all(verdicts);
+    /// There is nothing to compare, and nothing to remember but that they were looked at.
+    async fn healthy(&mut self, ids: Vec<ReferenceId>) -> Result<(), StoreError> {
+        self.count_verdict(SkipReason::NothingWrong.as_str(), ids.len() as u64);
+        Ok(())
     }
 }

@@ -15,14 +15,12 @@ use super::guard::{InFlight, InForce};
 use super::history::RetryPolicy;
 use super::looks::Looks;
 use super::plan::{Context, WritePolicy};
-use super::recall::Recall;
-use super::recorder::{Remembered, remembered_findings};
 use super::survey::{PlanSink, Survey, SurveyError, Tally, batch_at};
 use crate::clock::SharedClock;
-use crate::config::{Job, Safety};
+use crate::config::{Job, JobKind, Safety};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
 use crate::domain::run::Mode;
-use crate::domain::{Decision, Observation, RunOutcome, Trigger};
+use crate::domain::{Decision, Filter, Observation, RunOutcome, Trigger};
 use crate::store::runs::{NewRun, RunLease, RunSummary, Started};
 use crate::store::{Actor, Store, StoreError};
 use crate::telemetry::{record, traces};
@@ -97,8 +95,10 @@ pub struct Reconciler {
     pub reads_per_second: u32,
     /// Every configured job, in the configuration's order.
     pub job_names: Vec<JobName>,
-    /// What runs leave to the next ones.
-    pub recall: Recall,
+    /// Until what the upstream stamped can be seen in its lists.
+    pub settle_time: Duration,
+    /// Filters that this upstream's lists don't support.
+    pub unsupported_filters: Vec<Filter>,
 }
 
 impl Reconciler {
@@ -270,7 +270,6 @@ impl Reconciler {
         order: &'a RunOrder,
         writes: WritePolicy,
         now: DateTime<Utc>,
-        findings: &'a Remembered,
         lease: Option<&'a RunLease>,
         stop: &'a CancellationToken,
     ) -> Survey<'a> {
@@ -286,10 +285,9 @@ impl Reconciler {
                 writes,
                 now,
             },
-            marked: &findings.marked,
-            lasting: None,
             max_in_flight: self.max_in_flight,
             max_list_ids: self.max_list_ids,
+            settle_time: self.settle_time,
             batch: batch_at(self.reads_per_second),
             job_names: &self.job_names,
             lease,
@@ -306,11 +304,11 @@ impl Reconciler {
     ) -> Result<Tally, SurveyError> {
         let now = self.clock.now();
         let writes = self.write_policy(&order.job.name, &order.org).await?;
-        let (findings, _) =
-            remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        self.survey(order, writes, now, &findings, None, stop)
-            .look(sink)
-            .await
+        let survey = self.survey(order, writes, now, None, stop);
+        match order.job.kind {
+            JobKind::RetryStuck => self.plan_stuck(order, &survey, sink).await,
+            _ => survey.look(sink).await,
+        }
     }
 
     /// What a job would decide about one request now; none for a job that is not about requests. Reads only.
@@ -321,9 +319,7 @@ impl Reconciler {
     ) -> Result<Option<Decision>, SurveyError> {
         let (now, stop) = (self.clock.now(), CancellationToken::new());
         let writes = self.write_policy(&order.job.name, &order.org).await?;
-        let (findings, _) =
-            remembered_findings(&*self.store, &order.org, &order.job.name, now).await?;
-        let survey = self.survey(order, writes, now, &findings, None, &stop);
+        let survey = self.survey(order, writes, now, None, &stop);
         Ok(survey.consider(request).await?.map(|item| item.decision))
     }
 
@@ -361,6 +357,7 @@ fn report(trigger: Trigger, outcome: RunOutcome, summary: &RunSummary) {
         sent = summary.sent,
         flagged = summary.flagged,
         skipped = summary.skipped,
+        capped = summary.capped,
         failed = summary.failed,
         trouble = summary.trouble,
         "a run ended"

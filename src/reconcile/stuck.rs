@@ -1,103 +1,63 @@
-//! The decision of `retry_stuck` about one listed request: pure.
+//! The decision of `retry_stuck` about one request, as it was read: pure.
+//!
+//! That it is stuck, and by which rule, lists have told already. What they can't tell, and what this says, is whether it
+//! still is, and what the ledger and people say of its order.
 
-use super::plan::{self, Context, Item, Known, Ruling, sighting};
-use super::selection::Selection;
+use super::findings::Scope;
+use super::plan::{self, Context, Item, Known, Ruling};
 use crate::domain::{FindingKind, Observation, SkipReason, Verdict};
-use crate::rules::{Subject, first_match};
-use crate::store::findings::Sighting;
+use crate::rules::{Subject, classes, first_match, miss};
+use crate::store::findings::FindingKey;
 
-/// The finding's detail for a request whose cancellation is stuck, in the place of the status.
-pub const CANCELLING: &str = "CANCELLING";
-
-/// Decides about a request that one of `selections` listed.
-pub fn decide(context: &Context<'_>, selections: &[Selection], known: Known<'_>) -> Item {
+/// Decides about a request.
+pub fn decide(context: &Context<'_>, known: Known<'_>) -> Item {
     let request = known.request;
-    let item = |rule: Option<usize>, ruling: Ruling, sightings: Vec<Sighting>| Item {
-        decision: plan::decision(request, rule.map(|index| &context.rules[index]), &ruling),
-        request: Some(request.clone()),
-        sightings,
-        lasts: ruling.lasts(),
-        intent: ruling.intent,
-    };
-    if !request.status.is_known() {
-        let ruling = Ruling::skip(
-            SkipReason::UnknownStatus,
-            None,
-            "no rule acts on a status that is not documented",
-        );
-        let seen = sighting(
-            request,
-            FindingKind::UnknownStatus,
-            request.status.as_str(),
-            "a status outside the documented list",
-        );
-        return item(None, ruling, vec![seen]);
-    }
-    if request.status.is_final() {
-        let ruling = Ruling::skip(SkipReason::FinalStatus, None, "nothing more happens to it");
-        return item(None, ruling, vec![]);
-    }
     let subject = Subject {
         org: context.org,
         request,
         issue: None,
     };
     let matched = first_match(context.rules, subject, context.now);
-    let is_stuck = selections
-        .iter()
-        .any(|selection| selection.covers(request, context.now));
-    let (index, ruling) = match matched {
-        Some(index) => (Some(index), plan::rule_on(context, known, index)),
-        None if is_stuck => (None, Ruling::flag("it is stuck, and no rule matches it")),
-        None => {
-            let ruling = Ruling::skip(
-                SkipReason::NotStuck,
-                None,
-                "it was listed as stuck, but was updated since",
-            );
-            return item(None, ruling, vec![]);
-        }
+    let ruling = match matched {
+        Some(index) => plan::rule_on(context, known, index),
+        None => unmatched(context, request, subject),
     };
-    if ruling.verdict == Verdict::Ignore {
-        return item(index, ruling, vec![]);
-    }
-    let seen = stuck(
-        request,
-        &ruling,
-        index.and_then(|index| context.rules[index].party.as_deref()),
-    );
-    item(index, ruling, vec![seen])
-}
-
-/// The finding: stuck in this status since the upstream's last change.
-fn stuck(request: &Observation, ruling: &Ruling, party: Option<&str>) -> Sighting {
-    let mut evidence = format!(
-        "{} since {}",
-        request.status,
-        request
-            .last_updated
-            .map_or_else(|| "an unknown date".to_owned(), plan::instant),
-    );
-    if let Some(party) = party {
-        evidence.push_str(&format!("; party {party}"));
-    }
-    Sighting {
-        attention: ruling.attention,
-        ..sighting(
-            request,
-            FindingKind::StuckRequest,
-            detail(request),
-            evidence,
-        )
+    // What lists tell is a finding by itself; only who must look at it is seen here.
+    let is_told = matched.is_some() && ruling.verdict != Verdict::Ignore;
+    Item {
+        decision: plan::decision(request, matched.map(|index| &context.rules[index]), &ruling),
+        request: Some(request.clone()),
+        sightings: vec![],
+        scope: Scope::at(&request.status),
+        attention: is_told.then(|| (key(request), ruling.attention)),
+        lasts: ruling.lasts(),
+        intent: ruling.intent,
     }
 }
 
-/// What tells a stuck request's finding from another one of the same request: where it is stuck.
-pub fn detail(request: &Observation) -> &str {
-    if request.cancelling {
-        CANCELLING
-    } else {
-        request.status.as_str()
+/// No rule matches it (any more).
+fn unmatched(context: &Context<'_>, request: &Observation, subject: Subject<'_>) -> Ruling {
+    if !request.status.is_known() {
+        let why = "no rule acts on a status that is not documented";
+        return Ruling::skip(SkipReason::UnknownStatus, None, why);
+    }
+    if request.status.is_final() {
+        return Ruling::skip(SkipReason::FinalStatus, None, "nothing more happens to it");
+    }
+    let why = miss::nearest(context.rules, subject, context.now);
+    let why = why.map_or_else(
+        || "no rule is for it".to_owned(),
+        |why| format!("no rule matches it: {why}"),
+    );
+    Ruling::skip(SkipReason::NotStuck, None, why)
+}
+
+/// The finding of a stuck request.
+pub fn key(request: &Observation) -> FindingKey {
+    FindingKey {
+        reference_id: request.reference_id.clone(),
+        kind: FindingKind::StuckRequest,
+        detail: classes::detail(request.cancelling, &request.status).to_owned(),
     }
 }
 
@@ -112,7 +72,6 @@ mod tests {
     use crate::reconcile::fixtures;
     use crate::reconcile::history::RetryPolicy;
     use crate::reconcile::plan::WritePolicy;
-    use crate::reconcile::selection::selections;
     use crate::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
     use crate::store::attempts::Attempt;
     use crate::store::orders::OrderFacts;
@@ -174,7 +133,7 @@ mod tests {
             },
             acknowledged: acknowledged.then_some(&said),
         };
-        decide(&context, &selections(&rules, &org), known)
+        decide(&context, known)
     }
 
     #[test]
@@ -216,7 +175,7 @@ mod tests {
                 "unheard of",
                 fixtures::in_status(Status::parse("MOON")),
                 "unknown_status",
-                1,
+                0,
             ),
             (
                 "not for any rule",
@@ -230,7 +189,7 @@ mod tests {
         for (name, request, verdict, findings) in cases {
             let item = decide_on(&request, &[], ENFORCE, false);
             assert_eq!(item.decision.verdict.label(), verdict, "{name}");
-            assert_eq!(item.sightings.len(), findings, "{name}");
+            assert_eq!(usize::from(item.attention.is_some()), findings, "{name}");
             assert_eq!(item.intent.is_some(), verdict == "act", "{name}");
             assert!(!item.decision.explanation.is_empty(), "{name}");
         }
@@ -291,10 +250,8 @@ mod tests {
             .collect();
         let item = decide_on(&fixtures::unsent(), &attempts, ENFORCE, false);
         assert_eq!(item.decision.verdict.label(), "given_up");
-        assert_eq!(
-            item.sightings[0].attention,
-            Some(crate::domain::finding::Attention::GivenUp)
-        );
+        let (_, attention) = item.attention.unwrap();
+        assert_eq!(attention, Some(crate::domain::finding::Attention::GivenUp));
     }
 
     #[test]
@@ -312,6 +269,6 @@ mod tests {
             false,
         );
         assert_eq!(first, second);
-        assert!(!first.sightings[0].evidence.contains("ago"));
+        assert!(!first.decision.explanation.contains("ago"));
     }
 }

@@ -1,16 +1,17 @@
-//! Select and observe: from a job's question to a decision for every request it is about. Sends no write.
+//! One run's look at the world: what it asks of the upstream and of the store, and how it decides. Sends no write.
 //!
-//! A survey is a pipeline of three stages (`pipeline.rs`). A job's *listing* asks which requests it is about, decides
-//! at once on those that are proven unchanged, and passes on the ids that must be read; *reading* takes these in
+//! Jobs that follow change (`resolve_issues`, `flag_events`) look through a pipeline of three stages (`pipeline.rs`): a
+//! *listing* asks which requests the job is about and passes on the ids that must be read; *reading* takes these in
 //! batches, several at a time, and decides; the *sink* takes the plan: the run's recorder, or the `plan` command's
-//! printer. So the same path decides in both, and memory holds a few batches of requests plus the ids listed.
+//! printer. So the same path decides in both, and memory holds a few batches of requests plus the ids listed. What
+//! `retry_stuck` asks is decided by lists alone (`select/`, `listed.rs`); it reads only what it acts on.
 
 mod beside;
 mod orders;
 mod pipeline;
 mod reading;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +20,13 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::issues;
-use super::lasting::Lasting;
 use super::plan::{self, Context, Item};
+use super::{issues, stuck};
 use crate::clock::Clock;
 use crate::config::{Job, JobKind};
 use crate::domain::id_list::IdBatch;
 use crate::domain::ids::{JobName, ReferenceId};
-use crate::domain::{FindingKind, Observation, SkipReason};
+use crate::domain::{Filter, FindingKind, Observation, SkipReason};
 use crate::store::findings::{FindingKey, Sighting};
 use crate::store::looks::Look as StoredLook;
 use crate::store::runs::RunLease;
@@ -35,6 +35,9 @@ use crate::tesamanager::{ListFilter, ReadError, Tesamanager};
 
 /// How many listed requests are told apart together: enough to make one statement do the work of many.
 pub const CHUNK: usize = 500;
+
+/// Ids of a page of what is remembered.
+const PAGE: u32 = 10_000;
 
 /// How many requests are read, decided on and recorded together at most. With fewer, a sweep costs more, and on SQLite
 /// another process finds its turn to write less often; with more, that turn comes later.
@@ -53,22 +56,19 @@ pub trait PlanSink: Send {
     /// A chunk of the plan.
     async fn accept(&mut self, items: Vec<Item>) -> Result<(), StoreError>;
 
-    /// These did not change since the last look, so nothing new is decided about them.
-    fn unchanged(&mut self, _kept: &[Kept]) {}
+    /// Nothing is wrong with these, as far as was read; nor was anything before.
+    async fn healthy(&mut self, ids: Vec<ReferenceId>) -> Result<(), StoreError> {
+        let why = "nothing is wrong with what was read of it";
+        let items = ids
+            .iter()
+            .map(|id| plan::unreadable(id, SkipReason::NothingWrong, why.to_owned(), vec![]));
+        self.accept(items.collect()).await
+    }
 
-    /// The decisions of the last run at these places stand.
-    fn standing(&mut self, _places: &[u32]) {}
-}
-
-/// A request that did not change since the last look, so that what was found then still holds.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    /// The request.
-    pub id: ReferenceId,
-    /// When it was looked at.
-    pub looked_at: DateTime<Utc>,
-    /// Nothing is to be decided about it either until it is looked at again.
-    pub lasts: bool,
+    /// A read contradicts the lists that these are about.
+    async fn contradicted(&mut self, _sightings: Vec<Sighting>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// What a survey looked at, in numbers.
@@ -82,6 +82,8 @@ pub struct Tally {
     pub unchanged: u64,
     /// Requests that could not be read.
     pub failed: u64,
+    /// Requests that the upstream listed and did not know.
+    pub not_found: u64,
 }
 
 /// Why a survey ended early. What it had decided by then was handed to the sink, but nothing may be concluded
@@ -97,6 +99,17 @@ pub enum SurveyError {
     /// Told to stop.
     #[error("stopped before everything was looked at")]
     Stopped,
+    /// Reads contradict a filter of the list call.
+    #[error(
+        "the list call's filter {filter} is not trusted: {why}. Nothing is concluded or written by it until reads bear it out \
+         again; if this upstream does not support it, say `unsupported_filters = [\"{filter}\"]` (see `tesa-reconciler doctor`)"
+    )]
+    Distrusted {
+        /// Which.
+        filter: Filter,
+        /// What contradicted it.
+        why: String,
+    },
 }
 
 /// One look at the world by one job for one org.
@@ -111,14 +124,12 @@ pub struct Survey<'a> {
     pub job: &'a Job,
     /// What the decisions have in common.
     pub context: Context<'a>,
-    /// The findings of requests with an inconsistent event.
-    pub marked: &'a HashMap<ReferenceId, Vec<FindingKey>>,
-    /// What the run before decided, if it may be taken over.
-    pub lasting: Option<&'a Lasting>,
     /// Reads at once.
     pub max_in_flight: usize,
     /// Requests that a run is about at most, whatever the number of its lists.
     pub max_list_ids: u64,
+    /// Until what the upstream stamped can be seen in its lists.
+    pub settle_time: Duration,
     /// Requests read together, see [`batch_at`].
     pub batch: usize,
     /// Every configured job.
@@ -129,20 +140,25 @@ pub struct Survey<'a> {
     pub stop: &'a CancellationToken,
 }
 
-use reading::Reader;
+use reading::{Reader, ToRead};
 
 pub(super) use pipeline::Feed;
 pub(super) use reading::{Reading, Rest};
+
+/// When decisions about requests that did not change are to be made anew.
+pub(super) type Again = Vec<(ReferenceId, Option<DateTime<Utc>>)>;
 
 /// A part of the plan, on its way to the sink.
 #[derive(Debug, Default)]
 pub(super) struct Portion {
     /// Decided.
     pub items: Vec<Item>,
-    /// Did not change, and nothing new is decided about them.
-    pub kept: Vec<Kept>,
-    /// Places of the last run's decisions that stand.
-    pub standing: Vec<u32>,
+    /// Nothing is wrong with these, and it was not needed to read the requests themselves.
+    pub healthy: Vec<ReferenceId>,
+    /// What people shall see of lists that a read contradicts.
+    pub contradicted: Vec<Sighting>,
+    /// When these, which did not change, are to be decided on anew.
+    pub again: Again,
     /// What jobs that follow change saw.
     pub looks: Vec<StoredLook>,
     /// What they could not see, and must read again.
@@ -153,15 +169,22 @@ pub(super) struct Portion {
     pub tally: Tally,
 }
 
+/// Some requests, read and remembered.
+pub(super) struct Batch {
+    /// As they stand now, with what was read beside them.
+    pub fresh: Vec<(Observation, Rest)>,
+    /// Decisions about those that could not be read.
+    pub unread: Vec<Item>,
+}
+
 impl Survey<'_> {
     /// A job's listing: feeds the pipeline with what the job is about.
     async fn list_all(&self, feed: &mut Feed) -> Result<(), SurveyError> {
         match self.job.kind {
-            JobKind::RetryStuck => self.list_stuck(feed).await,
             JobKind::ResolveIssues => self.list_issues(feed).await,
             JobKind::FlagEvents => self.list_events(feed).await,
-            // Asks the upstream nothing: a run never comes here, and a plan has nothing to say.
-            JobKind::Housekeeping => Ok(()),
+            // One is decided by lists, the other asks the upstream nothing.
+            JobKind::RetryStuck | JobKind::Housekeeping => Ok(()),
         }
     }
 
@@ -170,6 +193,7 @@ impl Survey<'_> {
             api: Arc::clone(self.api),
             org: self.context.org.clone(),
             kind: self.job.kind,
+            event_checks: self.job.event_checks.clone(),
             at_once: self.max_in_flight.max(1),
             stop: self.stop.clone(),
         }
@@ -177,21 +201,37 @@ impl Survey<'_> {
 
     /// Remembers what was read of so many requests, and decides on each.
     async fn decide(&self, asked: usize, read: Vec<Reading>) -> Result<Portion, SurveyError> {
+        let (fresh, rests, mut portion) = self.take_in(asked, read).await?;
+        match self.job.kind {
+            JobKind::ResolveIssues => self.judge_issues(fresh, rests, &mut portion).await?,
+            JobKind::FlagEvents => self.judge_events(fresh, rests, &mut portion).await?,
+            JobKind::RetryStuck | JobKind::Housekeeping => {}
+        }
+        Ok(portion)
+    }
+
+    /// Remembers what was read of so many requests; what could not be read becomes items of the portion.
+    async fn take_in(
+        &self,
+        asked: usize,
+        read: Vec<Reading>,
+    ) -> Result<(Vec<Observation>, Vec<Rest>, Portion), SurveyError> {
         let mut portion = Portion {
             cut_short: read.len() < asked,
             ..Portion::default()
         };
         let (mut fresh, mut rests) = (Vec::with_capacity(read.len()), Vec::new());
         for Reading { id, request, rest } in read {
-            match request {
-                Ok(request) => {
+            match (request, rest) {
+                (Some(Ok(request)), rest) => {
                     fresh.push(request);
                     rests.push(rest);
                 }
-                Err(error) => self.unreadable(&id, &error, &mut portion).await?,
+                (Some(Err(error)), _) => self.unreadable(&id, &error, &mut portion),
+                (None, rest) => self.well(id, rest, &mut portion),
             }
         }
-        portion.tally.observed += fresh.len() as u64;
+        portion.tally.observed += (fresh.len() + portion.healthy.len()) as u64;
         if let Some(lease) = self.lease.filter(|_| !fresh.is_empty()) {
             let older = self
                 .store
@@ -202,13 +242,66 @@ impl Survey<'_> {
             }
             self.leave_nothing_of_departed_jobs(lease, &fresh).await?;
         }
-        match self.job.kind {
-            JobKind::RetryStuck => self.judge_stuck(fresh, &mut portion).await?,
-            JobKind::ResolveIssues => self.judge_issues(fresh, rests, &mut portion).await?,
-            JobKind::FlagEvents => self.judge_events(fresh, rests, &mut portion).await?,
-            JobKind::Housekeeping => {}
+        Ok((fresh, rests, portion))
+    }
+
+    /// What was read beside a request showed that nothing is wrong.
+    fn well(&self, id: ReferenceId, rest: Rest, into: &mut Portion) {
+        into.looks.push(StoredLook {
+            reference_id: id.clone(),
+            looked_at: self.clock.now(),
+            issues: match rest {
+                Rest::Issues(Ok(issues)) => issues,
+                _ => vec![],
+            },
+            again_at: None,
+        });
+        into.healthy.push(id);
+    }
+
+    /// Those of `ids` of which more must be read than what is beside the request: people have said something of it, or
+    /// something was wrong with it before.
+    pub(super) async fn to_read(
+        &self,
+        ids: Vec<ReferenceId>,
+        whole: impl Fn(&ReferenceId) -> bool,
+    ) -> Result<Vec<ToRead>, SurveyError> {
+        let (org, job) = (self.context.org, &self.job.name);
+        let mut known: BTreeSet<ReferenceId> = BTreeSet::new();
+        let said = self.store.acknowledgements(Some(org)).await?;
+        known.extend(said.into_iter().map(|said| said.key.reference_id));
+        let mut after: Option<String> = None;
+        loop {
+            let page = self
+                .store
+                .classless_members(org, job, after.as_deref(), PAGE)
+                .await?;
+            known.extend(page.iter().map(ReferenceId::new));
+            after = page.iter().last().map(str::to_owned);
+            if page.len() < PAGE as usize {
+                break;
+            }
         }
-        Ok(portion)
+        let to_read = ids.into_iter().map(|id| ToRead {
+            whole: known.contains(&id) || whole(&id),
+            id,
+        });
+        Ok(to_read.collect())
+    }
+
+    /// Reads these, and remembers them.
+    pub(super) async fn read(&self, ids: Vec<ReferenceId>) -> Result<Batch, SurveyError> {
+        let asked = ids.len();
+        let ids = ids.into_iter().map(|id| ToRead { id, whole: true });
+        let read = self.reader().batch(ids.collect()).await?;
+        let (fresh, rests, portion) = self.take_in(asked, read).await?;
+        if portion.cut_short {
+            return Err(SurveyError::Stopped);
+        }
+        Ok(Batch {
+            fresh: fresh.into_iter().zip(rests).collect(),
+            unread: portion.items,
+        })
     }
 
     /// A finished request has no stuck order, so nothing of jobs that nobody runs any more; what is theirs of others is
@@ -231,9 +324,9 @@ impl Survey<'_> {
             .await
     }
 
-    /// See [`margin`](super::selection::margin): by what the upstream's answers told of its clock so far.
+    /// See [`margin`](super::clocks::margin): by what the upstream's answers told of its clock so far.
     pub(super) fn clock_margin(&self) -> Duration {
-        super::selection::margin(self.api.clocks_apart())
+        super::clocks::margin(self.api.clocks_apart(), self.settle_time)
     }
 
     pub(super) fn check_stop(&self) -> Result<(), SurveyError> {
@@ -270,7 +363,7 @@ impl Survey<'_> {
         Ok(match self.job.kind {
             JobKind::RetryStuck => {
                 let beside = self.beside([(request, None)]).await?;
-                Some(self.decide_one_stuck(beside.known(request)))
+                Some(stuck::decide(&self.context, beside.known(request)))
             }
             JobKind::ResolveIssues => {
                 let issues = self.api.get_request_issues(org, id).await?;
@@ -291,18 +384,10 @@ impl Survey<'_> {
     }
 
     /// What could not be read becomes an item of the portion.
-    async fn unreadable(
-        &self,
-        id: &ReferenceId,
-        error: &ReadError,
-        into: &mut Portion,
-    ) -> Result<(), StoreError> {
+    fn unreadable(&self, id: &ReferenceId, error: &ReadError, into: &mut Portion) {
         let (reason, why, seen) = match error {
+            // By itself that says nothing: see `claims/gone.rs`.
             ReadError::NotFound { .. } => {
-                if let Some(lease) = self.lease {
-                    let org = self.context.org;
-                    self.store.forget_observation(lease, org, id).await?;
-                }
                 let why = "it was listed, but the upstream does not know it".to_owned();
                 (SkipReason::NotFound, why, vec![])
             }
@@ -322,9 +407,11 @@ impl Survey<'_> {
             }
             _ => (SkipReason::ReadFailed, error.to_string(), vec![]),
         };
-        into.tally.failed += u64::from(reason != SkipReason::NotFound);
+        match reason {
+            SkipReason::NotFound => into.tally.not_found += 1,
+            _ => into.tally.failed += 1,
+        }
         into.not_looked_at.push(id.clone());
         into.items.push(plan::unreadable(id, reason, why, seen));
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod classes;
 pub mod coverage;
+pub mod miss;
 pub mod template;
 
 use std::collections::BTreeMap;

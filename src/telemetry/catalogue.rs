@@ -5,7 +5,8 @@
 //! are either a closed set of this program's own words or come from the configuration.
 
 use crate::domain::{
-    AttemptState, FindingKind, Operation, ReadOperation, RunOutcome, Status, Trigger, Verdict,
+    AttemptState, Filter, FindingKind, Operation, ReadOperation, RunOutcome, Status, Trigger,
+    Verdict,
     run::{Mode, SlotResult},
 };
 use crate::store::StoreError;
@@ -112,6 +113,15 @@ pub const UNDOCUMENTED_STATUS: &str = "undocumented";
 /// The label of everything outside a closed set.
 pub const OTHER: &str = "other";
 
+/// What came of holding a list's claim against a read.
+pub const CLAIM_RESULTS: [&str; 5] = [
+    "agrees",
+    "contradicted",
+    "changed",
+    "not_found",
+    "unreadable",
+];
+
 /// The name under which the requests for a bearer token are counted; it is not one of the sixteen operations.
 pub const TOKEN_OPERATION: &str = "token";
 
@@ -183,6 +193,8 @@ const ATTEMPT_OUTCOME: Label = closed("outcome", attempt_outcomes);
 const OPEN_STATE: Label = closed("state", open_attempt_states);
 const KIND: Label = closed("kind", words!(FindingKind));
 const MODE_LABEL: Label = closed("mode", words!(Mode));
+const FILTER: Label = closed("filter", words!(Filter));
+const CLAIM: Label = closed("result", || CLAIM_RESULTS.to_vec());
 const OPERATION: Label = closed("operation", operations);
 const UPSTREAM_OPERATION: Label = closed("operation", upstream_operations);
 const CODE: Label = open(
@@ -293,6 +305,8 @@ catalogue! {
         "Open issues that were read and matched by no rule, by the class of their code.";
     CONTRACT_VIOLATIONS = Zero Counter, "contract_violations_total" [OPERATION]
         "Answers of the upstream that could not be understood.";
+    CLAIMS_CHECKED = Zero Counter, "claims_checked_total" [FILTER, CLAIM]
+        "Claims of the upstream's lists that were held against a read, by the filter that made them: agrees, contradicted (a second list said so too), changed (meanwhile, so nothing is told), not_found, unreadable.";
     DATES_WITHOUT_ZONE = Zero Counter, "upstream_dates_without_zone_total" []
         "Dates in the upstream's answers that said no zone, and were read in the configured one.";
     TOKEN_EXPIRY = Absent Gauge, "token_expiry_timestamp_seconds" []

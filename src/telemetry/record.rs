@@ -16,7 +16,7 @@ use metrics::{counter, gauge, histogram};
 use super::catalogue as m;
 use crate::domain::ids::{JobName, Org};
 use crate::domain::run::{Mode, SlotResult};
-use crate::domain::{AttemptState, FindingKind, Operation, RunOutcome, Trigger};
+use crate::domain::{AttemptState, Filter, FindingKind, Operation, RunOutcome, Trigger};
 pub(super) use calls::is_final as recorder_is_final;
 
 /// An instant as Prometheus wants it: seconds since 1970, with a fraction.
@@ -265,6 +265,12 @@ pub fn build_info() {
     let revision = REVISION.unwrap_or("unknown");
     gauge!(m::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION"), "revision" => revision)
         .set(1.0);
+}
+
+/// What a list claimed of so many requests was held against reads.
+pub fn claim_checked(filter: Filter, result: &'static str, count: u64) {
+    counter!(m::CLAIMS_CHECKED.name, "filter" => filter.as_str(), "result" => result)
+        .increment(count);
 }
 
 #[cfg(test)]

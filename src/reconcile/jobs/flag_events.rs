@@ -1,16 +1,23 @@
 //! `flag_events`: the event stream of every request that changed.
 
+use std::collections::HashMap;
+
 use super::resolve_issues::not_read;
-use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
-use crate::domain::{Event, FindingKind, Observation};
+use crate::domain::{Event, FindingKind, IdList, Observation, Status};
+use crate::reconcile::claims::gone::By;
 use crate::reconcile::events;
+use crate::reconcile::findings::Scope;
 use crate::reconcile::plan::{self, Item, Known, Ruling, sighting};
-use crate::reconcile::survey::{CHUNK, Feed, Kept, Portion, Rest, Survey, SurveyError, Tally};
+use crate::reconcile::select::algebra;
+use crate::reconcile::survey::{Again, Feed, Portion, Rest, Survey, SurveyError};
 use crate::rules::{Subject, first_match};
-use crate::store::findings::{FindingKey, Sighting};
+use crate::store::findings::{FindingKey, Live, Sighting};
 use crate::store::looks::Look;
 use crate::tesamanager::ListFilter;
+
+/// Statuses after which nothing more happens.
+const FINAL: [Status; 3] = [Status::Rejected, Status::Canceled, Status::Finished];
 
 impl Survey<'_> {
     /// Every request, whatever its status: an undocumented one is only ever found here.
@@ -18,32 +25,41 @@ impl Survey<'_> {
         &self,
         feed: &mut Feed,
     ) -> Result<(), SurveyError> {
-        let sweep = self.sweep(ListFilter::default()).await?;
-        let rest = self.leave_standing(&sweep, feed).await?;
-        for ids in id_list::chunks(rest.into_iter(), CHUNK) {
-            self.check_stop()?;
-            let chunk = self.apart(&sweep, &ids).await?;
-            let tally = Tally {
-                unchanged: chunk.known.len() as u64,
-                ..Tally::default()
-            };
-            // What did not change keeps the findings that it has; but a rule, a pause or a backoff may be another.
-            let items = self.judge_again(chunk.known.keys()).await?;
-            let kept = chunk.known.into_values().map(|look| Kept {
-                lasts: !self.marked.contains_key(&look.reference_id),
-                id: look.reference_id,
-                looked_at: look.looked_at,
-            });
+        let in_statuses = |statuses: Vec<Status>| ListFilter {
+            statuses: Some(statuses),
+            ..ListFilter::default()
+        };
+        let (mut finals, mut open) = (IdList::default(), IdList::default());
+        self.list(&in_statuses(FINAL.to_vec()), |batch| finals.push(batch))
+            .await?;
+        self.list(&in_statuses(Status::open().collect()), |batch| {
+            open.push(batch)
+        })
+        .await?;
+        let (finals, open) = (finals.sorted(), open.sorted());
+        let sweep = self.sweep(ListFilter::default(), &finals).await?;
+        feed.selected(sweep.selected())?;
+        feed.unchanged(sweep.unchanged()).await?;
+        let mut after = None;
+        loop {
+            let due = self.due(&sweep, after.as_ref()).await?;
+            let Some(last) = due.last() else { break };
+            after = Some(last.reference_id.clone());
+            let due: Vec<Look> = due.into_iter().filter(|look| sweep.stands(look)).collect();
+            let (items, again) = self.judge_again(&due).await?;
             feed.decided(Portion {
                 items,
-                kept: kept.collect(),
-                tally,
+                again,
                 ..Portion::default()
             })
             .await?;
-            feed.read(chunk.to_read).await?;
         }
-        Ok(())
+        // Of one in a documented status that has not ended, its events tell all; of the others only the request does.
+        let whole = |id: &ReferenceId| !algebra::contains(&open, id.as_str());
+        feed.read(self.to_read(sweep.to_read.clone(), whole).await?)
+            .await?;
+        let reads = self.settle_departed(&sweep, &By::Everything).await?;
+        feed.read_beside(&reads).await
     }
 
     /// Judges the event streams that were just read.
@@ -62,15 +78,14 @@ impl Survey<'_> {
             };
             match events {
                 Ok(events) => {
+                    let item = self.judge_stream(beside.known(&request), &events);
                     portion.looks.push(Look {
                         reference_id: request.reference_id.clone(),
                         looked_at: request.observed_at,
                         issues: vec![],
-                        again_at: None,
+                        again_at: self.again(&item),
                     });
-                    portion
-                        .items
-                        .push(self.judge_stream(beside.known(&request), &events));
+                    portion.items.push(item);
                 }
                 Err(error) => {
                     portion.tally.failed += 1;
@@ -97,33 +112,51 @@ impl Survey<'_> {
         self.item(request, rule, ruling, sightings)
     }
 
-    /// Decides anew on those of `ids` that have an inconsistent event, from what is remembered of them.
-    async fn judge_again<'i>(
-        &self,
-        ids: impl Iterator<Item = &'i ReferenceId>,
-    ) -> Result<Vec<Item>, SurveyError> {
-        let marked: Vec<ReferenceId> = ids
-            .filter(|id| self.marked.contains_key(*id))
-            .cloned()
-            .collect();
-        if marked.is_empty() {
-            return Ok(vec![]);
+    /// Decides anew on what was looked at before, from what is remembered of it.
+    async fn judge_again(&self, due: &[Look]) -> Result<(Vec<Item>, Again), SurveyError> {
+        let ids: Vec<ReferenceId> = due.iter().map(|look| look.reference_id.clone()).collect();
+        let (org, job) = (self.context.org, &self.job.name);
+        let requests = self.store.observations(org, &ids).await?;
+        let mut marks: HashMap<ReferenceId, Vec<FindingKey>> = HashMap::new();
+        for live in self
+            .store
+            .live_findings(org, job, Live::About(&ids))
+            .await?
+        {
+            marks
+                .entry(live.key.reference_id.clone())
+                .or_default()
+                .push(live.key);
         }
-        let requests = self.store.observations(self.context.org, &marked).await?;
         let beside = self
             .beside(requests.iter().map(|request| (request, None)))
             .await?;
-        let decide = |request: &Observation| {
-            let keys: Vec<&FindingKey> = self
-                .marked
+        let (mut items, mut again) = (Vec::new(), Vec::new());
+        // Nothing was wrong with one of which only its events were read.
+        let unread = ids
+            .iter()
+            .filter(|id| !requests.iter().any(|seen| seen.reference_id == **id));
+        again.extend(unread.map(|id| (id.clone(), None)));
+        for request in &requests {
+            let keys: Vec<&FindingKey> = marks
                 .get(&request.reference_id)
                 .into_iter()
                 .flatten()
                 .collect();
             let (rule, ruling) = self.rule_on_stream(beside.known(request), &keys);
-            self.item(request, rule, ruling, vec![])
-        };
-        Ok(requests.iter().map(decide).collect())
+            // Its findings stand as they are: nothing was read.
+            let item = Item {
+                scope: Scope::FAILED,
+                attention: keys
+                    .iter()
+                    .find(|key| events::is_mark(key))
+                    .map(|key| ((*key).clone(), ruling.attention)),
+                ..self.item(request, rule, ruling, vec![])
+            };
+            again.push((request.reference_id.clone(), self.again(&item)));
+            items.push(item);
+        }
+        Ok((items, again))
     }
 
     /// What is to be done about a request whose stream has these findings.
@@ -157,6 +190,8 @@ impl Survey<'_> {
             decision: plan::decision(request, rule, &ruling),
             request: Some(request.clone()),
             sightings,
+            scope: Scope::at(&request.status),
+            attention: None,
             lasts: ruling.lasts(),
             intent: ruling.intent,
         }

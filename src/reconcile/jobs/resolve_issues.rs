@@ -1,14 +1,14 @@
 //! `resolve_issues`: every request in an incidence status, with its issues.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use super::sweep::Sweep;
-use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
 use crate::domain::{Issue, Observation, SkipReason, Status};
+use crate::reconcile::claims::gone::By;
 use crate::reconcile::issues;
 use crate::reconcile::plan::{self, Item};
-use crate::reconcile::survey::{CHUNK, Feed, Portion, Rest, Survey, SurveyError, Tally};
+use crate::reconcile::survey::{Feed, Portion, Rest, Survey, SurveyError};
+use crate::rules::classes::Ask;
 use crate::rules::{Subject, first_match};
 use crate::store::looks::Look;
 use crate::telemetry::record;
@@ -27,16 +27,36 @@ impl Survey<'_> {
         &self,
         feed: &mut Feed,
     ) -> Result<(), SurveyError> {
+        let statuses = self.statuses();
         let filter = ListFilter {
-            statuses: Some(self.statuses()),
+            statuses: Some(statuses.clone()),
             ..ListFilter::default()
         };
-        let sweep = self.sweep(filter).await?;
-        let rest = self.leave_standing(&sweep, feed).await?;
-        for ids in id_list::chunks(rest.into_iter(), CHUNK) {
-            self.tell_apart_issues(&sweep, &ids, feed).await?;
+        let sweep = self.sweep(filter, &[]).await?;
+        feed.selected(sweep.selected())?;
+        feed.unchanged(sweep.unchanged()).await?;
+        let mut after = None;
+        let mut lost = Vec::new();
+        loop {
+            let due = self.due(&sweep, after.as_ref()).await?;
+            let Some(last) = due.last() else { break };
+            after = Some(last.reference_id.clone());
+            let due: Vec<Look> = due.into_iter().filter(|look| sweep.stands(look)).collect();
+            let (portion, without) = self.decide_again(due).await?;
+            lost.extend(without);
+            feed.decided(portion).await?;
         }
-        Ok(())
+        // A look whose observation is gone is a look to be made again.
+        let mut to_read = sweep.to_read.clone();
+        to_read.extend(lost);
+        feed.read(self.to_read(to_read, |_| false).await?).await?;
+        let asks: Vec<Ask> = statuses.into_iter().map(in_status).collect();
+        let mut reads = self
+            .settle_departed(&sweep, &By::Asks(asks.iter().collect()))
+            .await?;
+        let contradicted = self.confirm(std::mem::take(&mut reads.suspicions)).await?;
+        feed.read_beside(&reads).await?;
+        feed.contradicted(contradicted).await
     }
 
     /// The statuses that any rule names, and the incidence statuses: an issue without a rule is flagged too.
@@ -52,35 +72,43 @@ impl Survey<'_> {
             .collect()
     }
 
-    /// Decides on what did not change since it was looked at, and passes on the rest.
-    async fn tell_apart_issues(
+    /// Decides anew on what was looked at before; answers also those of which no observation is left.
+    async fn decide_again(
         &self,
-        sweep: &Sweep,
-        ids: &[ReferenceId],
-        feed: &mut Feed,
-    ) -> Result<(), SurveyError> {
-        self.check_stop()?;
-        let mut chunk = self.apart(sweep, ids).await?;
-        let known: Vec<ReferenceId> = chunk.known.keys().cloned().collect();
-        let mut unchanged = Vec::with_capacity(known.len());
-        for request in self.store.observations(self.context.org, &known).await? {
-            if let Some(look) = chunk.known.remove(&request.reference_id) {
-                unchanged.push((request, look));
+        due: Vec<Look>,
+    ) -> Result<(Portion, Vec<ReferenceId>), SurveyError> {
+        let ids: Vec<ReferenceId> = due.iter().map(|look| look.reference_id.clone()).collect();
+        let known = self.store.observations(self.context.org, &ids).await?;
+        let mut known: HashMap<ReferenceId, Observation> = known
+            .into_iter()
+            .map(|seen| (seen.reference_id.clone(), seen))
+            .collect();
+        let (mut looks, mut lost) = (Vec::with_capacity(due.len()), Vec::new());
+        let mut again = Vec::with_capacity(due.len());
+        for look in due {
+            if look.issues.iter().all(|issue| issue.resolved) {
+                again.push((look.reference_id, None));
+                continue;
+            }
+            // What was hashed matches no rule any more, so it is read.
+            let matchable = look.issues.iter().all(|issue| issue.issue_code.is_plain());
+            match known.remove(&look.reference_id).filter(|_| matchable) {
+                Some(request) => looks.push((request, look)),
+                None => lost.push(look.reference_id),
             }
         }
-        // A look whose observation is gone is a look to be made again.
-        chunk.to_read.extend(chunk.known.into_keys());
-        let tally = Tally {
-            unchanged: unchanged.len() as u64,
-            ..Tally::default()
-        };
-        feed.decided(Portion {
-            items: self.decide_issues(&unchanged).await?,
-            tally,
+        let items = self.decide_issues(&looks).await?;
+        again.extend(
+            items
+                .iter()
+                .map(|item| (item.decision.reference_id.clone(), self.again(item))),
+        );
+        let portion = Portion {
+            again,
+            items,
             ..Portion::default()
-        })
-        .await?;
-        feed.read(chunk.to_read).await
+        };
+        Ok((portion, lost))
     }
 
     /// Decides on requests that were just read with their issues.
@@ -113,7 +141,11 @@ impl Survey<'_> {
                 }
             }
         }
-        portion.items.extend(self.decide_issues(&looks).await?);
+        let items = self.decide_issues(&looks).await?;
+        for (item, (_, look)) in items.iter().zip(&mut looks) {
+            look.again_at = self.again(item);
+        }
+        portion.items.extend(items);
         portion.looks = looks.into_iter().map(|(_, look)| look).collect();
         Ok(())
     }
@@ -144,6 +176,13 @@ impl Survey<'_> {
                 );
             }
         }
+    }
+}
+
+fn in_status(status: Status) -> Ask {
+    Ask {
+        status: Some(status),
+        ..Ask::default()
     }
 }
 

@@ -1,117 +1,196 @@
-//! `retry_stuck`: every request that has aged beyond one of the rules.
+//! `retry_stuck`: every request that has aged beyond one of the rules, by the upstream's lists.
+//!
+//! To flag needs no read: lists tell who is stuck, and the findings follow from them (`listed.rs`). To act needs one: of the
+//! classes whose rule sends something, the oldest are read, as many as the caps let go. The guard judges by the classes'
+//! sizes before anything is read. What is known of flagged requests beyond what lists tell (order number, exact date) is
+//! read afterwards, with what is left of the read rate.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use crate::domain::Observation;
-use crate::domain::id_list::{self, IdList, IdSet};
-use crate::domain::ids::ReferenceId;
-use crate::reconcile::lasting::Stand;
-use crate::reconcile::plan::{Item, Known};
-use crate::reconcile::selection::{Selection, selections};
-use crate::reconcile::stuck;
-use crate::reconcile::survey::{CHUNK, Feed, Portion, Survey, SurveyError, Tally};
+use tokio_util::sync::CancellationToken;
 
-impl Survey<'_> {
-    /// The list is taken to its end before anything is read: reading a long one takes longer than a server keeps a
-    /// slow answer open.
-    pub(in crate::reconcile) async fn list_stuck(
+use crate::domain::SkipReason;
+use crate::domain::run::RunOutcome;
+use crate::reconcile::claims::Turn;
+use crate::reconcile::pass::HELD;
+use crate::reconcile::reads::Reads;
+use crate::reconcile::recorder::{Candidate, Recorder, oldest_first};
+use crate::reconcile::runner::{Reconciler, RunOrder};
+use crate::reconcile::select::members::Members;
+use crate::reconcile::survey::{Survey, SurveyError, Tally};
+use crate::reconcile::wanting::{self, Wanting};
+use crate::rules::Action;
+use crate::rules::classes::{self, Ask};
+use crate::store::classes::StoredClass;
+use crate::store::runs::{RunLease, RunSummary};
+
+impl Reconciler {
+    /// See the module.
+    pub(in crate::reconcile) async fn retry_stuck(
         &self,
-        feed: &mut Feed,
-    ) -> Result<(), SurveyError> {
-        let all = selections(self.context.rules, self.context.org);
-        let mut seen = IdSet::default();
-        for selection in &all {
-            let filter = selection.filter(self.context.now);
-            let mut listed = IdList::default();
-            self.list(&filter, |batch| listed.push(batch)).await?;
-            let mut new = listed.sorted();
-            // A single list has each id once as it is.
-            if all.len() > 1 {
-                new.retain(|id| seen.insert(id));
-            }
-            feed.selected(new.len())?;
-            if let Some(lasting) = self.lasting {
-                let (now, margin) = (self.context.now, self.clock_margin());
-                let unchanged = |_: &str, stand: Stand| {
-                    stand.holds(now)
-                        && stand.status().is_some_and(|status| {
-                            selection.rules_out_change(stand.observed_at(), status, margin, now)
-                        })
-                };
-                let (standing, rest) = lasting.split(new.into_iter(), unchanged);
-                feed.standing(standing).await?;
-                new = rest;
-            }
-            for ids in id_list::chunks(new.into_iter(), CHUNK) {
-                self.tell_apart_stuck(&all, selection, &ids, feed).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Decides on what did not change since it was observed, and passes on the rest.
-    async fn tell_apart_stuck(
-        &self,
-        all: &[Selection],
-        listed_by: &Selection,
-        ids: &[ReferenceId],
-        feed: &mut Feed,
-    ) -> Result<(), SurveyError> {
-        self.check_stop()?;
-        // After the list: its answer has told how far the clocks are apart, if nothing has before.
-        let margin = self.clock_margin();
-        let mut unchanged = self.store.observations(self.context.org, ids).await?;
-        unchanged.retain(|request| {
-            let (reobserve, now) = (self.job.reobserve_every, self.context.now);
-            listed_by.proves_unchanged(request, reobserve, margin, now)
-        });
-        let known: HashSet<&ReferenceId> = unchanged
-            .iter()
-            .map(|request| &request.reference_id)
-            .collect();
-        let to_read = ids
-            .iter()
-            .filter(|id| !known.contains(id))
-            .cloned()
-            .collect();
-        let tally = Tally {
-            unchanged: unchanged.len() as u64,
-            ..Tally::default()
+        order: &RunOrder,
+        lease: &RunLease,
+        stop: &CancellationToken,
+        summary: &mut RunSummary,
+    ) -> Result<RunOutcome, SurveyError> {
+        let (job, org, now) = (&order.job, &order.org, self.clock.now());
+        let writes = self.write_policy(&job.name, org).await?;
+        let survey = self.survey(order, writes, now, Some(lease), stop);
+        let classes = classes::compile(&job.rules, org, &self.unsupported_filters);
+        let lists = survey.ask_all(&classes::asks(&classes)).await?;
+        let answers = lists.sorted();
+        let remembered = self.store.classes(org, &job.name).await?;
+        let mut reads = Reads::default();
+        let members = survey
+            .members(&classes, &job.rules, &answers, &mut reads)
+            .await?;
+        let turn = Turn {
+            number: lease.run_id.0.unsigned_abs(),
+            jumped: jumped(&members, &remembered),
         };
-        feed.decided(Portion {
-            items: self.decide_stuck(all, &unchanged).await?,
-            tally,
-            ..Portion::default()
-        })
-        .await?;
-        feed.read(to_read).await
+        let mut recorder = self.recorder(order, lease, now);
+        let contradicted = survey.check_claims(&answers, &turn, &mut reads).await?;
+        recorder.compare(&HashMap::new(), contradicted).await?;
+        let elders = self.elders(&job.name);
+        let recording = survey.record_members(lease, &elders, &members, &remembered);
+        let acting = self.act_on_classes(order, lease, &survey, &members, &mut recorder, summary);
+        // To its end, both: a write under way is never dropped because recording failed.
+        let (recorded, acted) = tokio::join!(recording, acting);
+        reads.absorb(recorded?);
+        reads.absorb(acted?);
+        recorder.write_attention().await?;
+        survey
+            .fill_details(lease, &members, order.trigger, &mut recorder, &mut reads)
+            .await?;
+        let contradicted = survey
+            .confirm(std::mem::take(&mut reads.suspicions))
+            .await?;
+        recorder.compare(&HashMap::new(), contradicted).await?;
+        let selected = members.iter().map(|one| one.ids.len() as u64).sum();
+        let tally = Tally {
+            selected,
+            observed: reads.count(),
+            unchanged: selected.saturating_sub(reads.count()),
+            failed: reads.failures(),
+            not_found: reads.unknown(),
+        };
+        self.note(order, tally, summary);
+        survey.trusted(answers.keys().copied()).await?;
+        Ok(self.outcome(&recorder, stop, summary))
     }
 
-    /// Decides on requests that were just read.
-    pub(in crate::reconcile) async fn judge_stuck(
+    /// Acts on those of the classes that want a write, as far as guard and caps let them.
+    async fn act_on_classes(
         &self,
-        fresh: Vec<Observation>,
-        portion: &mut Portion,
-    ) -> Result<(), SurveyError> {
-        let all = selections(self.context.rules, self.context.org);
-        portion.items.extend(self.decide_stuck(&all, &fresh).await?);
-        Ok(())
+        order: &RunOrder,
+        lease: &RunLease,
+        survey: &Survey<'_>,
+        members: &[Members<'_>],
+        recorder: &mut Recorder<'_>,
+        summary: &mut RunSummary,
+    ) -> Result<Reads, SurveyError> {
+        let mut reads = Reads::default();
+        count_what_is_told(members, recorder);
+        let mut wanting = survey.wanting(members, recorder, &mut reads).await?;
+        let number = wanting.number() + recorder.candidates.len() as u64;
+        summary.to_act = number;
+        if number == 0 {
+            return Ok(reads);
+        }
+        if let Some((reason, _)) = survey.context.writes.forbids() {
+            recorder.count_verdict(reason.as_str(), wanting.number());
+            return Ok(reads);
+        }
+        if !self.in_force.has_ended()
+            && self
+                .holds(order, Some(lease), survey, &wanting, &recorder.candidates)
+                .await?
+        {
+            HELD.clone_into(&mut summary.trouble);
+            let candidates = std::mem::take(&mut recorder.candidates);
+            self.leave_all(
+                &order.job,
+                recorder,
+                candidates,
+                SkipReason::GuardHeld,
+                HELD,
+            )
+            .await?;
+            recorder.count_verdict(SkipReason::GuardHeld.as_str(), wanting.number());
+            return Ok(reads);
+        }
+        let room = self.room(&order.org).await?;
+        survey
+            .read_oldest(&mut wanting, room, recorder, &mut reads)
+            .await?;
+        let mut candidates = std::mem::take(&mut recorder.candidates);
+        oldest_first(&mut candidates);
+        let run = self.guarded(&order.job.name, &order.org, lease);
+        let ended = self
+            .act(order, &run, candidates, recorder, survey.stop, summary)
+            .await?;
+        // What was not even read is left for the same reason as the rest: at last because the caps are what bounds a run.
+        let reason = ended.unwrap_or(SkipReason::CapReached);
+        recorder.count_verdict(reason.as_str(), wanting.number());
+        Ok(reads)
     }
 
-    async fn decide_stuck(
+    /// The guard's look at the classes' sizes: without what was due when a person last let it go.
+    pub(super) async fn holds(
         &self,
-        all: &[Selection],
-        requests: &[Observation],
-    ) -> Result<Vec<Item>, SurveyError> {
-        let seen = requests.iter().map(|request| (request, None));
-        let beside = self.beside(seen).await?;
-        let decide = |request| stuck::decide(&self.context, all, beside.known(request));
-        Ok(requests.iter().map(decide).collect())
+        order: &RunOrder,
+        lease: Option<&RunLease>,
+        survey: &Survey<'_>,
+        wanting: &Wanting<'_>,
+        candidates: &[Candidate],
+    ) -> Result<bool, SurveyError> {
+        let (job, org) = (&order.job, &order.org);
+        let number = wanting.number() + candidates.len() as u64;
+        if self.hold_limits().count_is_harmless(number) {
+            return Ok(false);
+        }
+        let released = self.store.last_release(&job.name, org).await?;
+        let new = survey.due_after(wanting, released).await?;
+        let candidates = wanting::due_after(job, candidates, released);
+        self.judge_number(job, org, lease, new + candidates, released)
+            .await
     }
 
-    /// The decision about one request, as if it had been listed.
-    pub(in crate::reconcile) fn decide_one_stuck(&self, known: Known<'_>) -> Item {
-        let all = selections(self.context.rules, self.context.org);
-        stuck::decide(&self.context, &all, known)
+    /// How many writes the caps leave to a run just now.
+    pub(in crate::reconcile) async fn room(
+        &self,
+        org: &crate::domain::ids::Org,
+    ) -> Result<usize, SurveyError> {
+        let since = self.clock.now() - chrono::TimeDelta::hours(1);
+        let sent = self.store.attempts_since(org, since).await?;
+        let counted = sent.iter().filter(|attempt| {
+            attempt.intended_at > since && attempt.state != crate::domain::AttemptState::NotSent
+        });
+        let left = (self.safety.max_writes_per_hour as usize).saturating_sub(counted.count());
+        Ok(left.min(self.safety.max_writes_per_run as usize))
     }
+}
+
+/// Verdicts that follow from lists alone.
+fn count_what_is_told(members: &[Members<'_>], recorder: &mut Recorder<'_>) {
+    for one in members {
+        let label = match one.rule.action {
+            Action::Flag => "flag",
+            Action::Ignore => "ignore",
+            Action::Send(_) => continue,
+        };
+        recorder.count_verdict(label, one.ids.len() as u64);
+    }
+}
+
+/// The lists of classes that name far more than they did, or far fewer; new ones too.
+fn jumped(members: &[Members<'_>], remembered: &[StoredClass]) -> Vec<Ask> {
+    const FEW: u64 = 20;
+    let jumped = members.iter().filter(|one| {
+        let now = one.ids.len() as u64;
+        let before = remembered.iter().find(|class| class.key == one.key);
+        let before = before.map_or(0, |class| class.size);
+        now.abs_diff(before) > FEW.max(before / 2)
+    });
+    jumped.map(|one| one.class.within.clone()).collect()
 }

@@ -15,10 +15,11 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::{SinkExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::reading::Found;
+use super::reading::{Found, ToRead};
 use super::{PlanSink, Portion, Survey, SurveyError, Tally};
 use crate::domain::ReadOperation;
-use crate::domain::ids::ReferenceId;
+use crate::reconcile::reads::Reads;
+use crate::store::findings::Sighting;
 use crate::tesamanager::ReadError;
 
 /// Batches under way: one that is being read, one that was read, two that are being decided on.
@@ -35,7 +36,7 @@ pub(super) enum Work {
     /// Needs no read.
     Decided(Portion),
     /// To be read.
-    Read(Vec<ReferenceId>),
+    Read(Vec<ToRead>),
     /// The end.
     Failed(SurveyError),
 }
@@ -54,7 +55,7 @@ struct Ready {
 pub(in crate::reconcile) struct Feed {
     work: Sender<(Work, Room)>,
     room: Arc<Semaphore>,
-    pending: Vec<ReferenceId>,
+    pending: Vec<ToRead>,
     batch: usize,
     selected: u64,
     /// No run is about more.
@@ -93,17 +94,43 @@ impl Feed {
         self.send(Work::Decided(portion)).await
     }
 
-    /// The last run's decisions at these places stand.
-    pub(in crate::reconcile) async fn standing(
-        &mut self,
-        standing: Vec<u32>,
-    ) -> Result<(), SurveyError> {
+    /// So many did not change.
+    pub(in crate::reconcile) async fn unchanged(&mut self, count: u64) -> Result<(), SurveyError> {
         let tally = Tally {
-            unchanged: standing.len() as u64,
+            unchanged: count,
             ..Tally::default()
         };
         self.decided(Portion {
-            standing,
+            tally,
+            ..Portion::default()
+        })
+        .await
+    }
+
+    /// A read contradicts these lists.
+    pub(in crate::reconcile) async fn contradicted(
+        &mut self,
+        sightings: Vec<Sighting>,
+    ) -> Result<(), SurveyError> {
+        self.decided(Portion {
+            contradicted: sightings,
+            ..Portion::default()
+        })
+        .await
+    }
+
+    /// So much was read to find out what is over.
+    pub(in crate::reconcile) async fn read_beside(
+        &mut self,
+        reads: &Reads,
+    ) -> Result<(), SurveyError> {
+        let tally = Tally {
+            observed: reads.count(),
+            failed: reads.failures(),
+            not_found: reads.unknown(),
+            ..Tally::default()
+        };
+        self.decided(Portion {
             tally,
             ..Portion::default()
         })
@@ -111,10 +138,7 @@ impl Feed {
     }
 
     /// These must be read. Whatever the chunks they come in, they are read in full batches.
-    pub(in crate::reconcile) async fn read(
-        &mut self,
-        ids: Vec<ReferenceId>,
-    ) -> Result<(), SurveyError> {
+    pub(in crate::reconcile) async fn read(&mut self, ids: Vec<ToRead>) -> Result<(), SurveyError> {
         self.pending.extend(ids);
         while self.pending.len() >= self.batch {
             let rest = self.pending.split_off(self.batch);
@@ -192,12 +216,17 @@ impl Survey<'_> {
             tally.observed += portion.tally.observed;
             tally.unchanged += portion.tally.unchanged;
             tally.failed += portion.tally.failed;
-            sink.standing(&portion.standing);
-            sink.unchanged(&portion.kept);
+            tally.not_found += portion.tally.not_found;
+            if !portion.healthy.is_empty() {
+                sink.healthy(portion.healthy).await?;
+            }
+            if !portion.contradicted.is_empty() {
+                sink.contradicted(portion.contradicted).await?;
+            }
             if !portion.items.is_empty() {
                 sink.accept(portion.items).await?;
             }
-            self.remember_looks(&portion.looks, &portion.not_looked_at)
+            self.remember_looks(&portion.looks, &portion.again, &portion.not_looked_at)
                 .await?;
             cut_short |= portion.cut_short;
         }

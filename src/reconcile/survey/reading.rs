@@ -17,16 +17,26 @@ use super::{Portion, SurveyError};
 use crate::config::JobKind;
 use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::{Event, Issue, Observation};
+use crate::reconcile::events::{self, EventCheck};
 use crate::tesamanager::{ReadError, Tesamanager};
 
 /// What reading one request brought.
 pub(in crate::reconcile) struct Reading {
     /// Which.
     pub id: ReferenceId,
-    /// As it stands now.
-    pub request: Result<Observation, ReadError>,
+    /// As it stands now; none where what was read beside it shows that nothing is wrong.
+    pub request: Option<Result<Observation, ReadError>>,
     /// What the job decides on beside it.
     pub rest: Rest,
+}
+
+/// A request to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::reconcile) struct ToRead {
+    /// Which.
+    pub id: ReferenceId,
+    /// The request itself too, whatever is beside it.
+    pub whole: bool,
 }
 
 /// See [`Reading::rest`].
@@ -54,6 +64,7 @@ pub(super) struct Reader {
     pub api: Arc<dyn Tesamanager>,
     pub org: Org,
     pub kind: JobKind,
+    pub event_checks: Vec<EventCheck>,
     /// Reads at once.
     pub at_once: usize,
     /// Told to stop, it asks no more.
@@ -63,13 +74,13 @@ pub(super) struct Reader {
 impl Reader {
     /// A batch, in no order. Told to stop in the middle of it, it drops its reads and answers what it has. An answer that ends the run ends it
     /// at once.
-    pub(super) async fn batch(&self, ids: Vec<ReferenceId>) -> Result<Vec<Reading>, SurveyError> {
+    pub(super) async fn batch(&self, ids: Vec<ToRead>) -> Result<Vec<Reading>, SurveyError> {
         if self.stop.is_cancelled() {
             return Err(SurveyError::Stopped);
         }
         let mut readings = Vec::with_capacity(ids.len());
         let asked = stream::iter(ids)
-            .map(|id| self.one(id))
+            .map(|one| self.one(one))
             .buffer_unordered(self.at_once);
         tokio::pin!(asked);
         loop {
@@ -84,25 +95,32 @@ impl Reader {
         Ok(readings)
     }
 
-    async fn one(&self, id: ReferenceId) -> Result<Reading, ReadError> {
+    /// What is beside the request first: mostly nothing is wrong with it, and then the request need not be read.
+    async fn one(&self, ToRead { id, whole }: ToRead) -> Result<Reading, ReadError> {
         let (api, org) = (&*self.api, &self.org);
-        let request = unless_it_ends_the_run(api.get_request(org, &id).await)?;
-        let rest = match self.kind {
-            JobKind::ResolveIssues if request.is_ok() => {
-                let issues = api.get_request_issues(org, &id).await;
-                Rest::Issues(unless_it_ends_the_run(issues)?)
+        let (rest, is_enough) = match self.kind {
+            JobKind::ResolveIssues => {
+                let issues = unless_it_ends_the_run(api.get_request_issues(org, &id).await)?;
+                let solved = |issues: &Vec<Issue>| issues.iter().all(|issue| issue.resolved);
+                let enough = issues.as_ref().is_ok_and(solved);
+                (Rest::Issues(issues), enough)
             }
-            JobKind::FlagEvents if request.is_ok() => {
-                let events = api.get_request_events(org, &id).await;
-                Rest::Events(unless_it_ends_the_run(events)?)
+            JobKind::FlagEvents => {
+                let events = unless_it_ends_the_run(api.get_request_events(org, &id).await)?;
+                let in_order =
+                    |events: &Vec<Event>| events::are_in_order(events, &self.event_checks);
+                let enough = events.as_ref().is_ok_and(in_order);
+                (Rest::Events(events), enough)
             }
-            _ => Rest::NotAsked,
+            JobKind::RetryStuck | JobKind::Housekeeping => (Rest::NotAsked, false),
         };
-        Ok(Reading {
-            id,
-            request: request.map(|request| request.seen),
-            rest,
-        })
+        let request = if is_enough && !whole {
+            None
+        } else {
+            let request = unless_it_ends_the_run(api.get_request(org, &id).await)?;
+            Some(request.map(|request| request.seen))
+        };
+        Ok(Reading { id, request, rest })
     }
 
     /// Reads all that a listing feeds, in its order, up to the first failure. Dropped, it leaves the rest.

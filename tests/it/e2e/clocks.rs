@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{EVENTS, MINUTE, RESEND, RETRY, World, empty};
+use super::{EVENTS, MINUTE, World, empty};
 
 const JOB: &str = "flag-events";
 
@@ -46,25 +46,5 @@ async fn a_clock_that_was_set_right_since_the_last_sweep_hides_no_change() {
         }
         let summary = world.run_well(JOB).await;
         assert_eq!((summary.observed, summary.unchanged), (1, 1), "{restarted}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_observation_is_trusted_no_further_than_the_clocks_agree() {
-    // (minutes that the upstream is ahead, requests read by the second run)
-    for (ahead, read) in [(0, 0), (-25, 1)] {
-        let world = World::new(empty(), "mode = \"observe\"", RESEND).await;
-        world.unsent("ORDER-1", "2h");
-        assert_eq!(world.run_well(RETRY).await.observed, 1);
-        world.upstream.set_minutes(ahead);
-        world.advance(MINUTE);
-        if ahead < 0 {
-            // By the upstream's clock that was half an hour ago, and so before it was observed.
-            world.patch(json!({"external_reference": "ORDER-1", "status": "NOT_SENT"}));
-        }
-        world.advance(6 * MINUTE);
-        let summary = world.run_well(RETRY).await;
-        assert_eq!(summary.selected, 1, "{ahead}");
-        assert_eq!(summary.observed, read, "{ahead}");
     }
 }

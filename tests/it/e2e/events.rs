@@ -89,25 +89,36 @@ async fn unchanged_requests_are_not_read_again() {
     };
     let first = world.run_well(JOB).await;
     assert_eq!((first.selected, first.observed), (300, 300));
-    assert_eq!(reads(&world), (300, 300));
+    // Of a request whose events are in order, and which has not ended, they are all that is read.
+    let (requests, events) = reads(&world);
+    assert_eq!(events, 300);
+    assert!(requests < 300, "{requests}");
     let flagged = world.findings().await.len();
     assert!(flagged > 0, "some seeded streams are odd");
     world.advance(15 * MINUTE);
     let second = world.run_well(JOB).await;
-    assert_eq!((second.observed, second.unchanged), (0, 300));
+    assert_eq!(second.observed + second.unchanged, 300);
+    assert!(second.observed < 12, "{second:?}");
     world.advance(15 * MINUTE);
     for n in 0..3 {
         stream(&world, &format!("NEW-{n}"), &[1, 2]);
     }
     world.restart().await;
     let third = world.run_well(JOB).await;
-    assert_eq!((third.observed, third.unchanged), (3, 300));
-    assert_eq!(reads(&world), (303, 303), "reads follow change");
+    // A few of the others are due to be looked at again: once a day each, at instants of their own.
+    assert!((3..15).contains(&third.observed), "{third:?}");
+    assert_eq!(third.observed + third.unchanged, 303);
+    assert!(reads(&world).1 < 315, "reads follow change");
     assert_eq!(world.findings().await.len(), flagged);
-    // However quiet it is, all is read again once in a while.
+    // However quiet it is, all that has not ended is looked at again once in a while.
     world.advance(DAY);
     let last = world.run_well(JOB).await;
-    assert_eq!((last.observed, last.unchanged), (303, 0));
+    let ended = world.calls()["get_request"] > 0;
+    assert!(
+        ended && last.unchanged < 250 && last.observed > 50,
+        "{last:?}"
+    );
+    assert_eq!(last.observed + last.unchanged, 303);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,5 +202,9 @@ async fn a_sweep_broken_off_within_a_batch_loses_no_finding_and_reads_little_twi
     assert_eq!(last.observed + last.unchanged, REQUESTS);
     assert_eq!(keys(&world).await, expected);
     // What is read twice is at most what was in flight at each of the three stops.
-    assert!(read(&world) <= REQUESTS + 3 * 48, "{}", read(&world));
+    assert!(
+        read(&world) <= REQUESTS + 3 * 128,
+        "{} {last:?}",
+        read(&world)
+    );
 }

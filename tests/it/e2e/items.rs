@@ -73,8 +73,7 @@ async fn a_request_that_is_gone_is_no_failure() {
     };
     world.faults([Fault::new(unknown)
         .on(&["get_request"])
-        .about(gone.as_str())
-        .times(1)]);
+        .about(gone.as_str())]);
     let summary = world.run_well(RETRY).await;
     assert_eq!((summary.sent, summary.failed), (1, 0));
     assert_eq!(world.verdict(RETRY, &gone).await, "not_found");

@@ -63,16 +63,24 @@ async fn every_stuck_request_is_sent_once_within_the_caps_oldest_first() {
     let states: HashSet<AttemptState> = world.states().await.into_iter().collect();
     assert_eq!(states, HashSet::from([AttemptState::Confirmed]));
 
-    // What grew old meanwhile is read once; after that the world stands still.
+    // The details of what grew old meanwhile are read once; after that the world stands still, but for a few samples.
     world.run_well(RETRY).await;
     let calls = world.calls();
     let summary = world.run_well(RETRY).await;
-    assert_eq!((summary.sent, summary.observed), (0, 0), "{summary:?}");
-    assert!(summary.unchanged > 0);
+    assert_eq!(summary.sent, 0, "{summary:?}");
+    assert!(
+        summary.observed <= 3 && summary.unchanged > 0,
+        "{summary:?}"
+    );
     let mut asked = world.calls();
     asked.retain(|operation, count| calls.get(operation) != Some(count));
     let asked: Vec<&String> = asked.keys().collect();
-    assert_eq!(asked, ["list_reference_ids"]);
+    assert!(
+        asked
+            .iter()
+            .all(|it| ["list_reference_ids", "get_request"].contains(&it.as_str())),
+        "{asked:?}"
+    );
     assert_eq!(world.ledger().len(), STUCK);
 }
 
@@ -93,7 +101,11 @@ async fn observe_and_plan_never_write() {
         .iter()
         .filter(|item| matches!(item.decision.verdict, Verdict::Act { .. }))
         .count();
-    assert_eq!(acts, STUCK, "{tally:?}");
+    let capped = items
+        .iter()
+        .filter(|item| item.decision.verdict.label() == "cap_reached")
+        .count();
+    assert_eq!((acts, acts + capped), (20, STUCK), "{tally:?}");
     assert_eq!(world.sandbox().stats().writes, 0);
     assert_eq!(world.ledger(), []);
     assert!(world.attempts().await.is_empty());

@@ -15,6 +15,7 @@ mod guard;
 mod housekeeping;
 mod issues;
 mod items;
+mod lists;
 mod main_job;
 mod outage;
 mod pauses;

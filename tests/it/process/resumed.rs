@@ -50,14 +50,17 @@ async fn a_replica_that_was_frozen_beyond_its_lease_changes_nothing_when_it_goes
         ms: 4_000,
         jitter_ms: 0,
     };
-    world.faults(vec![Fault::new(slow).on(&["get_request"])]);
+    world.faults(vec![
+        Fault::new(slow).on(&["get_request", "get_request_events"]),
+    ]);
     let mut frozen = world.daemon().await;
     for job in JOBS {
         world.run(&["trigger", job]).await;
     }
     // Both have listed what they are about, and wait for what they read.
-    let reads = || world.sandbox.handle().stats().calls["get_request"];
-    wait_for("reads of both", || reads() >= 2 * orders.len() as u64).await;
+    let reads = |of: &str| world.sandbox.handle().stats().calls[of];
+    let both = || reads("get_request_events") >= orders.len() as u64 && reads("get_request") >= 1;
+    wait_for("reads of both", both).await;
     frozen.signal("STOP");
     // Twenty seconds of silence, at once.
     let mut sql = PgConnection::connect(&database.url()).await.unwrap();

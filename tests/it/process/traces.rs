@@ -117,6 +117,7 @@ async fn a_run_is_one_trace_whose_ids_stand_in_the_log_and_in_what_the_upstream_
         .filter(|call| call.name == "list_reference_ids");
     let mut above: Vec<&str> = lists.map(|list| list.parent.as_str()).collect();
     above.sort_by_key(|parent| *parent != run.span_id);
+    above.dedup();
     assert_eq!(above, [&*run.span_id, &*act.span_id]);
     for call in calls.iter().filter(|call| call.trace_id == run.trace_id) {
         let above = [&run.span_id, &act.span_id];
@@ -246,6 +247,8 @@ async fn a_repeated_read_is_a_span_for_each_try() {
         })
         .collect();
     tries.sort_unstable();
+    // The first list's; those after it were answered at once.
+    tries.retain(|tried| *tried != ("1", "200", false));
     assert_eq!(tries, [("1", "503", true), ("2", "200", false)]);
 }
 

@@ -1,0 +1,151 @@
+//! What lists don't tell of flagged requests (the order's number, the exact date), read with what is left of the read rate.
+//!
+//! Over runs: a few seconds' worth in each. It changes no finding's evidence, so it reopens nothing that a person has
+//! acknowledged. Every such read is held against the list that named the request, at no cost.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::domain::id_list;
+use crate::domain::ids::ReferenceId;
+use crate::domain::{FindingKind, Observation, Trigger};
+use crate::reconcile::executor::references;
+use crate::reconcile::findings::{LOOK_UP, Scope};
+use crate::reconcile::listed::is_told;
+use crate::reconcile::reads::Reads;
+use crate::reconcile::recorder::Recorder;
+use crate::reconcile::select::algebra;
+use crate::reconcile::select::members::Members;
+use crate::reconcile::survey::{CHUNK, PlanSink, Survey, SurveyError};
+use crate::store::findings::Live;
+use crate::store::runs::RunLease;
+
+/// Seconds of the read rate that a run spends on it: more where nobody waits for the run's end.
+const SECONDS: usize = 30;
+const SECONDS_WAITED_FOR: usize = 3;
+
+/// Findings that rest on reads, which a run looks at again beside.
+const LOOKED_AT_AGAIN: u32 = 20;
+
+impl Survey<'_> {
+    /// Fills in details of requests of which none are known.
+    pub async fn fill_details(
+        &self,
+        lease: &RunLease,
+        members: &[Members<'_>],
+        trigger: Trigger,
+        recorder: &mut Recorder<'_>,
+        reads: &mut Reads,
+    ) -> Result<(), SurveyError> {
+        self.look_again(recorder, reads).await?;
+        let seconds = match trigger {
+            Trigger::Manual | Trigger::Once => SECONDS_WAITED_FOR,
+            Trigger::Schedule | Trigger::CatchUp | Trigger::Signal => SECONDS,
+        };
+        let budget = (self.batch / 5).max(1) * seconds;
+        let (org, job) = (self.context.org, &self.job.name);
+        let budget = u32::try_from(budget).unwrap_or(u32::MAX);
+        let mut unknown = self.store.without_details(org, job, budget).await?;
+        if unknown.len() == budget as usize {
+            // The oldest are asked after first, and they are what the metrics of age are about.
+            unknown.truncate(budget as usize / 2);
+            let oldest = self.oldest_unread(members, budget as usize / 2).await?;
+            unknown.splice(0..0, oldest);
+            let mut known = HashSet::new();
+            unknown.retain(|id| known.insert(id.clone()));
+        }
+        unknown.retain(|id| !reads.was_in_vain(id));
+        let per_second = (self.batch / 5).max(1);
+        for ids in unknown.chunks(per_second) {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let batch = self.read(ids.to_vec()).await?;
+            reads.batch(&batch);
+            recorder.accept(batch.unread).await?;
+            let seen: Vec<Observation> = batch.fresh.into_iter().map(|(seen, _)| seen).collect();
+            for one in &seen {
+                let class = members
+                    .iter()
+                    .find(|members| algebra::contains(&members.ids, one.reference_id.as_str()));
+                let suspicion = class.and_then(|found| self.suspect(&found.class.within, one));
+                reads.suspicions.extend(suspicion);
+            }
+            self.store.fill_details(lease, org, job, &seen).await?;
+        }
+        Ok(())
+    }
+
+    /// The oldest of the largest class, as far as nothing was read of them.
+    async fn oldest_unread(
+        &self,
+        members: &[Members<'_>],
+        most: usize,
+    ) -> Result<Vec<ReferenceId>, SurveyError> {
+        let told = members.iter().filter(|one| is_told(one));
+        let Some(largest) = told.max_by_key(|one| one.ids.len()) else {
+            return Ok(vec![]);
+        };
+        let oldest = self
+            .oldest(largest.class, &largest.ids, most.div_ceil(4), most)
+            .await?;
+        let mut unread = Vec::new();
+        for ids in id_list::chunks(oldest.into_iter(), CHUNK) {
+            let known = self.store.observations(self.context.org, &ids).await?;
+            let known: HashSet<ReferenceId> =
+                known.into_iter().map(|seen| seen.reference_id).collect();
+            unread.extend(ids.into_iter().filter(|id| !known.contains(id)));
+        }
+        Ok(unread)
+    }
+
+    /// Looks again at what a read showed once and no list tells: whether its answer is still no answer, whether its order
+    /// still has several requests.
+    async fn look_again(
+        &self,
+        recorder: &mut Recorder<'_>,
+        reads: &mut Reads,
+    ) -> Result<(), SurveyError> {
+        let (org, job) = (self.context.org, &self.job.name);
+        let ids = self
+            .store
+            .classless_members(org, job, None, LOOKED_AT_AGAIN)
+            .await?;
+        let ids = ids.iter().map(ReferenceId::new);
+        let ids: Vec<ReferenceId> = ids.filter(|id| !reads.was_in_vain(id)).collect();
+        for ids in id_list::chunks(ids.iter().map(ReferenceId::as_str), self.batch) {
+            let live = self
+                .store
+                .live_findings(org, job, Live::About(&ids))
+                .await?;
+            let of_order = |id: &ReferenceId| {
+                live.iter().any(|one| {
+                    let key = &one.key;
+                    key.reference_id == *id
+                        && (key.kind == FindingKind::DuplicateReference || key.detail == LOOK_UP)
+                })
+            };
+            let batch = self.read(ids).await?;
+            reads.batch(&batch);
+            recorder.accept(batch.unread).await?;
+            let mut looked = HashMap::new();
+            for (seen, _) in batch.fresh {
+                let id = seen.reference_id.clone();
+                let alone =
+                    seen.status.is_final() || (of_order(&id) && self.is_alone(&seen).await?);
+                let scope = if alone { Scope::ALL } else { Scope::READ };
+                looked.insert(id, scope);
+            }
+            recorder.compare(&looked, vec![]).await?;
+        }
+        Ok(())
+    }
+
+    /// Its order has this one request.
+    async fn is_alone(&self, seen: &Observation) -> Result<bool, SurveyError> {
+        let Some(order) = &seen.external_reference else {
+            return Ok(false);
+        };
+        let found = references(&**self.api, self.context.org, order).await?;
+        Ok(found == [seen.reference_id.clone()])
+    }
+}
