@@ -1,6 +1,7 @@
 //! `doctor`: everything the daemon needs, tried in the order in which it needs it, and for each thing that is wrong
 //! the way to mend it. Changes nothing, sends no write, and goes on after a failure as far as that makes sense.
 
+mod filters;
 mod local;
 mod upstream;
 

@@ -1,4 +1,4 @@
-//! From a name to an answer: DNS, TCP, TLS, token, one list call for each org, and whose clock is right.
+//! From a name to an answer: DNS, TCP, TLS, token, one list call for each org, its filters, and whose clock is right.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use reqwest::Url;
 
 use super::super::exit::Exit;
-use super::Check;
+use super::{Check, filters};
 use crate::app::tenth;
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -29,7 +29,7 @@ const NOBODY: &str = "tesa-reconciler-doctor";
 pub(super) async fn check(config: &Config, clock: SharedClock, checks: &mut Vec<Check>) {
     let mut settings = config.tesamanager.clone();
     settings.reads_per_second = tenth(settings.reads_per_second);
-    let client = match HttpTesamanager::new(&settings, clock) {
+    let client = match HttpTesamanager::new(&settings, clock.clone()) {
         Ok(client) => client,
         Err(error) => {
             checks.push(Check::fail(
@@ -47,15 +47,22 @@ pub(super) async fn check(config: &Config, clock: SharedClock, checks: &mut Vec<
         Err(_) => false,
     };
     if !reached {
-        for check in ["token", "list call", "clock"] {
+        for check in ["token", "list call", "filter", "clock"] {
             checks.push(Check::skipped(check, "the upstream can't be reached"));
         }
         return;
     }
+    let (mut listed, mut why) = (false, "there is no token");
     if token(&client, checks).await {
-        list(config, &client, checks).await;
+        listed = list(config, &client, checks).await;
+        why = "the list call fails";
     } else {
-        checks.push(Check::skipped("list call", "there is no token"));
+        checks.push(Check::skipped("list call", why));
+    }
+    if listed {
+        filters::check(config, &client, &clock, checks).await;
+    } else {
+        checks.push(Check::skipped("filter", why));
     }
     checks.push(skew(client.clock_skew()));
 }
@@ -157,8 +164,9 @@ async fn token(client: &HttpTesamanager, checks: &mut Vec<Check>) -> bool {
     good
 }
 
-/// The cheapest call that proves that the token opens an org.
-async fn list(config: &Config, client: &HttpTesamanager, checks: &mut Vec<Check>) {
+/// The cheapest call that proves that the token opens an org; does it open all?
+async fn list(config: &Config, client: &HttpTesamanager, checks: &mut Vec<Check>) -> bool {
+    let mut all = true;
     let filter = ListFilter::by_external_reference(&ExternalReference::new(NOBODY));
     for org in &config.tesamanager.orgs {
         let answered = async {
@@ -166,7 +174,9 @@ async fn list(config: &Config, client: &HttpTesamanager, checks: &mut Vec<Check>
             while ids.try_next().await?.is_some() {}
             Ok::<(), crate::tesamanager::ReadError>(())
         };
-        checks.push(match answered.await {
+        let answered = answered.await;
+        all &= answered.is_ok();
+        checks.push(match answered {
             Ok(()) => Check::ok("list call", format!("{org} is open to us")),
             Err(error) => {
                 let mend = format!(
@@ -176,12 +186,18 @@ async fn list(config: &Config, client: &HttpTesamanager, checks: &mut Vec<Check>
             }
         });
     }
+    all
 }
 
 fn skew(skew: Option<TimeDelta>) -> Check {
     let mend = "let this machine's clock be set by NTP (systemd-timesyncd, chrony): ages are counted with it, and a token's signature is refused when it is off";
     match skew {
-        None => Check::warn("clock", "the upstream does not tell the time", mend),
+        None => Check::warn(
+            "clock",
+            "the upstream does not tell the time (its answers have no Date header): its clock is taken to be up to an \
+             hour off, so each run reads again what changed within an hour before the last one",
+            "have the gateway, or the proxy before it, send the Date header that HTTP asks for",
+        ),
         Some(skew) => {
             let seconds = skew.num_seconds();
             let detail = format!("the upstream's clock is {seconds} s ahead of this machine's");

@@ -13,6 +13,7 @@ mod configuration;
 mod crash;
 mod credentials;
 pub mod daemon;
+mod doctor;
 mod failover;
 mod health;
 mod killed;
