@@ -5,6 +5,8 @@ use std::path::Path;
 
 use clap::Subcommand;
 
+use super::config_explain;
+use super::output::Format;
 use crate::config::{self, Config, ConfigErrors, Overrides};
 use crate::schedule::When;
 
@@ -12,7 +14,11 @@ use crate::schedule::When;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
     /// Say what is wrong with the configuration, all of it
-    Check,
+    Check {
+        /// Print also what each rule comes to: its classes, its list calls, what is read, and whether it acts
+        #[arg(long)]
+        explain: bool,
+    },
     /// Print the configuration that holds, with where each value comes from
     Show,
     /// Print every key with its default and one line on it
@@ -39,12 +45,23 @@ pub fn run(
     path: &Path,
     env: impl Iterator<Item = (String, String)>,
     overrides: &Overrides,
+    format: Format,
     out: &mut dyn Write,
 ) -> Result<Vec<String>, ConfigCommandError> {
     match command {
-        ConfigCommand::Check => {
+        ConfigCommand::Check { explain } => {
             let config = config::load(path, env, overrides)?;
-            out.write_all(summary(path, &config).as_bytes())?;
+            match (explain, format) {
+                (true, Format::Json) => {
+                    let text = serde_json::to_string_pretty(&config::explain(&config));
+                    out.write_all(text.map_err(io::Error::from)?.as_bytes())?;
+                }
+                (true, Format::Table) => {
+                    let page = config_explain::page(&config::explain(&config));
+                    write!(out, "{}\n{page}\n", summary(path, &config))?;
+                }
+                (false, _) => out.write_all(summary(path, &config).as_bytes())?,
+            }
             return Ok(config::warnings(&config));
         }
         ConfigCommand::Show => {

@@ -193,10 +193,16 @@ pub const EXAMPLES: &[Examples] = &[
     ),
     (
         &["config", "check"],
-        &[(
-            "tesa-reconciler config check --config new.toml",
-            "All that is wrong with a file, before it is put in place.",
-        )],
+        &[
+            (
+                "tesa-reconciler config check --config new.toml",
+                "All that is wrong with a file, before it is put in place.",
+            ),
+            (
+                "tesa-reconciler config check --explain --mode enforce",
+                "What each rule comes to: its classes, list calls and reads, and whether it would act.",
+            ),
+        ],
     ),
     (
         &["config", "show"],

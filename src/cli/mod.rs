@@ -5,6 +5,7 @@
 
 pub mod common;
 pub mod config;
+mod config_explain;
 pub mod demo;
 pub mod doctor;
 pub mod exit;
@@ -283,7 +284,14 @@ fn done(result: Result<(), Failure>) -> Result<Exit, Failure> {
 fn config_command(common: &Common, command: &config::ConfigCommand) -> Result<(), Failure> {
     let env = crate::config::process_environment();
     let mut out = Vec::new();
-    let done = config::run(command, &common.config, env, &common.overrides, &mut out);
+    let done = config::run(
+        command,
+        &common.config,
+        env,
+        &common.overrides,
+        common.format,
+        &mut out,
+    );
     let warnings = done.map_err(|error| match error {
         config::ConfigCommandError::Config(errors) => {
             Failure::new(Exit::Configuration, errors.to_string())

@@ -22,6 +22,11 @@ pub(super) fn unnamed<'r>(kind: JobKind, rules: impl Iterator<Item = &'r Rule>) 
     if kind != JobKind::ResolveIssues {
         return Status::open().collect();
     }
+    listed(rules)
+}
+
+/// The statuses that a `resolve_issues` job lists.
+pub(super) fn listed<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<Status> {
     let named: Vec<&Status> = rules
         .filter_map(|rule| rule.matcher.statuses.as_ref())
         .flatten()

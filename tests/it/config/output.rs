@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use tesa_reconciler::cli::config::{ConfigCommand, ConfigCommandError, run};
+use tesa_reconciler::cli::output::Format;
 use tesa_reconciler::config::{self, ConfigErrors, Credentials, Overrides};
 
 use super::{LEAST, env, parse};
@@ -25,6 +26,7 @@ fn command(command: ConfigCommand, path: &Path) -> Result<String, ConfigErrors> 
         path,
         std::iter::empty(),
         &Overrides::default(),
+        Format::Table,
         &mut out,
     ) {
         Ok(_) => Ok(String::from_utf8(out).unwrap()),
@@ -235,13 +237,13 @@ fn show_tells_where_each_value_comes_from() {
 #[test]
 fn check_says_who_is_touched_and_when_or_everything_that_is_wrong() {
     let (folder, path) = folder(LEAST);
-    let errors = command(ConfigCommand::Check, &path).unwrap_err();
+    let errors = command(ConfigCommand::Check { explain: false }, &path).unwrap_err();
     assert!(
         errors.to_string().contains("there is no file \"token\""),
         "{errors}"
     );
     fs::write(folder.path().join("token"), "t").unwrap();
-    let said = command(ConfigCommand::Check, &path).unwrap();
+    let said = command(ConfigCommand::Check { explain: false }, &path).unwrap();
     for part in [
         "OK: ",
         "https://upstream.example/v1 (masmovil, yoigo)",
@@ -285,7 +287,7 @@ fn a_relative_file_is_found_in_the_folder_from_which_the_unit_loads_it() {
     let (folder, path) = folder(LEAST);
     let secrets = folder.path().join("secrets");
     fs::create_dir(&secrets).unwrap();
-    let errors = command(ConfigCommand::Check, &path).unwrap_err();
+    let errors = command(ConfigCommand::Check { explain: false }, &path).unwrap_err();
     let help = errors.iter().next().unwrap().help.clone().unwrap();
     assert!(help.contains(secrets.to_str().unwrap()), "{help}");
     fs::write(secrets.join("token"), "t").unwrap();
@@ -308,7 +310,7 @@ fn steering_needs_no_credentials_of_the_upstream() {
 #[test]
 fn a_token_given_as_a_files_name_is_not_repeated() {
     let (_folder, path) = folder(&LEAST.replace("\"token\"", "\"eyJhunter2\""));
-    let errors = command(ConfigCommand::Check, &path)
+    let errors = command(ConfigCommand::Check { explain: false }, &path)
         .unwrap_err()
         .to_string();
     assert!(!errors.contains(SECRET), "{errors}");
@@ -322,7 +324,7 @@ fn a_token_given_as_a_files_name_is_not_repeated() {
 fn a_folder_in_place_of_a_file_is_told_so() {
     let (folder, path) = folder(LEAST);
     fs::create_dir(folder.path().join("token")).unwrap();
-    let errors = command(ConfigCommand::Check, &path)
+    let errors = command(ConfigCommand::Check { explain: false }, &path)
         .unwrap_err()
         .to_string();
     assert!(errors.contains("\"token\" is a folder"), "{errors}");
@@ -332,7 +334,7 @@ fn a_folder_in_place_of_a_file_is_told_so() {
 fn a_configuration_that_is_not_there_or_not_text_is_told_so() {
     let (_folder, path) = folder("");
     let missing = path.with_file_name("none.toml");
-    let errors = command(ConfigCommand::Check, &missing)
+    let errors = command(ConfigCommand::Check { explain: false }, &missing)
         .unwrap_err()
         .to_string();
     assert!(
@@ -340,7 +342,7 @@ fn a_configuration_that_is_not_there_or_not_text_is_told_so() {
         "{errors}"
     );
     fs::write(&path, b"[safety]\nmode = \"\xff\"\n").unwrap();
-    let errors = command(ConfigCommand::Check, &path)
+    let errors = command(ConfigCommand::Check { explain: false }, &path)
         .unwrap_err()
         .to_string();
     assert!(errors.contains(".toml:2: this is not UTF-8"), "{errors}");

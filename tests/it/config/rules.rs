@@ -1,7 +1,9 @@
 //! Rules mean what they say whatever stands beside them: those that are never heard are refused, and what may not be
 //! meant is said.
 
-use tesa_reconciler::config::warnings;
+use tesa_reconciler::cli::config::{ConfigCommand, run};
+use tesa_reconciler::cli::output::Format;
+use tesa_reconciler::config::{Overrides, warnings};
 
 use super::{LEAST, parse};
 
@@ -132,4 +134,42 @@ fn what_an_unsupported_filter_costs_is_said() {
     );
     assert!(unsupported("\"statuses\"")[0].contains("requests of every status"));
     assert!(unsupported("\"cancelling\"")[0].contains("every aged request in NOT_SENT"));
+}
+
+#[test]
+fn the_page_that_explains_fits_eighty_columns_whatever_the_rules_ask() {
+    let long = "statuses = [\"INCIDENCE_INSTALLING\", \"INCIDENCE_OPERATOR\"]\npersistence_type = \"TERMINATION\"\n\
+                auto_installation = true\nterritory_owners = [\"VULA_COMMERCIAL\"]\nnot_updated_for = \"5d\"\naction = \"create_status_cto\"";
+    let rules = [(
+        "a-rule-whose-name-is-as-long-as-a-name-may-ever-be-in-any-file-x",
+        long,
+    )];
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "t").unwrap();
+    let path = folder.path().join("tesa-reconciler.toml");
+    let jobs =
+        job("retry_stuck", &rules[..0]) + &job("resolve_issues", &[]) + &job("flag_events", &[]);
+    let one = format!(
+        "[[job]]\nname = \"one\"\nkind = \"retry_stuck\"\nevery = \"1h\"\n[[job.rule]]\nname = \"{}\"\n{}\n",
+        &rules[0].0[..63],
+        rules[0].1
+    );
+    std::fs::write(&path, format!("{LEAST}{jobs}{one}")).unwrap();
+    let mut out = Vec::new();
+    let command = ConfigCommand::Check { explain: true };
+    let overrides = Overrides::default();
+    run(
+        &command,
+        &path,
+        std::iter::empty(),
+        &overrides,
+        Format::Table,
+        &mut out,
+    )
+    .unwrap();
+    let page = String::from_utf8(out).unwrap();
+    let explained = page.split_once("\n\n").unwrap().1;
+    for line in explained.lines() {
+        assert!(line.chars().count() <= 80, "{line}\n{explained}");
+    }
 }

@@ -164,3 +164,29 @@ async fn check_show_and_example_print_data_on_stdout() {
     assert!(example.stdout.parse::<toml::Table>().is_ok());
     assert!(!world.store_file().exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_explains_each_rule_on_eighty_columns_and_for_programs() {
+    let world = World::new(Settings::default()).await;
+    let page = world.run(&["config", "check", "--explain"]).await;
+    assert_eq!(page.code, Some(0), "{page:?}");
+    for part in [
+        "retry-stuck (retry_stuck), masmovil",
+        "resend, sent",
+        "notUpdatedSince=<now-30m>",
+        "cancelling=true",
+    ] {
+        assert!(page.stdout.contains(part), "{part}: {}", page.stdout);
+    }
+    let args = ["config", "check", "--explain", "--output", "json"];
+    let json = world
+        .run(&[&args[..], &["--mode", "observe"]].concat())
+        .await;
+    let jobs: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let rule = &jobs[0]["rules"][0];
+    assert_eq!(rule["action"], "resend");
+    assert_eq!(rule["acts"], false);
+    assert_eq!(rule["classes"][0]["status"], "NOT_SENT");
+    assert_eq!(rule["classes"][0]["decided_by"], "lists");
+    assert_eq!(jobs[0]["lists"][1]["query"], "cancelling=true");
+}
