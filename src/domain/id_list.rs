@@ -9,35 +9,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::ids::ReferenceId;
 
-/// What stands between two ids of a batch. It is JSON's own, so that a run of ids goes over from an answer in one
-/// copy; nothing is ever searched by it, because an id may contain it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Between {
-    /// Those that came as texts.
-    #[default]
-    Texts,
-    /// Those that came as numbers.
-    Numbers,
-}
-
-impl Between {
-    /// As it stands there.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Texts => "\",\"",
-            Self::Numbers => ",",
-        }
-    }
-
-    /// In a run of ids that end there; none where there is but one.
-    fn of(run: &str, ends: &[u32]) -> Option<Self> {
-        match run.as_bytes().get(*ends.first()? as usize)? {
-            b'"' => Some(Self::Texts),
-            _ => Some(Self::Numbers),
-        }
-    }
-}
-
 /// A batch would be larger than its 32-bit positions can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a batch of ids is larger than 4 GiB")]
@@ -46,10 +17,8 @@ pub struct Full;
 /// Some ids: one text, and where each of them ends in it.
 #[derive(Clone, Default)]
 pub struct IdBatch {
-    /// The ids, with `between` between them.
     text: String,
     ends: Vec<u32>,
-    between: Between,
 }
 
 impl IdBatch {
@@ -65,42 +34,21 @@ impl IdBatch {
 
     /// The ids, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        slices(&self.text, &self.ends, self.between)
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let end = end as usize;
+            // Ends are ascending and lie on characters, so the slice is always there.
+            let id = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            id
+        })
     }
 
     /// Adds one.
     pub fn push(&mut self, id: &str) -> Result<(), Full> {
-        let end = u32::try_from(id.len()).map_err(|_| Full)?;
-        self.append(id, &[end])
-    }
-
-    /// Adds the ids of a text that has the same [`Between`] between each two of them; each ends where `ends` says,
-    /// and the last where the text does.
-    pub(crate) fn append(&mut self, run: &str, ends: &[u32]) -> Result<(), Full> {
-        debug_assert_eq!(ends.last().map(|&end| end as usize), Some(run.len()));
-        if let Some(between) = Between::of(run, ends) {
-            // Not yet anything is between any.
-            if self.len() < 2 {
-                self.between = between;
-            }
-            if self.between != between {
-                return slices(run, ends, between).try_for_each(|id| self.push(id));
-            }
-        }
-        let between = if self.is_empty() {
-            ""
-        } else {
-            self.between.as_str()
-        };
-        let start = self.text.len() + between.len();
-        if u32::try_from(start + run.len()).is_err() {
-            return Err(Full);
-        }
-        self.text.push_str(between);
-        self.text.push_str(run);
-        // Just seen to fit.
-        let start = start as u32;
-        self.ends.extend(ends.iter().map(|end| start + end));
+        let end = u32::try_from(self.text.len() + id.len()).map_err(|_| Full)?;
+        self.text.push_str(id);
+        self.ends.push(end);
         Ok(())
     }
 
@@ -109,19 +57,6 @@ impl IdBatch {
         self.text.reserve(bytes);
         self.ends.reserve(bytes / 8);
     }
-}
-
-/// The ids of a text, each of which ends where `ends` says.
-fn slices<'a>(text: &'a str, ends: &'a [u32], between: Between) -> impl Iterator<Item = &'a str> {
-    let mut start = 0;
-    let between = between.as_str().len();
-    ends.iter().map(move |&end| {
-        let end = end as usize;
-        // Ends are ascending and lie on characters, so the slice is always there.
-        let id = text.get(start..end).unwrap_or_default();
-        start = end + between;
-        id
-    })
 }
 
 impl std::fmt::Debug for IdBatch {
@@ -217,41 +152,6 @@ mod tests {
         let ids = ["A", "ñ€😀", "\",\"", "", "\"", "B"];
         assert_eq!(batch(&ids).iter().collect::<Vec<_>>(), ids);
         assert_eq!(batch(&[]).iter().count(), 0);
-        let mut mixed = batch(&["A"]);
-        mixed.append("B\",\"CC\",\"D", &[1, 6, 10]).unwrap();
-        mixed.push("E").unwrap();
-        let all: Vec<_> = mixed.iter().collect();
-        assert_eq!(all, ["A", "B", "CC", "D", "E"]);
-        assert_eq!(mixed.len(), 5);
-    }
-
-    #[test]
-    fn numbers_and_texts_share_a_batch() {
-        type Run<'a> = (&'a str, &'a [u32]);
-        let (numbers, texts): (Run, Run) =
-            (("7,88,999", &[1, 4, 8]), ("A\",\",\",\"\"", &[1, 5, 9]));
-        let (odd, number): (Run, Run) = (("\",\"", &[3]), ("5", &[1]));
-        for (runs, ids) in [
-            (vec![numbers], vec!["7", "88", "999"]),
-            (
-                vec![numbers, numbers],
-                vec!["7", "88", "999", "7", "88", "999"],
-            ),
-            (vec![numbers, texts], vec!["7", "88", "999", "A", ",", "\""]),
-            (vec![texts, numbers], vec!["A", ",", "\"", "7", "88", "999"]),
-            (vec![number, numbers], vec!["5", "7", "88", "999"]),
-            (vec![odd, texts], vec!["\",\"", "A", ",", "\""]),
-            (
-                vec![number, odd, number, number],
-                vec!["5", "\",\"", "5", "5"],
-            ),
-        ] {
-            let mut batch = IdBatch::default();
-            for (text, ends) in runs {
-                batch.append(text, ends).unwrap();
-            }
-            assert_eq!(batch.iter().collect::<Vec<_>>(), ids);
-        }
     }
 
     #[test]

@@ -44,11 +44,6 @@ pub struct Lexer {
 }
 
 impl Lexer {
-    /// Nothing is half read: a token begins with the next byte, unless it is a space.
-    pub fn is_between(&self) -> bool {
-        self.state == State::Between
-    }
-
     /// Reads at least one byte and at most one token, which goes to `sink`; answers what is left.
     pub fn step<'a>(
         &mut self,

@@ -1,16 +1,19 @@
 //! The id list as a stream: a million ids pass through a few kilobytes.
 //!
 //! Three layers: [`lexer`] cuts bytes into JSON tokens wherever the network cut them, [`parser`] knows the shapes
-//! that an id list may have (and takes plain ids by the hundred, which [`run`] finds), and this file pulls chunks
-//! out of the answer and hands batches on. An end that is
-//! not the list's own end is always an error, after what came before it: nobody may take half a list for all.
+//! that an id list may have and what an upstream [says of the rest](`paging`), and this file pulls chunks out of the answer
+//! and hands batches on. An end that is not the list's own end is always an error, after what came before it, and so is a
+//! list that says that there is more: nobody may take half a list for all.
+//!
+//! Why not `serde_json`: it reads a whole body or blocks on a reader, keeps no number beyond 64 bits exactly, and knows no
+//! bound for a text. A body of a million ids would stand in memory beside the ids.
 //!
 //! A list may be long, but neither endless nor endlessly slow: its ids and bytes are bounded, and so is the time that is
 //! spent waiting for it. The time that its reader takes between two batches is not the upstream's.
 
 mod lexer;
+mod paging;
 mod parser;
-mod run;
 
 use std::time::Duration;
 

@@ -2,13 +2,10 @@
 //! whole numbers, or objects with a `reference_id`.
 //!
 //! A pushdown automaton over the lexer's tokens. It checks the whole grammar, also of the parts it skips, because
-//! a list that ends well but is broken in the middle is not to be trusted. Where it waits for an id, it takes a
-//! whole run of them if there is one: what the automaton would say of each of them is known beforehand.
-
-use std::cell::LazyCell;
+//! a list that ends well but is broken in the middle is not to be trusted.
 
 use super::lexer::{Lexer, Token};
-use super::run::{BLOCK, Runs, is_plain};
+use super::paging::{Paging, Word};
 use crate::domain::id_list::{Full, IdBatch};
 
 /// Nesting beyond this is no id list.
@@ -41,6 +38,17 @@ pub enum Fault {
     /// An element that is no id.
     #[error("the list has an element that is no id")]
     NoId,
+    /// By its own words there are more.
+    #[error("the list says that there are {said} and holds {held}: it is incomplete")]
+    Fewer {
+        /// So many.
+        said: u64,
+        /// And has so many.
+        held: u64,
+    },
+    /// By its own words it goes on elsewhere.
+    #[error("the list says by its field {0:?} that there is more: it is incomplete")]
+    More(&'static str),
     /// Deeper than any id list.
     #[error("the answer is nested too deeply")]
     TooDeep,
@@ -60,6 +68,10 @@ enum Container {
     Element,
     /// The object around it.
     Wrapper,
+    /// An object within that one that tells of pages.
+    Pages,
+    /// What such a field names as the rest.
+    Rest(&'static str),
     /// An array or object of no interest.
     OtherList,
     OtherObject,
@@ -91,6 +103,8 @@ enum Key {
     ReferenceId,
     /// `errors`: a list of errors is never the list of ids, not even when it is empty.
     Errors,
+    /// It tells of pages.
+    Paging(Word),
 }
 
 /// Reads an id list piece by piece.
@@ -98,7 +112,6 @@ enum Key {
 pub struct Parser {
     lexer: Lexer,
     grammar: Grammar,
-    runs: Runs,
 }
 
 #[derive(Debug, Default)]
@@ -110,45 +123,21 @@ struct Grammar {
     /// The current element's id.
     element: Option<String>,
     ids: IdBatch,
+    /// Of all batches.
+    held: u64,
+    paging: Paging,
 }
 
 impl Parser {
     /// Reads the next piece. What was complete before a fault stays ready.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Fault> {
-        self.grammar.ids.reserve(chunk.len());
-        for block in chunk.chunks(BLOCK) {
-            // Looked at only when someone asks: numbers need not be told.
-            let plain = LazyCell::new(|| is_plain(block));
-            let mut rest = block;
-            while !rest.is_empty() {
-                rest = self.take_runs(rest, || *plain)?;
-                let grammar = &mut self.grammar;
-                rest = self.lexer.step(rest, &mut |token| grammar.take(token))?;
-            }
+        let grammar = &mut self.grammar;
+        grammar.ids.reserve(chunk.len());
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            rest = self.lexer.step(rest, &mut |token| grammar.take(token))?;
         }
         Ok(())
-    }
-
-    /// Takes the runs of ids that `rest` begins with, if it does; answers what is left.
-    fn take_runs<'a>(
-        &mut self,
-        mut rest: &'a [u8],
-        plain: impl Fn() -> bool,
-    ) -> Result<&'a [u8], Fault> {
-        while self.lexer.is_between() && self.grammar.awaits_id() {
-            let Some(run) = self.runs.find(rest, &plain) else {
-                break;
-            };
-            self.grammar.ids.append(run.text, run.ends)?;
-            self.grammar.expect = Expect::CommaOrEnd;
-            rest = &rest[run.size..];
-            // Anything else that may follow is the lexer's.
-            if let Some(behind) = rest.strip_prefix(b",") {
-                self.grammar.expect = Expect::Value;
-                rest = behind;
-            }
-        }
-        Ok(rest)
     }
 
     /// The body is over: was it a complete list?
@@ -161,7 +150,7 @@ impl Parser {
         if !grammar.seen_list {
             return Err(Fault::NoList);
         }
-        Ok(())
+        grammar.paging.check(grammar.held)
     }
 
     /// How many ids wait to be taken.
@@ -176,12 +165,6 @@ impl Parser {
 }
 
 impl Grammar {
-    /// A text that came now would be an id.
-    fn awaits_id(&self) -> bool {
-        matches!(self.expect, Expect::Value | Expect::ValueOrEnd)
-            && self.stack.last() == Some(&Container::Ids)
-    }
-
     fn take(&mut self, token: Token<'_>) -> Result<(), Fault> {
         match (self.expect, token) {
             (Expect::Nothing, _) => Err(Fault::Trailing),
@@ -214,30 +197,42 @@ impl Grammar {
         let top = self.stack.last().copied();
         if !escaped {
             let text = std::str::from_utf8(raw).map_err(|_| Fault::Syntax)?;
-            return self.scalar(top, Some(text));
+            return self.scalar(top, text, Some(text));
         }
         let text = unescape(raw)?;
-        self.scalar(top, Some(&text))
+        self.scalar(top, &text, Some(&text))
     }
 
     fn bare(&mut self, text: &[u8]) -> Result<(), Fault> {
         let top = self.stack.last().copied();
-        if matches!(text, b"null" | b"true" | b"false") {
-            return self.scalar(top, None);
+        let is_word = matches!(text, b"null" | b"true" | b"false");
+        if !is_word {
+            check_number(text)?;
         }
-        check_number(text)?;
         let text = std::str::from_utf8(text).map_err(|_| Fault::Syntax)?;
-        self.scalar(top, denoted(text))
+        self.scalar(top, text, denoted(text).filter(|_| !is_word))
     }
 
     /// A value that has no parts; `id` is its text if it could be an id.
-    fn scalar(&mut self, top: Option<Container>, id: Option<&str>) -> Result<(), Fault> {
+    fn scalar(
+        &mut self,
+        top: Option<Container>,
+        text: &str,
+        id: Option<&str>,
+    ) -> Result<(), Fault> {
         match top {
             None => return Err(Fault::NoContainer),
             Some(Container::Ids) => {
                 let id = id.filter(|id| !id.is_empty()).ok_or(Fault::NoId)?;
                 self.ids.push(id)?;
+                self.held += 1;
             }
+            Some(Container::Wrapper | Container::Pages) => {
+                if let Key::Paging(word) = self.key {
+                    self.paging.said(word, id.unwrap_or(text));
+                }
+            }
+            Some(Container::Rest(name)) => self.paging.said(Word::More(name), text),
             Some(Container::Element) if self.key == Key::ReferenceId => {
                 if let Some(id) = id.filter(|id| !id.is_empty()) {
                     self.element.get_or_insert_with(|| id.to_owned());
@@ -256,6 +251,11 @@ impl Grammar {
             (Some(Container::Wrapper), true) if self.key != Key::Errors => Container::Ids,
             (Some(Container::Ids), true) => return Err(Fault::NoId),
             (Some(Container::Ids), false) => Container::Element,
+            (Some(Container::Wrapper | Container::Pages), false) => match self.key {
+                Key::Paging(Word::Pages) => Container::Pages,
+                Key::Paging(Word::More(name)) => Container::Rest(name),
+                _ => Container::OtherObject,
+            },
             (Some(_), true) => Container::OtherList,
             (Some(_), false) => Container::OtherObject,
         };
@@ -286,6 +286,14 @@ impl Grammar {
         self.key = match name {
             b"reference_id" | b"referenceId" => Key::ReferenceId,
             b"errors" => Key::Errors,
+            // Names within elements are too many to be looked at twice.
+            name if matches!(
+                self.stack.last(),
+                Some(Container::Wrapper | Container::Pages)
+            ) =>
+            {
+                Word::of(name).map_or(Key::Other, Key::Paging)
+            }
             _ => Key::Other,
         };
         self.expect = Expect::Colon;
@@ -297,6 +305,7 @@ impl Grammar {
             Some(top) if top.is_list() == list => {
                 if top == Container::Element {
                     self.ids.push(&self.element.take().ok_or(Fault::NoId)?)?;
+                    self.held += 1;
                 }
             }
             _ => return Err(Fault::Syntax),
