@@ -18,14 +18,12 @@ use crate::config::Config;
 use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::request::PersistenceType;
 use crate::domain::{Filter, IdList, IdSet, Observation, Status};
+use crate::reconcile::clocks;
 use crate::tesamanager::{HttpTesamanager, ListFilter, ReadError, Tesamanager};
 
 /// How many requests are read to find some that tell filters apart, and of how many tries.
 const SAMPLES: usize = 3;
 const TRIES: usize = 8;
-
-/// While no answer tells the upstream's time, its clock is taken to be up to this far off.
-const UNTOLD: Duration = Duration::from_secs(3_600);
 
 /// A date as close as this to `notUpdatedSince` is on either side: who knows to what the upstream cuts dates off, and
 /// whether it counts the instant itself.
@@ -204,9 +202,8 @@ impl Asking<'_> {
 
     /// It has been as it is since before the list, as far as clocks can tell.
     fn is_settled(&self, seen: &Observation, began: DateTime<Utc>) -> bool {
-        let apart = self.client.clocks_apart().unwrap_or(UNTOLD);
-        seen.last_updated
-            .is_some_and(|at| at + self.settle + apart < began)
+        let margin = clocks::margin(self.client.clocks_apart(), self.settle);
+        seen.last_updated.is_some_and(|at| at + margin < began)
     }
 
     async fn list(&self, filter: ListFilter) -> Result<Listed, ReadError> {
