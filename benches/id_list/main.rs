@@ -3,6 +3,7 @@
 //! Both go through the same HTTP client and take turns, so that whatever else the machine does hits both; the
 //! medians and their ratio are what counts. "Decode" is the client's own stream: the grammar checked to the end,
 //! and every id looked at. "Parse" is the part of it that is ours: the body in memory, cut in 16 KiB pieces.
+//! Promised: a parse in less than 150 ms, whatever the ids.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -12,7 +12,8 @@ use tesa_reconciler::config;
 use tesa_reconciler::config::default_endpoints;
 use tesa_reconciler::domain::ids::{Org, ReferenceId};
 use tesa_reconciler::domain::{IdBatch, Status};
-use tesa_reconciler::tesamanager::{HttpTesamanager, ListFilter, Tesamanager};
+use tesa_reconciler::sandbox::{Effect, Fault, More, Sandbox, SandboxConfig};
+use tesa_reconciler::tesamanager::{HttpTesamanager, ListFilter, ReadError, Tesamanager};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -166,4 +167,49 @@ async fn dropping_a_read_gives_its_slot_back() {
         .get_request(&org, &ReferenceId::from("quick"))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_a_list_is_never_taken_for_the_list() {
+    let config = SandboxConfig {
+        requests: 200,
+        speed: 0.0,
+        tokens: vec!["a-token".to_owned()],
+        ..SandboxConfig::default()
+    };
+    let anywhere = ([127, 0, 0, 1], 0).into();
+    let sandbox = Sandbox::start(config, Arc::new(SystemClock), anywhere);
+    let sandbox = sandbox.await.unwrap();
+    let (client, _folder) = client(&sandbox.base_url(), |_| {});
+    let org = Org::from("masmovil");
+    let list = async || -> Result<usize, ReadError> {
+        let all = ListFilter::default();
+        let mut batches = client.list_reference_ids(&org, &all).await?;
+        let mut count = 0;
+        while let Some(batch) = batches.next().await {
+            count += batch?.len();
+        }
+        Ok(count)
+    };
+    for (says, words) in [
+        (More::Total, "there are 200 and holds 100"),
+        (More::Count, "there are 200 and holds 100"),
+        (More::Next, "\"next\""),
+        (More::HasMore, "\"hasMore\""),
+        (More::NextPage, "\"nextPage\""),
+    ] {
+        let page = Fault::new(Effect::Page { share: 0.5, says });
+        sandbox.handle().set_faults(vec![page]).unwrap();
+        let error = list().await.unwrap_err();
+        assert!(matches!(error, ReadError::Contract { .. }), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let whole = Fault::new(Effect::Page {
+        share: 1.0,
+        says: More::Total,
+    });
+    for faults in [vec![whole], vec![]] {
+        sandbox.handle().set_faults(faults).unwrap();
+        assert_eq!(list().await.unwrap(), 200);
+    }
 }
