@@ -1,12 +1,14 @@
 //! `config check --explain`: what the rules come to, on a page of 80 columns. Everything is decided in
 //! [`crate::config::explain`]; this only lays it out.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use crate::config::{ExplainedClass, ExplainedJob, ExplainedRule};
 
 /// Columns of a page.
 const WIDTH: u16 = 80;
+/// The longest status with its space on both sides: people search for the word, so it is never broken.
+const STATUS: u16 = 22;
 
 /// Each job and org: its rules, what has to be read for them, and its list calls by number.
 pub fn page(jobs: &[ExplainedJob]) -> String {
@@ -20,13 +22,17 @@ fn job(job: &ExplainedJob) -> String {
         parts.push("  no rules: what it finds is flagged".to_owned());
     } else {
         let rows = job.rules.iter().flat_map(rows).collect();
-        parts.push(table(&["rule", "status", "matches", "lists", "does"], rows));
+        let mut rules = table(&["rule", "status", "matches", "lists", "does"], rows);
+        if let Some(status) = rules.column_mut(1) {
+            status.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(STATUS)));
+        }
+        parts.push(plain(&rules));
         let reads = job.rules.iter().filter(|rule| !rule.reads.is_empty());
         let reads: Vec<Vec<String>> = reads
             .map(|rule| vec![rule.rule.to_string(), rule.reads.join("\n")])
             .collect();
         if !reads.is_empty() {
-            parts.push(table(&["rule", "reads"], reads));
+            parts.push(plain(&table(&["rule", "reads"], reads)));
         }
     }
     let calls = job.lists.iter().map(|list| {
@@ -42,7 +48,10 @@ fn job(job: &ExplainedJob) -> String {
         let what = format!("{}{shared}", list.purpose);
         vec![list.number.to_string(), query, what]
     });
-    parts.push(table(&["#", "list call", "is for"], calls.collect()));
+    parts.push(plain(&table(
+        &["#", "list call", "is for"],
+        calls.collect(),
+    )));
     parts.join("\n")
 }
 
@@ -116,7 +125,7 @@ fn lists(class: &ExplainedClass) -> String {
     }
 }
 
-fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
+fn table(columns: &[&str], rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -126,6 +135,11 @@ fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     for row in rows {
         table.add_row(row);
     }
+    table
+}
+
+/// Without the blanks that the library puts at the end of each line.
+fn plain(table: &Table) -> String {
     let lines: Vec<String> = table
         .lines()
         .map(|line| line.trim_end().to_owned())

@@ -19,6 +19,11 @@ nextest run configuration_page` writes it anew.
   `$CREDENTIALS_DIRECTORY`, then one in the folder `secrets` beside the configuration.
 - `tesa-reconciler config check` finds every mistake at once; `config show` prints what is in force; `config example`
   prints a file with all of this.
+- `config check --explain` prints for each job and org what its rules come to. With `--output json` it is a list of `job`,
+  `kind`, `org`, `rules` and `lists`. A rule has `rule`, `action`, `effect`, `acts`, `reads` (what is read, and why) and
+  `classes`: `status`, `flags`, `age`, `decided_by` (`lists` or `reading`), `within` and `without` (numbers of list calls,
+  asked and subtracted), `after` (earlier rules that go first). A list call has `number`, `query`, `shared_by` (classes)
+  and `purpose`.
 
 ";
 
