@@ -150,11 +150,9 @@ impl Survey<'_> {
         reads.batch(&batch);
         sink.accept(batch.unread).await?;
         let fresh: Vec<Observation> = batch.fresh.into_iter().map(|(seen, _)| seen).collect();
-        reads.suspicions.extend(
-            fresh
-                .iter()
-                .filter_map(|seen| self.suspect(&class.within, seen)),
-        );
+        reads
+            .suspicions
+            .extend(fresh.iter().filter_map(|seen| self.suspect(class, seen)));
         self.decide_on_stuck(&fresh, None, sink).await
     }
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Suspicion;
 use super::judge::{self, Judgement};
 use super::sample::without;
-use crate::domain::ids::{ExternalReference, FindingId, ReferenceId};
+use crate::domain::ids::{ClassId, ExternalReference, FindingId, ReferenceId};
 use crate::domain::{IdList, Observation};
 use crate::reconcile::executor::references;
 use crate::reconcile::reads::Reads;
@@ -64,8 +64,8 @@ fn twice_not_found(missing_since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> 
 
 /// What the list that left them out should have named.
 pub enum By<'q> {
-    /// Whatever any of these questions names, in a class.
-    Classes(Vec<&'q Ask>),
+    /// These classes, whose members any of these questions names.
+    Classes(&'q [ClassId], Vec<&'q Ask>),
     /// Whatever any of these questions names.
     Asks(Vec<&'q Ask>),
     /// Everything there is.
@@ -129,7 +129,10 @@ impl Survey<'_> {
         by: &By<'_>,
     ) -> Result<HashMap<ReferenceId, Vec<LiveFinding>>, SurveyError> {
         let mut live: HashMap<ReferenceId, Vec<LiveFinding>> = HashMap::new();
-        let of_classes = matches!(by, By::Classes(_));
+        let is_concerned = |finding: &LiveFinding| match by {
+            By::Classes(ids, _) => finding.class.is_some_and(|class| ids.contains(&class)),
+            By::Asks(_) | By::Everything => finding.class.is_none(),
+        };
         for chunk in gone.chunks(CHUNK) {
             let about = Live::About(chunk);
             let found = self
@@ -137,7 +140,7 @@ impl Survey<'_> {
                 .live_findings(self.context.org, &self.job.name, about)
                 .await?;
             for finding in found {
-                if finding.class.is_some() == of_classes {
+                if is_concerned(&finding) {
                     live.entry(finding.key.reference_id.clone())
                         .or_default()
                         .push(finding);
@@ -177,7 +180,7 @@ impl Survey<'_> {
             }
         }
         Ok(match by {
-            By::Classes(asks) | By::Asks(asks) => {
+            By::Classes(_, asks) | By::Asks(asks) => {
                 let fate = self.left_out_by(asks, seen).await?;
                 if matches!(fate, Fate::Unlisted) {
                     reads.contradicts(id);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{Filter, Observation};
-use crate::rules::classes::Ask;
+use crate::rules::classes::{Ask, Class};
 
 /// As close to the threshold of an age as a filter may differ from ours.
 const RESOLUTION: TimeDelta = TimeDelta::seconds(1);
@@ -57,6 +57,25 @@ pub fn left_out(ask: &Ask, filter: Filter, read: &Observation, asked: Asked) -> 
     } else {
         Judgement::CantTell
     }
+}
+
+/// Of a member of a class: the list that put it there wrongly, the filter, and whether that list named it.
+pub fn member<'c>(
+    class: &'c Class,
+    read: &Observation,
+    asked: Asked,
+) -> Option<(&'c Ask, Filter, bool)> {
+    if let Judgement::Contradicts(filter) = listed(&class.within, read, asked) {
+        return Some((&class.within, filter, true));
+    }
+    class.without.iter().find_map(|ask| {
+        // What makes such a list differ from others is its flag, which is the first that it asks for.
+        let filter = ask.filters().find(|filter| *filter != Filter::Statuses)?;
+        match left_out(ask, filter, read, asked) {
+            Judgement::Contradicts(filter) => Some((ask, filter, false)),
+            Judgement::Agrees | Judgement::CantTell => None,
+        }
+    })
 }
 
 /// The first filter of the question that does not hold of what was read.
@@ -200,6 +219,32 @@ mod tests {
         for (name, ask, read, expected) in cases {
             assert_eq!(listed(&ask, &read, asked()), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_member_of_a_class_is_held_against_the_lists_that_it_is_not_in_too() {
+        let cancelling = Ask {
+            cancelling: true,
+            ..Ask::default()
+        };
+        let class = Class {
+            rule: 0,
+            status: Status::NotSent,
+            cancelling: false,
+            within: aged(),
+            without: vec![cancelling.clone()],
+            is_residual: false,
+        };
+        assert_eq!(member(&class, &fixtures::unsent(), asked()), None);
+        let being_cancelled = Observation {
+            cancelling: true,
+            ..fixtures::unsent()
+        };
+        let wrong = member(&class, &being_cancelled, asked());
+        assert_eq!(wrong, Some((&cancelling, Filter::Cancelling, false)));
+        let elsewhere = fixtures::in_status(Status::Processing);
+        let wrong = member(&class, &elsewhere, asked());
+        assert_eq!(wrong, Some((&aged(), Filter::Statuses, true)));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::select::algebra;
 use super::survey::{Survey, SurveyError};
 use crate::domain::ids::ReferenceId;
 use crate::domain::{Filter, FindingKind, Observation};
-use crate::rules::classes::Ask;
+use crate::rules::classes::{Ask, Class};
 use crate::store::claims::Contradiction;
 use crate::store::findings::Sighting;
 use crate::telemetry::record;
@@ -143,17 +143,15 @@ impl Survey<'_> {
         })
     }
 
-    /// A read of a listed request, made for whatever reason, held against its list.
-    pub fn suspect(&self, ask: &Ask, read: &Observation) -> Option<Suspicion> {
-        match judge::listed(ask, read, self.asked()) {
-            Judgement::Contradicts(filter) => Some(Suspicion {
-                ask: ask.clone(),
-                filter,
-                listed: true,
-                read: read.clone(),
-            }),
-            Judgement::Agrees | Judgement::CantTell => None,
-        }
+    /// A read of a class's member, made for whatever reason, held against the lists that made it one.
+    pub fn suspect(&self, class: &Class, read: &Observation) -> Option<Suspicion> {
+        let (ask, filter, listed) = judge::member(class, read, self.asked())?;
+        Some(Suspicion {
+            ask: ask.clone(),
+            filter,
+            listed,
+            read: read.clone(),
+        })
     }
 
     /// Asks each list once more; where it still says so, the contradiction is remembered, and people shall see it.

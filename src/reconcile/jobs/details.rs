@@ -67,7 +67,7 @@ impl Survey<'_> {
                 let class = members
                     .iter()
                     .find(|members| algebra::contains(&members.ids, one.reference_id.as_str()));
-                let suspicion = class.and_then(|found| self.suspect(&found.class.within, one));
+                let suspicion = class.and_then(|found| self.suspect(found.class, one));
                 reads.suspicions.extend(suspicion);
             }
             self.store.fill_details(lease, org, job, &seen).await?;

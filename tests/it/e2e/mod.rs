@@ -8,6 +8,7 @@ mod ahead;
 mod answers;
 mod backoff;
 mod barrier;
+mod claims;
 mod clocks;
 mod daemon;
 mod events;
