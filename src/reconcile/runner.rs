@@ -288,6 +288,7 @@ impl Reconciler {
             max_in_flight: self.max_in_flight,
             max_list_ids: self.max_list_ids,
             settle_time: self.settle_time,
+            unsupported: &self.unsupported_filters,
             batch: batch_at(self.reads_per_second),
             job_names: &self.job_names,
             lease,

@@ -130,6 +130,8 @@ pub struct Survey<'a> {
     pub max_list_ids: u64,
     /// Until what the upstream stamped can be seen in its lists.
     pub settle_time: Duration,
+    /// Filters that this upstream's lists don't support.
+    pub unsupported: &'a [Filter],
     /// Requests read together, see [`batch_at`].
     pub batch: usize,
     /// Every configured job.

@@ -11,6 +11,7 @@ pub mod judge;
 mod sample;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use judge::{Asked, Judgement};
 pub use sample::{Sample, Turn};
@@ -47,6 +48,15 @@ pub struct Suspicion {
     pub read: Observation,
 }
 
+/// What a look at the claims of one list brought.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What people shall see of it.
+    pub sightings: Vec<Sighting>,
+    /// What was read for it.
+    pub reads: Reads,
+}
+
 impl Survey<'_> {
     /// When this run's lists were asked, for judging them.
     pub fn asked(&self) -> Asked {
@@ -74,6 +84,28 @@ impl Survey<'_> {
         let sightings = self.confirm(suspicions).await?;
         self.trusted(lists.keys().copied()).await?;
         Ok(sightings)
+    }
+
+    /// The same for the list of what did not change for so long: that it names what did change is what would hide a change.
+    pub async fn check_unchanged(
+        &self,
+        age: Duration,
+        unchanged: &[&str],
+    ) -> Result<Checked, SurveyError> {
+        let ask = Ask {
+            age: Some(age),
+            ..Ask::default()
+        };
+        let lists = Answers::from([(&ask, unchanged.to_vec())]);
+        let mut checked = Checked::default();
+        self.look_at_old_doubts(&lists).await?;
+        let mut suspicions = Vec::new();
+        for sample in self.named_samples(&ask, &lists) {
+            suspicions.extend(self.look_at(sample, &mut checked.reads).await?);
+        }
+        checked.sightings = self.confirm(suspicions).await?;
+        self.trusted(std::iter::once(&ask)).await?;
+        Ok(checked)
     }
 
     /// No filter of these questions is distrusted.

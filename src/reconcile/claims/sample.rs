@@ -82,6 +82,15 @@ impl Survey<'_> {
         Ok(samples)
     }
 
+    /// As many of one list as a run looks at.
+    pub(super) fn named_samples(&self, ask: &Ask, lists: &Answers<'_>) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for _ in 0..LISTED {
+            samples.extend(self.listed_one(ask, lists, &samples));
+        }
+        samples
+    }
+
     /// Another one than those that were drawn, if there is any.
     fn listed_one(&self, ask: &Ask, lists: &Answers<'_>, drawn: &[Sample]) -> Option<Sample> {
         let is_drawn = |id: &str| drawn.iter().any(|one| one.id.as_str() == id);

@@ -1,10 +1,10 @@
 //! `flag_events`: the event stream of every request that changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::resolve_issues::not_read;
 use crate::domain::ids::ReferenceId;
-use crate::domain::{Event, FindingKind, IdList, Observation, Status};
+use crate::domain::{Event, Filter, FindingKind, IdList, Observation, Status};
 use crate::reconcile::claims::gone::By;
 use crate::reconcile::events;
 use crate::reconcile::findings::Scope;
@@ -30,16 +30,20 @@ impl Survey<'_> {
             ..ListFilter::default()
         };
         let (mut finals, mut open) = (IdList::default(), IdList::default());
-        self.list(&in_statuses(FINAL.to_vec()), |batch| finals.push(batch))
-            .await?;
-        self.list(&in_statuses(Status::open().collect()), |batch| {
-            open.push(batch)
-        })
-        .await?;
+        // Where lists don't tell statuses, every request is read as a whole.
+        if !self.unsupported.contains(&Filter::Statuses) {
+            let (ended, going_on) = (
+                in_statuses(FINAL.to_vec()),
+                in_statuses(Status::open().collect()),
+            );
+            self.list(&ended, |batch| finals.push(batch)).await?;
+            self.list(&going_on, |batch| open.push(batch)).await?;
+        }
         let (finals, open) = (finals.sorted(), open.sorted());
-        let sweep = self.sweep(ListFilter::default(), &finals).await?;
+        let mut sweep = self.sweep(ListFilter::default(), &finals).await?;
         feed.selected(sweep.selected())?;
         feed.unchanged(sweep.unchanged()).await?;
+        feed.checked(std::mem::take(&mut sweep.checked)).await?;
         let mut after = None;
         loop {
             let due = self.due(&sweep, after.as_ref()).await?;
@@ -47,7 +51,14 @@ impl Survey<'_> {
             after = Some(last.reference_id.clone());
             let due: Vec<Look> = due.into_iter().filter(|look| sweep.stands(look)).collect();
             let (items, again) = self.judge_again(&due).await?;
+            let decided: HashSet<&ReferenceId> = items
+                .iter()
+                .map(|item| &item.decision.reference_id)
+                .collect();
+            let ids = due.iter().map(|look| &look.reference_id);
+            let in_order = ids.filter(|id| !decided.contains(id)).cloned().collect();
             feed.decided(Portion {
+                healthy: self.told_anew(in_order),
                 items,
                 again,
                 ..Portion::default()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::ids::ReferenceId;
-use crate::domain::{Issue, Observation, SkipReason, Status};
+use crate::domain::{Filter, Issue, Observation, SkipReason, Status};
 use crate::reconcile::claims::gone::By;
 use crate::reconcile::issues;
 use crate::reconcile::plan::{self, Item};
@@ -29,12 +29,14 @@ impl Survey<'_> {
     ) -> Result<(), SurveyError> {
         let statuses = self.statuses();
         let filter = ListFilter {
-            statuses: Some(statuses.clone()),
+            // Where lists don't tell statuses, every request's issues are read.
+            statuses: Some(statuses.clone()).filter(|_| self.lists_tell_statuses()),
             ..ListFilter::default()
         };
-        let sweep = self.sweep(filter, &[]).await?;
+        let mut sweep = self.sweep(filter, &[]).await?;
         feed.selected(sweep.selected())?;
         feed.unchanged(sweep.unchanged()).await?;
+        feed.checked(std::mem::take(&mut sweep.checked)).await?;
         let mut after = None;
         let mut lost = Vec::new();
         loop {
@@ -49,7 +51,11 @@ impl Survey<'_> {
         // A look whose observation is gone is a look to be made again.
         let mut to_read = sweep.to_read.clone();
         to_read.extend(lost);
-        feed.read(self.to_read(to_read, |_| false).await?).await?;
+        feed.read(
+            self.to_read(to_read, |_| !self.lists_tell_statuses())
+                .await?,
+        )
+        .await?;
         let asks: Vec<Ask> = statuses.into_iter().map(in_status).collect();
         let mut reads = self
             .settle_departed(&sweep, &By::Asks(asks.iter().collect()))
@@ -57,6 +63,10 @@ impl Survey<'_> {
         let contradicted = self.confirm(std::mem::take(&mut reads.suspicions)).await?;
         feed.read_beside(&reads).await?;
         feed.contradicted(contradicted).await
+    }
+
+    fn lists_tell_statuses(&self) -> bool {
+        !self.unsupported.contains(&Filter::Statuses)
     }
 
     /// The statuses that any rule names, and the incidence statuses: an issue without a rule is flagged too.
@@ -84,10 +94,11 @@ impl Survey<'_> {
             .map(|seen| (seen.reference_id.clone(), seen))
             .collect();
         let (mut looks, mut lost) = (Vec::with_capacity(due.len()), Vec::new());
-        let mut again = Vec::with_capacity(due.len());
+        let (mut again, mut in_order) = (Vec::with_capacity(due.len()), Vec::new());
         for look in due {
             if look.issues.iter().all(|issue| issue.resolved) {
-                again.push((look.reference_id, None));
+                again.push((look.reference_id.clone(), None));
+                in_order.push(look.reference_id);
                 continue;
             }
             // What was hashed matches no rule any more, so it is read.
@@ -105,6 +116,7 @@ impl Survey<'_> {
         );
         let portion = Portion {
             again,
+            healthy: self.told_anew(in_order),
             items,
             ..Portion::default()
         };
@@ -118,12 +130,21 @@ impl Survey<'_> {
         rests: Vec<Rest>,
         portion: &mut Portion,
     ) -> Result<(), SurveyError> {
-        let mut looks = Vec::new();
+        let (mut looks, statuses) = (Vec::new(), self.statuses());
         for (request, rest) in fresh.into_iter().zip(rests) {
             let Rest::Issues(issues) = rest else {
                 continue;
             };
             match issues {
+                Ok(_) if !self.lists_tell_statuses() && !statuses.contains(&request.status) => {
+                    portion.looks.push(Look {
+                        reference_id: request.reference_id.clone(),
+                        looked_at: request.observed_at,
+                        issues: vec![],
+                        again_at: None,
+                    });
+                    portion.healthy.push(request.reference_id);
+                }
                 Ok(issues) => {
                     self.count_unmatched(&request, &issues);
                     let look = Look {
@@ -146,7 +167,9 @@ impl Survey<'_> {
             look.again_at = self.again(item);
         }
         portion.items.extend(items);
-        portion.looks = looks.into_iter().map(|(_, look)| look).collect();
+        portion
+            .looks
+            .extend(looks.into_iter().map(|(_, look)| look));
         Ok(())
     }
 

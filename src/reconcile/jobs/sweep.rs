@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::IdList;
 use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
 use crate::domain::run::Mode;
+use crate::domain::{Filter, IdList};
+use crate::reconcile::claims::Checked;
 use crate::reconcile::claims::gone::By;
 use crate::reconcile::clocks;
 use crate::reconcile::plan::Item;
@@ -42,6 +43,8 @@ pub(super) struct Sweep {
     pub to_read: Vec<ReferenceId>,
     /// Those that did not change, and were looked at; in ascending order.
     standing: Vec<ReferenceId>,
+    /// What a look at the list's claims brought.
+    pub checked: Checked,
 }
 
 impl Sweep {
@@ -76,12 +79,20 @@ impl Survey<'_> {
         let mut all = IdList::default();
         self.list(&filter, |batch| all.push(batch)).await?;
         let mut unchanged = IdList::default();
-        if let Some(last) = &last {
-            let since = ListFilter {
-                not_updated_since: Some(last.began - self.clock_margin()),
+        let mut checked = Checked::default();
+        // Where that is not to be had, everything is read.
+        let can_tell = !self.unsupported.contains(&Filter::NotUpdatedSince);
+        if let Some(last) = last.as_ref().filter(|_| can_tell) {
+            let since = last.began - self.clock_margin();
+            let filter = ListFilter {
+                not_updated_since: Some(since),
                 ..filter.clone()
             };
-            self.list(&since, |batch| unchanged.push(batch)).await?;
+            self.list(&filter, |batch| unchanged.push(batch)).await?;
+            if self.lease.is_some() {
+                let age = (self.context.now - since).to_std().unwrap_or_default();
+                checked = self.check_unchanged(age, &unchanged.sorted()).await?;
+            }
         }
         let (sorted, unchanged) = (all.sorted(), unchanged.sorted());
         let looked = self.looked_at(&sorted, &unchanged, finals).await?;
@@ -97,6 +108,7 @@ impl Survey<'_> {
             to_read,
             standing: looked,
             all,
+            checked,
         })
     }
 
@@ -188,6 +200,14 @@ impl Survey<'_> {
         }
         let due = self.store.looks_due(org, job, now, after, limit).await?;
         Ok(due)
+    }
+
+    /// What was in order and still is: a plan tells of it, a run need not.
+    pub(super) fn told_anew(&self, in_order: Vec<ReferenceId>) -> Vec<ReferenceId> {
+        match self.lease {
+            Some(_) => vec![],
+            None => in_order,
+        }
     }
 
     /// When the decision about a request is to be made again although nothing changed.

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::reading::{Found, ToRead};
 use super::{PlanSink, Portion, Survey, SurveyError, Tally};
 use crate::domain::ReadOperation;
+use crate::reconcile::claims::Checked;
 use crate::reconcile::reads::Reads;
 use crate::store::findings::Sighting;
 use crate::tesamanager::ReadError;
@@ -105,6 +106,25 @@ impl Feed {
             ..Portion::default()
         })
         .await
+    }
+
+    /// A look at what lists claim brought this.
+    pub(in crate::reconcile) async fn checked(
+        &mut self,
+        checked: Checked,
+    ) -> Result<(), SurveyError> {
+        // Samples are no part of what the job is about.
+        let tally = Tally {
+            failed: checked.reads.failures(),
+            not_found: checked.reads.unknown(),
+            ..Tally::default()
+        };
+        self.decided(Portion {
+            tally,
+            ..Portion::default()
+        })
+        .await?;
+        self.contradicted(checked.sightings).await
     }
 
     /// A read contradicts these lists.

@@ -8,7 +8,7 @@ use tesa_reconciler::domain::{Filter, FindingKind, RunOutcome};
 use tesa_reconciler::sandbox::{Ages, Effect, Fault, Precision, SandboxConfig};
 use tesa_reconciler::store::findings::FindingFilter;
 
-use super::{MINUTE, RETRY, World, empty, org};
+use super::{EVENTS, ISSUES, MINUTE, RETRY, World, empty, org};
 
 /// Rules that use every filter, and only flag.
 const ALL_FILTERS: &str = r#"
@@ -243,5 +243,90 @@ async fn an_upstream_without_dates_is_no_success() {
         assert_ne!(outcome, RunOutcome::Succeeded, "{summary:?}");
         assert!(!summary.trouble.is_empty());
         assert_eq!(stuck(&world).await, before);
+    }
+}
+
+/// Requests whose events and issues are odd, changed now.
+fn happen(world: &World, round: usize) {
+    for n in 0..15 {
+        world.patch(json!({
+            "external_reference": format!("ODD-{n}"), "status": "INCIDENCE_OPERATOR",
+            "events": [{"sequence_number": 1}, {"sequence_number": 3 + round}],
+            "issues": [{"issue_code": format!("NEW-{round}")}],
+        }));
+    }
+}
+
+async fn all(world: &World) -> Vec<String> {
+    let found = world.findings_of(FindingFilter::default()).await;
+    let mut keys: Vec<String> = found.iter().map(|one| format!("{:?}", one.key)).collect();
+    keys.sort();
+    keys
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_hides_what_changed_is_found_out_by_those_who_follow_change() {
+    for (job, jobs) in [("flag-events", EVENTS), ("resolve-issues", ISSUES)] {
+        let world = World::new(empty(), "mode = \"observe\"", jobs).await;
+        happen(&world, 0);
+        world.run_well(job).await;
+        let filter = Filter::NotUpdatedSince;
+        world.faults([Fault::new(Effect::FilterIgnored { filter }).on(&["list_reference_ids"])]);
+        world.advance(10 * MINUTE);
+        happen(&world, 1);
+        let mut failed = 0;
+        for _ in 0..6 {
+            world.advance(2 * MINUTE);
+            let (outcome, summary) = world.run(job).await;
+            if outcome == RunOutcome::Failed {
+                assert!(summary.trouble.contains("notUpdatedSince"), "{summary:?}");
+                failed += 1;
+            }
+        }
+        assert!(failed > 2, "{job}");
+        // Declared so, it is read instead.
+        let unsupported = "unsupported_filters = [\"notUpdatedSince\"]";
+        let reading = World::with(empty(), "mode = \"observe\"", jobs, unsupported).await;
+        reading.faults([Fault::new(Effect::FilterIgnored { filter }).on(&["list_reference_ids"])]);
+        for round in 0..3 {
+            happen(&reading, round);
+            reading.advance(10 * MINUTE);
+            reading.run_well(job).await;
+            let found = all(&reading).await;
+            let now = match job {
+                "flag-events" => format!(
+                    "#{}\"",
+                    if round == 0 {
+                        "2".to_owned()
+                    } else {
+                        format!("2-#{}", 2 + round)
+                    }
+                ),
+                _ => format!("NEW-{round}"),
+            };
+            assert_eq!(
+                found.iter().filter(|key| key.contains(&now)).count(),
+                15,
+                "{found:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statuses_that_lists_do_not_tell_are_read_by_those_who_follow_change() {
+    for (job, jobs) in [("flag-events", EVENTS), ("resolve-issues", ISSUES)] {
+        let healthy = World::new(empty(), "mode = \"observe\"", jobs).await;
+        let unsupported = "unsupported_filters = [\"statuses\"]";
+        let world = World::with(empty(), "mode = \"observe\"", jobs, unsupported).await;
+        let filter = Filter::Statuses;
+        world.faults([Fault::new(Effect::FilterIgnored { filter }).on(&["list_reference_ids"])]);
+        for world in [&healthy, &world] {
+            happen(world, 0);
+            world.patch(json!({"external_reference": "ODD-3", "status": "PROCESSING"}));
+            world.patch(json!({"external_reference": "ODD-4", "status": "FINISHED"}));
+            world.run_well(job).await;
+        }
+        assert_eq!(all(&world).await, all(&healthy).await, "{job}");
     }
 }

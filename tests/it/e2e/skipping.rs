@@ -97,7 +97,11 @@ async fn view(daemon: &Daemon) -> (Vec<String>, Vec<String>) {
                 external_reference: None,
                 ..item.decision.clone()
             };
-            format!("{job}: {decision:?}")
+            match decision.verdict.label() {
+                // Of what is in order, more or less was read.
+                "nothing_wrong" => format!("{job}: {} is in order", decision.reference_id),
+                _ => format!("{job}: {decision:?}"),
+            }
         };
         decisions.extend(items.0.iter().map(line));
     }
