@@ -22,6 +22,8 @@ mod metrics;
 mod moving;
 mod once;
 mod outage;
+mod pausing;
+mod permits;
 mod plan;
 mod postgres_tls;
 mod privacy;

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod contract;
+pub mod gate;
 pub mod http;
 pub mod postgres;
 pub mod proxy;
