@@ -12,7 +12,7 @@ use super::Suspicion;
 use super::judge::{self, Judgement};
 use super::sample::without;
 use crate::domain::ids::{ClassId, ExternalReference, FindingId, ReferenceId};
-use crate::domain::{IdList, Observation};
+use crate::domain::{FindingState, IdList, Observation};
 use crate::reconcile::executor::references;
 use crate::reconcile::reads::Reads;
 use crate::reconcile::select::algebra;
@@ -23,6 +23,9 @@ use crate::tesamanager::ReadError;
 
 /// So many are read.
 pub const READ: usize = 20;
+
+/// So many more, of which a person has said something.
+const MORE_READ: usize = 200;
 
 /// Two lists that leave a request out must lie so far apart.
 const APART: TimeDelta = TimeDelta::seconds(60);
@@ -89,9 +92,17 @@ impl Survey<'_> {
             return Ok(changes);
         }
         let step = gone.len().div_ceil(READ).max(1);
+        // Whether what a person said is over too, only a read can tell.
+        let said = live.iter().filter(|(_, findings)| {
+            let mut states = findings.iter().map(|finding| finding.state);
+            states.any(|state| state == FindingState::Acknowledged)
+        });
+        let said = said.map(|(id, _)| id).take(MORE_READ);
+        let to_read: BTreeSet<&ReferenceId> = gone.iter().step_by(step).chain(said).collect();
+        let to_read: Vec<ReferenceId> = to_read.into_iter().cloned().collect();
         let mut fates = Vec::new();
         let mut not_found = Vec::new();
-        for id in gone.iter().step_by(step) {
+        for id in &to_read {
             self.check_stop()?;
             let fate = self.fate(id, by, reads).await?;
             let findings = live.remove(id).unwrap_or_default();
@@ -169,6 +180,7 @@ impl Survey<'_> {
         };
         reads.ok(id);
         if let Some(lease) = self.lease {
+            self.hear(std::slice::from_ref(&seen)).await?;
             let seen = std::slice::from_ref(&seen);
             let older = self
                 .store

@@ -70,6 +70,7 @@ impl Survey<'_> {
                 let suspicion = class.and_then(|found| self.suspect(found.class, one));
                 reads.suspicions.extend(suspicion);
             }
+            self.hear(&seen).await?;
             self.store.fill_details(lease, org, job, &seen).await?;
         }
         Ok(())

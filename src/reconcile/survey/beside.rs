@@ -72,6 +72,17 @@ impl Survey<'_> {
         Ok(beside)
     }
 
+    /// What these requests mean for what people said of them: what was not known then is filled in, and what they have
+    /// outgrown ends.
+    pub(in crate::reconcile) async fn hear(&self, seen: &[Observation]) -> Result<(), StoreError> {
+        let requests = seen
+            .iter()
+            .map(|request| (&request.reference_id, (request, None)));
+        let mut beside = Beside::default();
+        self.what_people_said(&requests.collect(), &[], &mut beside)
+            .await
+    }
+
     /// What holds of it; what a request has outgrown is written down as ended.
     async fn what_people_said(
         &self,

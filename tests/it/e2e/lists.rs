@@ -7,7 +7,7 @@ use tesa_reconciler::reconcile::plan::Item;
 use tesa_reconciler::sandbox::{Effect, Fault};
 use tesa_reconciler::store::findings::FindingFilter;
 
-use super::{MINUTE, ORG, RESEND, RETRY, World, empty, org};
+use super::{MINUTE, ORG, RESEND, RETRY, World, empty, org, person};
 
 const OBSERVE: &str = "mode = \"observe\"";
 
@@ -387,4 +387,39 @@ async fn a_plan_foresees_what_the_caps_let_a_run_do() {
         world.advance(MINUTE);
         world.settle().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_of_a_flagged_request_ends_when_it_moves_on() {
+    let world = World::new(empty(), OBSERVE, WATCH).await;
+    for n in 0..60 {
+        world.validating(&format!("ORDER-{n:02}"), "3d");
+    }
+    world.run_well(RETRY).await;
+    let said_of: Vec<_> = world.findings().await.iter().map(|one| one.id).collect();
+    let known = person("the carrier knows");
+    let said = world
+        .store()
+        .acknowledge_findings(&said_of, &known, world.now());
+    said.await.unwrap();
+    for n in 0..60 {
+        let order = format!("ORDER-{n:02}");
+        world.patch(json!({"external_reference": order, "status": "PROCESSING"}));
+    }
+    for _ in 0..2 {
+        world.advance(2 * MINUTE);
+        world.run_well(RETRY).await;
+    }
+    assert_eq!(world.findings().await.len(), 0);
+    for n in 0..60 {
+        world.validating(&format!("ORDER-{n:02}"), "0s");
+    }
+    world.advance(3 * 24 * 60 * MINUTE);
+    world.run_well(RETRY).await;
+    let found = world.findings().await;
+    assert_eq!(found.len(), 60);
+    assert!(
+        found.iter().all(|one| one.state == FindingState::Open),
+        "it is stuck anew"
+    );
 }
