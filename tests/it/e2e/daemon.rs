@@ -175,3 +175,17 @@ impl Daemon {
         live.verifier.verify_due(None).await.map(drop)
     }
 }
+
+/// Such jobs can be configured.
+pub fn is_sound(jobs: &str) -> bool {
+    let text = format!(
+        "[tesamanager]\nbase_url = \"http://127.0.0.1:1\"\norgs = [\"{ORG}\"]\ntoken_file = \"token\"\n{jobs}"
+    );
+    config::parse(
+        &text,
+        "test.toml",
+        std::iter::empty(),
+        &Overrides::default(),
+    )
+    .is_ok()
+}

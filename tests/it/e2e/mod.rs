@@ -18,6 +18,7 @@ mod issues;
 mod items;
 mod lists;
 mod main_job;
+mod naive;
 mod outage;
 mod pauses;
 mod refusals;

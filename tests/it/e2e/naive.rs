@@ -1,0 +1,175 @@
+//! Lists and their algebra come to what a naive reader of everything would: a property, over random rules with every
+//! combination of matchers, random worlds, and every filter unsupported in turn.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
+use tesa_reconciler::domain::{FindingKind, Observation};
+use tesa_reconciler::rules::{Action, Rule, Subject, classes, first_match};
+use tesa_reconciler::store::findings::FindingFilter;
+
+use super::{ORG, RETRY, World, empty, org};
+
+const STATUSES: [&str; 4] = ["NOT_SENT", "PROCESSING", "INSTALLED", "REJECTED"];
+const OWNERS: [&str; 3] = ["NEBA", "VULA_COMMERCIAL", "VULA_REGULATED"];
+const KINDS: [&str; 2] = ["ACTIVATION", "TERMINATION"];
+
+/// A rule's lines, without its name.
+fn rule() -> impl Strategy<Value = String> {
+    let statuses = prop::option::of(prop::sample::subsequence(STATUSES.to_vec(), 1..3));
+    let owners = prop::option::weighted(0.2, prop::sample::subsequence(OWNERS.to_vec(), 1..3));
+    let kind = prop::option::weighted(0.4, prop::sample::select(KINDS.to_vec()));
+    let ours = prop::option::weighted(0.4, any::<bool>());
+    let action = prop::sample::select(vec!["flag", "flag", "ignore"]);
+    (statuses, owners, kind, ours, any::<bool>(), 1..6_u32, action).prop_map(
+        |(statuses, owners, kind, ours, cancelling, hours, action)| {
+            let list = |key: &str, words: Option<Vec<&str>>| {
+                words.map_or_else(String::new, |words| format!("{key} = {words:?}\n"))
+            };
+            let kind = kind.map_or_else(String::new, |kind| format!("persistence_type = {kind:?}\n"));
+            let ours = ours.map_or_else(String::new, |ours| format!("auto_installation = {ours}\n"));
+            format!(
+                "{}{}{kind}{ours}cancelling = {cancelling}\nnot_updated_for = \"{hours}h\"\naction = {action:?}\n",
+                list("statuses", statuses),
+                list("territory_owners", owners),
+            )
+        },
+    )
+}
+
+/// One request: where it stands in the lists above, its flags, and the hours since its last change.
+type Seed = (usize, usize, usize, bool, bool, u32);
+
+fn populate(world: &World, seeds: &[Seed]) {
+    for (n, (status, owner, kind, ours, cancelling, hours)) in seeds.iter().enumerate() {
+        world.patch(json!({
+            "external_reference": format!("ORDER-{n}"), "status": STATUSES[*status], "age": format!("{hours}h30m"),
+            "territory_owner": OWNERS[*owner], "persistence_type": KINDS[*kind],
+            "auto_installation": ours, "cancelling": cancelling,
+        }));
+    }
+}
+
+/// What a naive reader of everything comes to.
+fn naive(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for n in 0..requests {
+        for id in world.sandbox().references(ORG, &format!("ORDER-{n}")) {
+            let seen = world.sandbox().request(ORG, &id).unwrap();
+            let request = Observation {
+                reference_id: id.as_str().into(),
+                external_reference: Some(seen.external_reference.as_str().into()),
+                persistence_type: Some(seen.persistence_type),
+                status: seen.status.clone(),
+                cancelling: seen.cancelling,
+                auto_installation: Some(seen.auto_installation),
+                territory_owner: Some(seen.territory_owner),
+                request_number: None,
+                subrequest_number: None,
+                created: None,
+                last_updated: Some(seen.last_updated),
+                observed_at: world.now(),
+            };
+            let subject = Subject {
+                org: &org(),
+                request: &request,
+                issue: None,
+            };
+            let matched = first_match(rules, subject, world.now());
+            if matched.is_some_and(|index| rules[index].action != Action::Ignore) {
+                let detail = classes::detail(request.cancelling, &request.status).to_owned();
+                found.push((id, detail));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+async fn flagged(world: &World) -> Vec<(String, String)> {
+    let stuck = FindingFilter {
+        kind: Some(FindingKind::StuckRequest),
+        ..FindingFilter::default()
+    };
+    let found = world.findings_of(stuck).await.into_iter();
+    let mut found: Vec<(String, String)> = found
+        .map(|one| (one.key.reference_id.to_string(), one.key.detail))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn lists_come_to_what_a_naive_reader_of_everything_would() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = Config {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 40,
+        ..Config::default()
+    };
+    let seed = (
+        0..4_usize,
+        0..3_usize,
+        0..2_usize,
+        any::<bool>(),
+        any::<bool>(),
+        0..7_u32,
+    );
+    let worlds = (
+        prop::collection::vec(rule(), 1..5),
+        prop::collection::vec(seed, 1..40),
+        prop::option::of(prop::sample::select(
+            tesa_reconciler::domain::Filter::ALL.to_vec(),
+        )),
+    );
+    TestRunner::new(config)
+        .run(&worlds, |(rules, seeds, unsupported)| {
+            let named = rules.iter().enumerate();
+            let rules: Vec<String> = named
+                .map(|(n, lines)| format!("[[job.rule]]\nname = \"r{n}\"\n{lines}"))
+                .collect();
+            let jobs = format!(
+                "[[job]]\nname = \"retry-stuck\"\nkind = \"retry_stuck\"\nevery = \"5m\"\n{}",
+                rules.concat()
+            );
+            // What could never match is refused, and so is no world of this property.
+            prop_assume!(super::daemon::is_sound(&jobs));
+            let settings = unsupported.map_or_else(String::new, |filter| {
+                format!("unsupported_filters = [\"{filter}\"]")
+            });
+            runtime.block_on(async {
+                let world = World::with(empty(), "mode = \"observe\"", &jobs, &settings).await;
+                populate(&world, &seeds);
+                world.run_well(RETRY).await;
+                let live = world.daemon.live();
+                let rules = &live.jobs[RETRY].rules;
+                assert_eq!(
+                    flagged(&world).await,
+                    naive(&world, rules, seeds.len()),
+                    "{jobs}{settings}"
+                );
+                // Some move, and the next run comes to the same as a first one would.
+                let moved: Vec<Seed> = seeds
+                    .iter()
+                    .map(|&(a, b, c, d, e, hours)| ((a + 1) % 4, b, c, !d, e, hours))
+                    .collect();
+                populate(&world, &moved[..moved.len() / 2]);
+                for _ in 0..3 {
+                    world.advance(super::MINUTE * 2);
+                    world.run(RETRY).await;
+                }
+                assert_eq!(
+                    flagged(&world).await,
+                    naive(&world, rules, seeds.len()),
+                    "moved: {jobs}{settings}"
+                );
+            });
+            Ok(())
+        })
+        .unwrap();
+}
