@@ -12,7 +12,7 @@ use tesa_reconciler::domain::ids::{JobName, Org};
 use tesa_reconciler::store::{Actor, Store};
 use tokio_util::sync::CancellationToken;
 
-use super::daemon::{Daemon, Sweep, housekeeping, retry_stuck};
+use super::daemon::{Daemon, Sweep, flag_events, housekeeping};
 use super::figures::Target::{AtMost, None as NoTarget};
 use super::figures::{Table, millis, percentile};
 use super::postgres::Postgres;
@@ -45,7 +45,7 @@ pub async fn during_a_sweep(
             Some(server) => Some(server.database().await?),
             None => None,
         };
-        let jobs = format!("{}{}", retry_stuck("flag"), housekeeping());
+        let jobs = format!("{}{}", flag_events(), housekeeping());
         let mut daemon = Daemon::start(&options.program, &sandbox, url.as_deref(), &jobs).await?;
         let rest = CancellationToken::new();
         let (at_rest, ()) = tokio::join!(steer(&daemon, &rest), async {
@@ -53,7 +53,7 @@ pub async fn during_a_sweep(
             rest.cancel();
         });
         let at_rest = at_rest?;
-        let name = JobName::new("retry-stuck");
+        let name = JobName::new("flag-events");
         ask(&*daemon.store, &name).await?;
         let (swept, busy) = sweep_and_steer(&mut daemon).await?;
         eprintln!(

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -33,14 +34,20 @@ pub struct Calls {
 }
 
 impl Sandbox {
-    /// Starts one.
+    /// Starts one of which every request is stuck, and which answers as fast as it can.
     pub async fn start(program: &Path, requests: u32) -> Result<Self> {
+        Self::of(program, requests, requests, "0s").await
+    }
+
+    /// Starts one, of which so many requests are unsent and stuck.
+    pub async fn of(program: &Path, requests: u32, stuck: u32, latency: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         // Taken from the system and given back: the sandbox says the same port where it listens.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
         let (listen, requests) = (format!("127.0.0.1:{port}"), requests.to_string());
+        let stuck = stuck.to_string();
         let arguments = [
             "sandbox",
             "--listen",
@@ -50,7 +57,9 @@ impl Sandbox {
             "--requests",
             &requests,
             "--stuck-unsent",
-            &requests,
+            &stuck,
+            "--latency",
+            latency,
             "--speed",
             "0",
             "--token",
@@ -78,6 +87,20 @@ impl Sandbox {
     /// Its service account's file.
     pub fn account(&self) -> String {
         self.dir.path().join("account.json").display().to_string()
+    }
+
+    /// When the first write came in.
+    pub async fn first_write(&self) -> Result<Option<DateTime<Utc>>> {
+        let url = format!("{}/_sandbox/ledger", self.origin);
+        let ledger: Value = self.http.get(url).send().await?.json().await?;
+        let entries = ledger
+            .as_array()
+            .or_else(|| ledger.get("entries")?.as_array());
+        let times = entries
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.get("time")?.as_str());
+        Ok(times.filter_map(|time| time.parse().ok()).min())
     }
 
     /// Every id.

@@ -289,6 +289,7 @@ impl Reconciler {
             max_list_ids: self.max_list_ids,
             settle_time: self.settle_time,
             unsupported: &self.unsupported_filters,
+            reads_per_second: self.reads_per_second,
             batch: batch_at(self.reads_per_second),
             job_names: &self.job_names,
             lease,

@@ -132,6 +132,8 @@ pub struct Survey<'a> {
     pub settle_time: Duration,
     /// Filters that this upstream's lists don't support.
     pub unsupported: &'a [Filter],
+    /// Reads per second and org, all replicas together.
+    pub reads_per_second: u32,
     /// Requests read together, see [`batch_at`].
     pub batch: usize,
     /// Every configured job.

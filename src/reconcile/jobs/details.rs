@@ -4,6 +4,7 @@
 //! acknowledged. Every such read is held against the list that named the request, at no cost.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
@@ -16,12 +17,16 @@ use crate::reconcile::recorder::Recorder;
 use crate::reconcile::select::algebra;
 use crate::reconcile::select::members::Members;
 use crate::reconcile::survey::{CHUNK, PlanSink, Survey, SurveyError};
+use crate::rules::classes::Ask;
 use crate::store::findings::Live;
 use crate::store::runs::RunLease;
 
 /// Seconds of the read rate that a run spends on it: more where nobody waits for the run's end.
-const SECONDS: usize = 30;
-const SECONDS_WAITED_FOR: usize = 3;
+const SECONDS: u32 = 30;
+const SECONDS_WAITED_FOR: u32 = 3;
+
+/// And so many reads at most.
+const MOST: u32 = 10_000;
 
 /// Findings that rest on reads, which a run looks at again beside.
 const LOOKED_AT_AGAIN: u32 = 20;
@@ -32,6 +37,7 @@ impl Survey<'_> {
         &self,
         lease: &RunLease,
         members: &[Members<'_>],
+        jumped: &[Ask],
         trigger: Trigger,
         recorder: &mut Recorder<'_>,
         reads: &mut Reads,
@@ -41,22 +47,25 @@ impl Survey<'_> {
             Trigger::Manual | Trigger::Once => SECONDS_WAITED_FOR,
             Trigger::Schedule | Trigger::CatchUp | Trigger::Signal => SECONDS,
         };
-        let budget = (self.batch / 5).max(1) * seconds;
+        let budget = self.reads_per_second.saturating_mul(seconds).min(MOST);
+        // The rate may be others' too.
+        let until = self.clock.uptime() + Duration::from_secs(seconds.into());
         let (org, job) = (self.context.org, &self.job.name);
-        let budget = u32::try_from(budget).unwrap_or(u32::MAX);
         let mut unknown = self.store.without_details(org, job, budget).await?;
         if unknown.len() == budget as usize {
             // The oldest are asked after first, and they are what the metrics of age are about.
             unknown.truncate(budget as usize / 2);
-            let oldest = self.oldest_unread(members, budget as usize / 2).await?;
+            let oldest = self
+                .oldest_unread(members, jumped, budget as usize / 2)
+                .await?;
             unknown.splice(0..0, oldest);
             let mut known = HashSet::new();
             unknown.retain(|id| known.insert(id.clone()));
         }
         unknown.retain(|id| !reads.was_in_vain(id));
-        let per_second = (self.batch / 5).max(1);
+        let per_second = (self.reads_per_second as usize).clamp(1, self.batch);
         for ids in unknown.chunks(per_second) {
-            if self.stop.is_cancelled() {
+            if self.stop.is_cancelled() || self.clock.uptime() > until {
                 break;
             }
             let batch = self.read(ids.to_vec()).await?;
@@ -76,13 +85,17 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// The oldest of the largest class, as far as nothing was read of them.
+    /// The oldest of the largest class that has [jumped](crate::reconcile::claims::Turn), as far as nothing was read of
+    /// them: whoever joins a class by and by is not its oldest.
     async fn oldest_unread(
         &self,
         members: &[Members<'_>],
+        jumped: &[Ask],
         most: usize,
     ) -> Result<Vec<ReferenceId>, SurveyError> {
-        let told = members.iter().filter(|one| is_told(one));
+        let told = members
+            .iter()
+            .filter(|one| is_told(one) && jumped.contains(&one.class.within));
         let Some(largest) = told.max_by_key(|one| one.ids.len()) else {
             return Ok(vec![]);
         };

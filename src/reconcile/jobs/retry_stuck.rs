@@ -60,7 +60,14 @@ impl Reconciler {
         reads.absorb(acted?);
         recorder.write_attention().await?;
         survey
-            .fill_details(lease, &members, order.trigger, &mut recorder, &mut reads)
+            .fill_details(
+                lease,
+                &members,
+                &turn.jumped,
+                order.trigger,
+                &mut recorder,
+                &mut reads,
+            )
             .await?;
         let contradicted = survey
             .confirm(std::mem::take(&mut reads.suspicions))
