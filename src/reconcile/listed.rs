@@ -204,7 +204,7 @@ impl Survey<'_> {
             self.apply(lease, changes).await?;
         }
         let changes = FindingChanges {
-            back: self.back(&missing).await?,
+            back: self.back(&missing, true).await?,
             ..FindingChanges::default()
         };
         if !changes.back.is_empty() {

@@ -59,6 +59,11 @@ impl Reads {
         self.failed.contains(id) || self.not_found.contains(id)
     }
 
+    /// Its answer was of no use.
+    pub fn has_failed(&self, id: &ReferenceId) -> bool {
+        self.failed.contains(id)
+    }
+
     /// Those of another part of the run.
     pub fn absorb(&mut self, other: Self) {
         self.read.extend(other.read);
@@ -83,7 +88,8 @@ impl Reads {
     }
 }
 
-fn is_not_found(item: &Item) -> bool {
+/// The upstream did not know its request.
+pub fn is_not_found(item: &Item) -> bool {
     item.decision.verdict.label() == SkipReason::NotFound.as_str()
 }
 

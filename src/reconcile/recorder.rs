@@ -126,7 +126,8 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    async fn apply(&self, changes: FindingChanges) -> Result<(), StoreError> {
+    /// Writes down what becomes of findings.
+    pub async fn apply(&self, changes: FindingChanges) -> Result<(), StoreError> {
         if changes == FindingChanges::default() {
             return Ok(());
         }

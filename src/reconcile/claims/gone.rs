@@ -278,16 +278,18 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// Findings that were missing from a list and are listed again.
-    pub async fn back(&self, gone: &[ReferenceId]) -> Result<Vec<FindingId>, SurveyError> {
-        let missing = self
-            .store
-            .missing_findings(self.context.org, &self.job.name)
-            .await?;
+    /// Findings that were missing and are not any more: of classes, or those of none.
+    pub async fn back(
+        &self,
+        gone: &[ReferenceId],
+        of_classes: bool,
+    ) -> Result<Vec<FindingId>, SurveyError> {
+        let (org, job) = (self.context.org, &self.job.name);
+        let missing = self.store.missing_findings(org, job).await?;
         let gone: BTreeSet<&ReferenceId> = gone.iter().collect();
-        let back = missing
-            .iter()
-            .filter(|one| !gone.contains(&one.key.reference_id));
+        let back = missing.iter().filter(|one| {
+            one.class.is_some() == of_classes && !gone.contains(&one.key.reference_id)
+        });
         Ok(back.map(|one| one.id).collect())
     }
 }

@@ -9,16 +9,17 @@ use std::time::Duration;
 use crate::domain::id_list;
 use crate::domain::ids::ReferenceId;
 use crate::domain::{FindingKind, Observation, Trigger};
+use crate::reconcile::claims::gone::By;
 use crate::reconcile::executor::references;
 use crate::reconcile::findings::{LOOK_UP, Scope};
 use crate::reconcile::listed::is_told;
-use crate::reconcile::reads::Reads;
+use crate::reconcile::reads::{Reads, is_not_found};
 use crate::reconcile::recorder::Recorder;
 use crate::reconcile::select::algebra;
 use crate::reconcile::select::members::Members;
 use crate::reconcile::survey::{CHUNK, PlanSink, Survey, SurveyError};
 use crate::rules::classes::Ask;
-use crate::store::findings::Live;
+use crate::store::findings::{FindingChanges, Live, LiveFinding};
 use crate::store::runs::RunLease;
 
 /// Seconds of the read rate that a run spends on it: more where nobody waits for the run's end.
@@ -125,7 +126,7 @@ impl Survey<'_> {
             .classless_members(org, job, None, LOOKED_AT_AGAIN)
             .await?;
         let ids = ids.iter().map(ReferenceId::new);
-        let ids: Vec<ReferenceId> = ids.filter(|id| !reads.was_in_vain(id)).collect();
+        let ids: Vec<ReferenceId> = ids.filter(|id| !reads.has_failed(id)).collect();
         for ids in id_list::chunks(ids.iter().map(ReferenceId::as_str), self.batch) {
             let live = self
                 .store
@@ -140,7 +141,29 @@ impl Survey<'_> {
             };
             let batch = self.read(ids).await?;
             reads.batch(&batch);
+            let unknown = batch.unread.iter().filter(|item| is_not_found(item));
+            let unknown: Vec<ReferenceId> = unknown
+                .map(|item| item.decision.reference_id.clone())
+                .collect();
             recorder.accept(batch.unread).await?;
+            if !unknown.is_empty() {
+                let changes = self
+                    .settle_gone(&unknown, &By::Everything, false, reads)
+                    .await?;
+                recorder.apply(changes).await?;
+            }
+            let known = |one: &&LiveFinding| {
+                let id = &one.key.reference_id;
+                one.missing_since.is_some()
+                    && batch.fresh.iter().any(|(seen, _)| seen.reference_id == *id)
+            };
+            let back = live.iter().filter(known).map(|one| one.id).collect();
+            recorder
+                .apply(FindingChanges {
+                    back,
+                    ..FindingChanges::default()
+                })
+                .await?;
             let mut looked = HashMap::new();
             for (seen, _) in batch.fresh {
                 let id = seen.reference_id.clone();

@@ -273,7 +273,7 @@ impl Survey<'_> {
                 .await?;
         }
         let changes = FindingChanges {
-            back: self.back(&merge.gone).await?,
+            back: self.back(&merge.gone, false).await?,
             ..FindingChanges::default()
         };
         if !changes.back.is_empty() {

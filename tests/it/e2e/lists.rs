@@ -423,3 +423,27 @@ async fn what_was_said_of_a_flagged_request_ends_when_it_moves_on() {
         "it is stuck anew"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_read_showed_of_a_request_is_over_when_the_request_is_gone() {
+    let world = World::new(empty(), "", RESEND).await;
+    let id = world.unsent("ORDER-1", "3h");
+    world.faults([Fault::new(Effect::Undecodable).on(&["get_request"])]);
+    world.run(RETRY).await;
+    let kinds = async || {
+        let found = world.findings().await.into_iter();
+        found.map(|one| one.key.kind).collect::<Vec<_>>()
+    };
+    let before = kinds().await;
+    assert!(
+        before.contains(&FindingKind::ContractViolation),
+        "{before:?}"
+    );
+    world.faults([]);
+    world.sandbox().remove(ORG, id.as_str());
+    for _ in 0..3 {
+        world.advance(5 * MINUTE);
+        world.run(RETRY).await;
+    }
+    assert_eq!(kinds().await, []);
+}
