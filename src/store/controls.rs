@@ -16,12 +16,12 @@ use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 pub const TAKER_LIVES: TimeDelta = TimeDelta::seconds(ALIVE_WITHIN.as_secs() as i64);
 
 /// How a pause's scope reads in the audit.
-pub(super) fn scope(job: Option<&JobName>) -> &str {
+pub fn scope(job: Option<&JobName>) -> &str {
     job.map_or("all jobs", JobName::as_str)
 }
 
 /// The refusal to end a pause in force sooner than it would.
-pub(super) fn would_shorten(pause: &Pause) -> StoreError {
+pub fn would_shorten(pause: &Pause) -> StoreError {
     let until = match pause.until {
         Some(until) => format!("until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)),
         None => "until it is resumed".to_owned(),
@@ -38,7 +38,7 @@ pub(super) fn would_shorten(pause: &Pause) -> StoreError {
 }
 
 /// In whose name, and with what words, the end of a timed pause stands in the audit.
-pub(super) fn ended(pause: &Pause) -> Actor {
+pub fn ended(pause: &Pause) -> Actor {
     Actor::daemon(format!(
         "its time is over; {} had paused it: {}",
         pause.who, pause.reason

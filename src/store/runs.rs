@@ -153,7 +153,7 @@ pub const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(1);
 pub const SET_BACK: &str = "set_back";
 
 /// The audit's words for it.
-pub(super) fn memory_was_ahead(reached: DateTime<Utc>) -> Actor {
+pub fn memory_was_ahead(reached: DateTime<Utc>) -> Actor {
     let until = reached.format("%Y-%m-%d %H:%M:%SZ");
     Actor::daemon(format!(
         "slots were accounted for up to {until}: a clock was ahead"

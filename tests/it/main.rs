@@ -8,6 +8,8 @@ mod client;
 mod config;
 mod deploy;
 mod e2e;
+#[path = "../support/memory/mod.rs"]
+mod memory;
 mod metrics;
 mod notify;
 mod process;

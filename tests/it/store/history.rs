@@ -10,15 +10,16 @@ use super::harness::Fresh;
 use super::values::*;
 
 behaviours![
+    a_note_is_an_audit_row,
+    the_audit_is_listed_newest_first_by_filter_and_page,
+    replicas_live_while_they_beat;
+    in a database:
     the_steps_of_an_attempt_are_append_only,
     an_open_attempt_and_its_history_can_not_be_deleted,
     what_an_attempt_intended_can_not_be_rewritten,
     a_second_open_attempt_is_refused_by_the_database_itself,
     the_audit_is_append_only,
-    a_note_is_an_audit_row,
-    the_audit_is_listed_newest_first_by_filter_and_page,
     a_row_that_contradicts_itself_is_named,
-    replicas_live_while_they_beat,
 ];
 
 async fn the_steps_of_an_attempt_are_append_only(fresh: Fresh) {

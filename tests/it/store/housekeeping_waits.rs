@@ -8,7 +8,7 @@ use tesa_reconciler::store::Pruned;
 use super::harness::Fresh;
 use super::values::*;
 
-behaviours![another_writer_waits_little_while_old_rows_go];
+behaviours![; in a database: another_writer_waits_little_while_old_rows_go];
 
 /// As housekeeping itself does it.
 const BATCH: u32 = 200;

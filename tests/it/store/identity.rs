@@ -10,7 +10,8 @@ use super::values::*;
 use crate::support::postgres::Database;
 
 behaviours![
-    a_first_start_is_in_no_doubt,
+    a_first_start_is_in_no_doubt;
+    in a database:
     a_store_whose_rows_were_deleted_is_in_doubt_until_it_is_adopted,
 ];
 

@@ -1,7 +1,9 @@
 //! What every store keeps, whatever database is below it: one suite, run against each back end.
 //!
 //! A behaviour is an async function of a fresh, migrated store; [`behaviours!`] makes a test of it for each back
-//! end. What only one back end has (a file's mode, its lock) is tested beside, in a module of its own.
+//! end. The store in memory, which simulations run over, is one of them; only what has to reach past a store into its
+//! database (`in a database:`) can't be asked of it. What only one back end has (a file's mode, its lock) is tested
+//! beside, in a module of its own.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,20 +12,23 @@
 
 /// Makes a test of each named behaviour for each back end.
 macro_rules! behaviours {
+    ($($behaviour:ident),*; in a database: $($of_database:ident),+ $(,)?) => {
+        behaviours!(@on memory: $($behaviour,)*);
+        behaviours!(@on sqlite: $($behaviour,)* $($of_database,)+);
+        behaviours!(@on postgres: $($behaviour,)* $($of_database,)+);
+    };
     ($($behaviour:ident),+ $(,)?) => {
-        mod sqlite {
+        behaviours!(@on memory: $($behaviour,)+);
+        behaviours!(@on sqlite: $($behaviour,)+);
+        behaviours!(@on postgres: $($behaviour,)+);
+    };
+    (@on $backend:ident:) => {};
+    (@on $backend:ident: $($behaviour:ident,)+) => {
+        mod $backend {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
-                    super::$behaviour($crate::store::harness::Fresh::sqlite().await).await;
-                }
-            )+
-        }
-        mod postgres {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behaviour() {
-                    super::$behaviour($crate::store::harness::Fresh::postgres().await).await;
+                    super::$behaviour($crate::store::harness::Fresh::$backend().await).await;
                 }
             )+
         }
@@ -48,6 +53,7 @@ mod identity;
 mod intents;
 mod looks;
 mod members;
+mod memory_faults;
 mod million;
 mod moving;
 mod notices;

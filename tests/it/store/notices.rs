@@ -10,7 +10,6 @@ use super::harness::Fresh;
 use super::values::*;
 
 behaviours![
-    what_stands_is_to_be_told_and_its_end_too,
     what_nobody_wants_to_hear_of_is_not_told,
     what_is_acknowledged_is_known,
     what_was_told_is_not_told_again_in_a_later_life,
@@ -21,6 +20,7 @@ behaviours![
     what_comes_back_while_its_end_is_told_is_told_again,
     an_end_can_be_given_up_and_what_stands_can_not,
     a_postponed_notice_comes_when_it_is_due,
+    what_stands_is_to_be_told_and_its_end_too,
 ];
 
 const ALL: &[AlertName] = AlertName::ALL;
@@ -158,8 +158,8 @@ async fn what_stands_is_to_be_told_and_its_end_too(fresh: Fresh) {
     let known = store.told_notices().await.unwrap();
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].alert.name(), AlertName::NeedsHuman);
-    let rows = fresh.past_the_store("DELETE FROM notices").await;
-    assert_eq!(rows, Ok(1), "what is over leaves nothing behind");
+    let why = "what is over leaves nothing behind";
+    fresh.expect_rows("DELETE FROM notices", 1, why).await;
 }
 
 async fn what_nobody_wants_to_hear_of_is_not_told(fresh: Fresh) {

@@ -18,9 +18,11 @@ behaviours![
     a_retry_lets_go_the_requests_known_by_then_and_forgets_what_was_read,
     the_intent_asks_again_with_what_is_known_then,
     an_intent_that_is_rechecked_and_refused_leaves_nothing,
-    a_request_has_one_open_attempt_whatever_its_order_is_called,
     what_confirmed_an_attempt_is_kept,
     old_marks_are_pruned_with_what_they_are_about,
+    a_request_has_one_open_attempt_whatever_its_order_is_called;
+    in a database:
+    the_database_itself_keeps_a_request_s_one_open_attempt,
 ];
 
 fn order(name: &str) -> ExternalReference {
@@ -255,7 +257,11 @@ async fn a_request_has_one_open_attempt_whatever_its_order_is_called(fresh: Fres
         ..new_attempt("A")
     };
     intended(store, &lease, &elsewhere, at(2)).await;
-    // The database itself keeps it, too.
+}
+
+async fn the_database_itself_keeps_a_request_s_one_open_attempt(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
     attempt_in(store, &lease, "B", AttemptState::Unknown).await;
     let closed = attempt_in(store, &lease, "C", AttemptState::Rejected).await;
     let reopened = format!(

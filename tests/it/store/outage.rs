@@ -10,13 +10,14 @@ use super::harness::Fresh;
 use super::values::*;
 
 behaviours![
+    a_call_that_was_dropped_leaves_nothing_behind,
+    many_callers_wait_their_turn;
+    in a database:
     hung_store_call_times_out_and_the_loop_lives,
     a_busy_store_says_so_before_the_time_is_over,
-    a_call_that_was_dropped_leaves_nothing_behind,
     a_transaction_that_the_database_takes_back_costs_its_own_call_only,
     a_store_that_can_only_be_read_is_not_ready,
     what_was_intended_survives_a_kill,
-    many_callers_wait_their_turn,
 ];
 
 async fn hung_store_call_times_out_and_the_loop_lives(fresh: Fresh) {

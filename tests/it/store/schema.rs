@@ -11,8 +11,9 @@ use super::values::*;
 behaviours![
     a_migrated_schema_is_current,
     migrating_again_changes_nothing,
+    readiness_is_a_write;
+    in a database:
     a_newer_program_s_schema_is_ahead_and_left_alone,
-    readiness_is_a_write,
 ];
 
 async fn a_migrated_schema_is_current(fresh: Fresh) {

@@ -19,10 +19,10 @@ behaviours![
     already_running_leaves_the_slot_unclaimed,
     a_skipped_or_missed_slot_does_not_run_later,
     a_deduplicated_slot_was_not_ours_to_account_for,
-    recording_unrun_slots_again_is_harmless,
     last_slot_is_the_latest_and_never_moves_back,
-    a_year_of_missed_slots_is_one_row,
     what_was_accounted_for_in_the_future_is_forgotten,
+    recording_unrun_slots_again_is_harmless,
+    a_year_of_missed_slots_is_one_row,
 ];
 
 fn unrun(result: SlotResult, first: i64, last: i64) -> UnrunSlots {
@@ -138,19 +138,15 @@ async fn recording_unrun_slots_again_is_harmless(fresh: Fresh) {
         "UPDATE unrun_slots SET count = count WHERE last_at = {}",
         fresh.literal(at(600))
     );
-    assert_eq!(
-        fresh.past_the_store(&kept).await,
-        Ok(1),
-        "the longer one stands"
-    );
+    fresh.expect_rows(&kept, 1, "the longer one stands").await;
     let all = "UPDATE unrun_slots SET count = count";
-    assert_eq!(fresh.past_the_store(all).await, Ok(1), "and no other");
+    fresh.expect_rows(all, 1, "and no other").await;
 
     // A slot that ran is not also skipped.
     started(&**store, &new_run(Some(at(900))), at(900)).await;
     let late = unrun(SlotResult::SkippedOverlap, 900, 900);
     store.record_unrun(&late, at(901)).await.unwrap();
-    assert_eq!(fresh.past_the_store(all).await, Ok(1));
+    fresh.expect_rows(all, 1, "it did run").await;
 }
 
 async fn last_slot_is_the_latest_and_never_moves_back(fresh: Fresh) {
@@ -229,7 +225,7 @@ async fn a_year_of_missed_slots_is_one_row(fresh: Fresh) {
     };
     fresh.store.record_unrun(&year, at(1)).await.unwrap();
     let uncounted = "UPDATE unrun_slots SET count = NULL WHERE count IS NULL";
-    assert_eq!(fresh.past_the_store(uncounted).await, Ok(1));
+    fresh.expect_rows(uncounted, 1, "a stretch is a row").await;
     let last = fresh.store.last_slot(&job(), &org()).await.unwrap();
     assert_eq!(last, Some(at(0)));
 }
