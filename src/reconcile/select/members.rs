@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::algebra;
-use crate::domain::Observation;
 use crate::domain::id_list;
+use crate::domain::{IdList, Observation};
 use crate::reconcile::claims::Answers;
 use crate::reconcile::reads::Reads;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
-use crate::rules::classes::{self, Class, ClassKey};
+use crate::rules::classes::{self, Ask, Class, ClassKey};
 use crate::rules::{Rule, Subject};
 
 /// A class with its requests.
@@ -77,17 +77,28 @@ impl Survey<'_> {
             request.status == class.status && matcher.matches(subject, self.context.now)
         };
         let mut matching: HashSet<String> = HashSet::new();
-        let mut unread = Vec::new();
+        let (mut unread, mut unproven) = (Vec::new(), Vec::new());
         for chunk in id_list::chunks(ids.iter().copied(), CHUNK) {
-            let known = self.store.observations(self.context.org, &chunk).await?;
-            let known: Vec<Observation> = known
-                .into_iter()
-                .filter(|seen| self.stands(class, seen))
-                .collect();
+            let mut known = self.store.observations(self.context.org, &chunk).await?;
+            known.retain(|seen| self.may_stand(class, seen));
             let ids: HashSet<_> = known.iter().map(|seen| &seen.reference_id).collect();
             unread.extend(chunk.iter().filter(|id| !ids.contains(id)).cloned());
-            let found = known.iter().filter(|seen| matches(seen));
+            let (proven, others): (Vec<_>, Vec<_>) =
+                known.into_iter().partition(|seen| self.stands(class, seen));
+            unproven.extend(others);
+            let found = proven.iter().filter(|seen| matches(seen));
             matching.extend(found.map(|seen| seen.reference_id.to_string()));
+        }
+        // What was read longer ago than the class's age is proven by a list that asks for a higher one: else a class that
+        // takes longer to read than its age would never be known.
+        let unchanged = self.unchanged_since(class, &unproven).await?;
+        let unchanged = unchanged.sorted();
+        for seen in unproven {
+            if !algebra::contains(&unchanged, seen.reference_id.as_str()) {
+                unread.push(seen.reference_id);
+            } else if matches(&seen) {
+                matching.insert(seen.reference_id.to_string());
+            }
         }
         for chunk in unread.chunks(self.batch) {
             let batch = self.read(chunk.to_vec()).await?;
@@ -101,11 +112,44 @@ impl Survey<'_> {
             .collect())
     }
 
+    /// Those of the class that did not change since the first of these reads.
+    async fn unchanged_since(
+        &self,
+        class: &Class,
+        reads: &[Observation],
+    ) -> Result<IdList, SurveyError> {
+        let first = reads.iter().map(|seen| seen.observed_at).min();
+        let since = first.and_then(|first| (self.context.now - first).to_std().ok());
+        let (Some(since), Some(_)) = (since, class.within.age) else {
+            return Ok(IdList::default());
+        };
+        let ask = Ask {
+            age: Some(since.saturating_add(self.clock_margin())),
+            ..class.within.clone()
+        };
+        self.ask(&ask, self.max_list_ids).await
+    }
+
+    fn may_stand(&self, class: &Class, seen: &Observation) -> bool {
+        agrees(class, seen) && is_recent(seen, self.job.reobserve_every, self.context.now)
+    }
+
     /// What is remembered of a request that the class's list named still stands.
     pub fn stands(&self, class: &Class, seen: &Observation) -> bool {
         let (now, margin) = (self.context.now, self.clock_margin());
         is_unchanged(class, seen, self.job.reobserve_every, margin, now)
     }
+}
+
+/// It was read as what the class is about. Where the lists don't tell the status, whatever it was may be remembered.
+fn agrees(class: &Class, seen: &Observation) -> bool {
+    class.within.status.is_none()
+        || (class.status == seen.status && class.cancelling == seen.cancelling)
+}
+
+fn is_recent(seen: &Observation, reobserve_every: Duration, now: DateTime<Utc>) -> bool {
+    let age = (now - seen.observed_at).to_std();
+    age.is_ok_and(|age| age < reobserve_every)
 }
 
 /// What was read of a request, which the class's list has named, still stands: it was read after the instant that the list
@@ -117,12 +161,8 @@ fn is_unchanged(
     margin: Duration,
     now: DateTime<Utc>,
 ) -> bool {
-    let fresh = (now - seen.observed_at).to_std();
-    let agrees = class.status == seen.status && class.cancelling == seen.cancelling;
-    // Where the lists don't tell the status, whatever it was may be remembered.
-    let agrees = agrees || class.within.status.is_none();
-    agrees
-        && fresh.is_ok_and(|fresh| fresh < reobserve_every)
+    agrees(class, seen)
+        && is_recent(seen, reobserve_every, now)
         && class
             .within
             .age
