@@ -6,7 +6,7 @@ use tesa_reconciler::rules::classes::ClassKey;
 use tesa_reconciler::store::classes::ClassSize;
 use tesa_reconciler::store::findings::{FindingChanges, FindingKey, LiveFinding, Sighting};
 
-use super::classes::{apply, class, finding, ids, live, members, open, resolve_all};
+use super::classes::{apply, class, class_of, finding, ids, live, members, open, resolve_all};
 use super::harness::Fresh;
 use super::values::*;
 
@@ -19,6 +19,7 @@ behaviours! {
     what_an_elder_job_holds_stays_as_it_is,
     what_a_younger_job_holds_is_taken,
     a_finding_that_an_elder_takes_leaves_its_class,
+    an_elder_s_member_stays_in_its_class_and_missing_whoever_else_sees_it,
     a_seen_member_stays_in_its_class_and_a_reopened_one_has_none,
     a_finding_is_missing_from_its_first_list_on_until_it_is_named_again,
     a_member_was_last_seen_when_its_class_was_last_listed,
@@ -232,6 +233,41 @@ async fn a_finding_that_an_elder_takes_leaves_its_class(fresh: Fresh) {
     };
     apply(store, again, 2).await;
     assert_eq!(finding(store, "r").await.job_name, elder);
+}
+
+async fn an_elder_s_member_stays_in_its_class_and_missing_whoever_else_sees_it(fresh: Fresh) {
+    let store = &*fresh.store;
+    let elder: JobName = "elder".into();
+    let class = class_of(store, &elder, "NOT_SENT").await;
+    let lease = a_run(store).await;
+    store
+        .open_members(&lease, &org(), &elder, class, &ids(&["r"]), &[], at(0))
+        .await
+        .unwrap();
+    let missing = FindingChanges {
+        missing: vec![finding(store, "r").await.id],
+        ..FindingChanges::default()
+    };
+    store
+        .apply_findings(&lease, &org(), &elder, &missing, at(1))
+        .await
+        .unwrap();
+    let before = store.missing_findings(&org(), &elder).await.unwrap();
+    let again = FindingChanges {
+        elders: vec![elder.clone()],
+        ..seen(&[sighting("r", "NOT_SENT")])
+    };
+    apply(store, again, 2).await;
+    let [kept] = &store.missing_findings(&org(), &elder).await.unwrap()[..] else {
+        panic!()
+    };
+    let renewed = LiveFinding {
+        last_seen: at(2),
+        ..before[0].clone()
+    };
+    assert_eq!(kept, &renewed);
+    assert_eq!((kept.class, kept.missing_since), (Some(class), Some(at(1))));
+    assert_eq!(members(store, class).await, ["r"]);
 }
 
 async fn a_seen_member_stays_in_its_class_and_a_reopened_one_has_none(fresh: Fresh) {

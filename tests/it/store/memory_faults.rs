@@ -165,6 +165,7 @@ async fn what_one_steers_the_others_hear_of_unless_they_are_cut_off() {
     let one = fresh();
     let other = one.clone();
     let mut heard = other.changes();
+    assert_eq!(heard.next().await, Some(Change::Missed), "what was before");
     let mut next = async || tokio::time::timeout(Duration::from_secs(1), heard.next()).await;
     let actor = Actor::daemon("test");
     one.request_trigger(&job(), &org(), &actor, at(0))

@@ -66,6 +66,7 @@ mod rates;
 mod requests;
 mod runs;
 mod schema;
+mod shared;
 mod slots;
 mod sqlite_bell;
 mod sqlite_file;

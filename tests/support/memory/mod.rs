@@ -248,7 +248,7 @@ impl Store for MemoryStore {
     fn changes(&self) -> Changes {
         let told = self.server.steered.subscribe();
         let faults = self.faults.clone();
-        futures::stream::unfold((told, faults), |(mut told, faults)| async move {
+        let hearing = futures::stream::unfold((told, faults), |(mut told, faults)| async move {
             loop {
                 let change = match told.recv().await {
                     // Whoever can't reach the store hears nothing from it.
@@ -259,8 +259,11 @@ impl Store for MemoryStore {
                 };
                 return Some((change, (told, faults)));
             }
-        })
-        .boxed()
+        });
+        // What was before nobody told.
+        futures::stream::once(std::future::ready(Change::Missed))
+            .chain(hearing)
+            .boxed()
     }
 
     async fn close(&self) {
