@@ -21,6 +21,7 @@ behaviours![
     looks_of_several_replicas_at_one_moment_are_one_look,
     what_is_due_comes_oldest_first,
     only_what_nobody_will_send_is_recovered,
+    what_a_living_helper_intended_stays_its_own_when_the_run_has_ended,
 ];
 
 async fn only_the_table_s_steps_are_allowed(fresh: Fresh) {
@@ -353,4 +354,26 @@ async fn only_what_nobody_will_send_is_recovered(fresh: Fresh) {
         .unwrap();
     let ids: Vec<_> = rest.iter().map(|attempt| attempt.id).collect();
     assert_eq!(ids, [of_living, of_lost], "nobody lives");
+}
+
+async fn what_a_living_helper_intended_stays_its_own_when_the_run_has_ended(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    let helper = ReplicaId::new("helper");
+    let attempt = NewAttempt {
+        replica: helper.clone(),
+        ..new_attempt("A")
+    };
+    let id = intended(store, &lease, &attempt, at(0)).await;
+    let nothing = RunSummary::default();
+    store
+        .finish(&lease, RunOutcome::Partial, &nothing, at(1))
+        .await
+        .unwrap();
+    // Its own process did not end the run, so it may be about to send.
+    let alive = [replica(), helper];
+    let recovered = store.recover_intended(&alive, FIRST_LOOK, at(2)).await;
+    assert!(recovered.unwrap().is_empty());
+    let recovered = store.recover_intended(&alive[..1], FIRST_LOOK, at(2)).await;
+    assert_eq!(recovered.unwrap()[0].id, id, "until it is gone");
 }

@@ -21,6 +21,7 @@ behaviours![
     what_a_job_left_behind_is_counted_and_resolved_by_request,
     what_opened_is_answered_one_entry_each,
     more_findings_than_one_transaction_takes_are_all_applied,
+    what_a_job_left_behind_and_was_resolved_keeps_its_end,
 ];
 
 pub async fn only(store: &dyn Store) -> Finding {
@@ -386,4 +387,27 @@ async fn more_findings_than_one_transaction_takes_are_all_applied(fresh: Fresh) 
         .unwrap();
     assert_eq!(live.len(), 600);
     assert!(live.iter().all(|live| live.last_seen == at(1)));
+}
+
+async fn what_a_job_left_behind_and_was_resolved_keeps_its_end(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = a_run(store).await;
+    for now in [1, 2] {
+        let changes = match now {
+            1 => seen(&[sighting("r", "NOT_SENT")]),
+            _ => FindingChanges {
+                resolved: vec![only(store).await.id],
+                ..FindingChanges::default()
+            },
+        };
+        store
+            .apply_findings(&lease, &org(), &job(), &changes, at(now))
+            .await
+            .unwrap();
+    }
+    store
+        .resolve_left_behind(&lease, &org(), &["r".into()], &[], at(3))
+        .await
+        .unwrap();
+    assert_eq!(only(store).await.resolved_at, Some(at(2)));
 }

@@ -20,6 +20,7 @@ behaviours![
     looks_are_due_when_their_decision_must_be_made_anew,
     many_looks_are_due_page_by_page,
     other_rules_make_every_look_due,
+    the_first_sweep_makes_every_look_due,
 ];
 
 fn ids(references: &[&str]) -> Vec<ReferenceId> {
@@ -331,4 +332,23 @@ async fn other_rules_make_every_look_due(fresh: Fresh) {
     begin(&job(), 1, "rules").await;
     assert_eq!(due(store, 0, None, 9).await, ["a", "never"]);
     assert_eq!(store.last_sweep(&org(), &job()).await.unwrap(), swept(2));
+}
+
+async fn the_first_sweep_makes_every_look_due(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = a_run(store).await;
+    store
+        .remember_looks(&lease, &org(), &job(), &[look("r", 0)])
+        .await
+        .unwrap();
+    let due = async || {
+        let due = store.looks_due(&org(), &job(), at(1), None, 9).await;
+        due.unwrap().len()
+    };
+    assert_eq!(due().await, 0);
+    store
+        .begin_sweep(&lease, &org(), &job(), at(1), "rules")
+        .await
+        .unwrap();
+    assert_eq!(due().await, 1);
 }

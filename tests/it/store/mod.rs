@@ -48,6 +48,7 @@ mod findings;
 mod harness;
 mod history;
 mod housekeeping;
+mod housekeeping_keeps;
 mod housekeeping_waits;
 mod identity;
 mod intents;

@@ -18,6 +18,7 @@ behaviours![
     who_may_look_further_ahead_overtakes,
     a_retry_after_holds_both_kinds_back_until_a_person_resets_it,
     the_longer_of_two_pauses_holds_an_hour_at_most,
+    a_pause_that_is_over_holds_nothing_back,
 ];
 
 /// PostgreSQL goes by its own clock, so these tests go by the machine's.
@@ -133,4 +134,20 @@ async fn the_longer_of_two_pauses_holds_an_hour_at_most(fresh: Fresh) {
     assert!((590..=600).contains(&hold(600).await));
     assert!((580..=600).contains(&hold(20).await));
     assert!((3590..=3600).contains(&hold(1_000_000).await));
+}
+
+async fn a_pause_that_is_over_holds_nothing_back(fresh: Fresh) {
+    let store = &*fresh.store;
+    let moment = Duration::from_millis(1);
+    store.hold_back(&org(), moment, real_now()).await.unwrap();
+    let is_over = async {
+        while !store.held_back(real_now()).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_over)
+        .await
+        .unwrap();
+    let reset = store.reset_rate(&org(), &person(), real_now()).await;
+    assert!(!reset.unwrap(), "there is nothing to end");
 }

@@ -1,5 +1,6 @@
 //! Observations and decisions.
 
+use tesa_reconciler::domain::ids::{JobName, Org, ReferenceId};
 use tesa_reconciler::domain::{
     Decision, Observation, Operation, PersistenceType, SkipReason, Status, TerritoryOwner, Verdict,
 };
@@ -21,6 +22,7 @@ behaviours![
     a_forgotten_observation_is_gone,
     a_decision_is_written_only_when_it_changed,
     every_verdict_can_be_stored,
+    what_sweeps_looked_at_is_forgotten_with_the_observation,
 ];
 
 fn bare(reference: &str) -> Observation {
@@ -372,4 +374,41 @@ async fn every_verdict_can_be_stored(fresh: Fresh) {
         let read = store.decisions_about(&org(), &"r".into()).await.unwrap();
         assert_eq!(read[0].verdict, label);
     }
+}
+
+async fn what_sweeps_looked_at_is_forgotten_with_the_observation(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = a_run(store).await;
+    let (id, elsewhere): ([ReferenceId; 1], Org) = (["r".into()], "yoigo".into());
+    let no_sweep = JobName::new("no-sweep");
+    for (org, job) in [(&org(), &job()), (&org(), &no_sweep), (&elsewhere, &job())] {
+        let seen = [observation("r")];
+        let remembered = store.remember_observations(&lease, org, &seen).await;
+        remembered.unwrap();
+        let looks = [look("r", 0)];
+        let remembered = store.remember_looks(&lease, org, job, &looks).await;
+        remembered.unwrap();
+        if *job != no_sweep {
+            let began = store.begin_sweep(&lease, org, job, at(0), "rules").await;
+            began.unwrap();
+        }
+    }
+    store
+        .forget_observation(&lease, &org(), &id[0])
+        .await
+        .unwrap();
+    let known = async |org: &Org, job: &JobName| {
+        let looks = store.looks(org, job, &id).await.unwrap();
+        (
+            store.observations(org, &id).await.unwrap().len(),
+            looks.len(),
+        )
+    };
+    assert_eq!(known(&org(), &job()).await, (0, 0));
+    assert_eq!(
+        known(&org(), &no_sweep).await,
+        (0, 1),
+        "what no sweep rests on"
+    );
+    assert_eq!(known(&elsewhere, &job()).await, (1, 1), "another tenant's");
 }

@@ -26,6 +26,7 @@ behaviours![
     last_runs_remember_a_success_beyond_a_failure,
     runs_are_listed_newest_first_by_filter_and_page,
     a_run_that_is_not_there_is_none,
+    the_same_end_under_an_older_token_is_refused,
 ];
 
 fn summary() -> RunSummary {
@@ -388,4 +389,23 @@ async fn runs_are_listed_newest_first_by_filter_and_page(fresh: Fresh) {
 
 async fn a_run_that_is_not_there_is_none(fresh: Fresh) {
     assert_eq!(fresh.store.run(RunId(1)).await.unwrap(), None);
+}
+
+async fn the_same_end_under_an_older_token_is_refused(fresh: Fresh) {
+    let store = &*fresh.store;
+    started(store, &new_run(None), at(0)).await;
+    let lease = a_run(store).await;
+    let nothing = RunSummary::default();
+    let finish = async |lease: &RunLease| {
+        let outcome = RunOutcome::Succeeded;
+        store.finish(lease, outcome, &nothing, at(1)).await
+    };
+    finish(&lease).await.unwrap();
+    finish(&lease).await.unwrap();
+    let older = RunLease {
+        token: lease.token - 1,
+        ..lease
+    };
+    let error = finish(&older).await.unwrap_err();
+    assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
 }
