@@ -380,15 +380,19 @@ async fn what_sweeps_looked_at_is_forgotten_with_the_observation(fresh: Fresh) {
     let store = &*fresh.store;
     let lease = a_run(store).await;
     let (id, elsewhere): ([ReferenceId; 1], Org) = (["r".into()], "yoigo".into());
-    let no_sweep = JobName::new("no-sweep");
-    for (org, job) in [(&org(), &job()), (&org(), &no_sweep), (&elsewhere, &job())] {
+    let no_sweep = JobName::new("sweeps-elsewhere");
+    for (org, job) in [
+        (&org(), &job()),
+        (&org(), &no_sweep),
+        (&elsewhere, &no_sweep),
+    ] {
         let seen = [observation("r")];
         let remembered = store.remember_observations(&lease, org, &seen).await;
         remembered.unwrap();
         let looks = [look("r", 0)];
         let remembered = store.remember_looks(&lease, org, job, &looks).await;
         remembered.unwrap();
-        if *job != no_sweep {
+        if (org, job) != (&super::values::org(), &no_sweep) {
             let began = store.begin_sweep(&lease, org, job, at(0), "rules").await;
             began.unwrap();
         }
@@ -410,5 +414,9 @@ async fn what_sweeps_looked_at_is_forgotten_with_the_observation(fresh: Fresh) {
         (0, 1),
         "what no sweep rests on"
     );
-    assert_eq!(known(&elsewhere, &job()).await, (1, 1), "another tenant's");
+    assert_eq!(
+        known(&elsewhere, &no_sweep).await,
+        (1, 1),
+        "another tenant's"
+    );
 }
