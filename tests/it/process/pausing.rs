@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection};
+use tesa_reconciler::clock::{Clock as _, SystemClock};
 use tesa_reconciler::sandbox::{Effect, Fault, SandboxConfig};
 
 use super::daemon::Daemon;
@@ -26,7 +27,7 @@ async fn pause(world: &World) -> DateTime<Utc> {
     let args = ["pause", "--all", "--reason", "a test says so"];
     let ended = world.run(&args).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    Utc::now()
+    SystemClock.now()
 }
 
 /// The run ends, and what it had not sent by two seconds after the pause it did not send.

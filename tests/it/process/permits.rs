@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use tesa_reconciler::clock::{Clock as _, SystemClock};
 
 use super::daemon::Daemon;
 use super::world::{Settings, World, wait_for};
@@ -75,7 +76,7 @@ async fn a_process_frozen_between_row_and_write_sends_nothing_when_it_goes_on() 
     })
     .await;
     let intended_at = instant(&world.attempts().await[0], "intended_at");
-    let late = || Utc::now() - intended_at > TimeDelta::seconds(2);
+    let late = || SystemClock.now() - intended_at > TimeDelta::seconds(2);
     wait_for("two seconds since the row", late).await;
     assert_eq!(world.states().await, ["intended"]);
     daemon.signal("CONT");
@@ -107,7 +108,7 @@ async fn a_pause_while_a_write_connects_keeps_it_here() {
     let paused = ["pause", "--all", "--reason", "a test says so"];
     let ended = world.run(&paused).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let paused_at = Utc::now();
+    let paused_at = SystemClock.now();
     gate.open();
     daemon.logged("the write's answer is recorded").await;
     // It may have left within its second. Whatever else is due stays.
