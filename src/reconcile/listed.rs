@@ -187,10 +187,9 @@ impl Survey<'_> {
                 .filter(|id| is_gone(id, class.detail))
                 .collect();
             if !gone.is_empty() {
-                let asks = class.classes.iter().map(|class| &class.within).collect();
-                let changes = self
-                    .settle_gone(&gone, &By::Classes(&[class.id], asks), false, reads)
-                    .await?;
+                let of = [class.id];
+                let by = By::Classes(&of, class.classes);
+                let changes = self.settle_gone(&gone, &by, false, reads).await?;
                 self.apply(lease, changes).await?;
                 missing.extend(gone);
             }

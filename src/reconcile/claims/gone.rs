@@ -17,7 +17,8 @@ use crate::reconcile::executor::references;
 use crate::reconcile::reads::Reads;
 use crate::reconcile::select::algebra;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
-use crate::rules::classes::Ask;
+use crate::rules::Subject;
+use crate::rules::classes::{Ask, Class};
 use crate::store::findings::{FindingChanges, Live, LiveFinding};
 use crate::tesamanager::ReadError;
 
@@ -67,8 +68,8 @@ fn twice_not_found(missing_since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> 
 
 /// What the list that left them out should have named.
 pub enum By<'q> {
-    /// These classes, whose members any of these questions names.
-    Classes(&'q [ClassId], Vec<&'q Ask>),
+    /// These classes as they are remembered, and as they are asked for.
+    Classes(&'q [ClassId], Vec<&'q Class>),
     /// Whatever any of these questions names.
     Asks(Vec<&'q Ask>),
     /// Everything there is.
@@ -192,20 +193,40 @@ impl Survey<'_> {
             }
         }
         Ok(match by {
-            By::Classes(_, asks) | By::Asks(asks) => {
-                let fate = self.left_out_by(asks, seen).await?;
-                if matches!(fate, Fate::Unlisted) {
-                    reads.contradicts(id);
-                }
-                fate
+            By::Classes(_, classes) => {
+                let members = classes.iter().filter(|class| self.is_member(class, &seen));
+                let asks: Vec<&Ask> = members.map(|class| &class.within).collect();
+                self.left_out_by(&asks, seen, reads).await?
             }
+            By::Asks(asks) => self.left_out_by(asks, seen, reads).await?,
             // It reads, so it is not gone: a list of everything that leaves it out is not to be believed.
             By::Everything => Fate::Unread,
         })
     }
 
+    /// It belongs to the class by what was read, but for what the list itself asks: it is not among those that the class
+    /// leaves out, and where only a read tells, the rule matches it.
+    fn is_member(&self, class: &Class, read: &Observation) -> bool {
+        let is_left_out = class.without.iter().any(|ask| {
+            (ask.cancelling && read.cancelling)
+                || (ask.auto_installation && read.auto_installation == Some(true))
+        });
+        let subject = Subject {
+            org: self.context.org,
+            request: read,
+            issue: None,
+        };
+        let matcher = &self.context.rules[class.rule].matcher;
+        !is_left_out && (!class.is_residual || matcher.matches(subject, self.context.now))
+    }
+
     /// Whether one of the questions should have named it, and the filter by which it did not.
-    async fn left_out_by(&self, asks: &[&Ask], read: Observation) -> Result<Fate, SurveyError> {
+    async fn left_out_by(
+        &self,
+        asks: &[&Ask],
+        read: Observation,
+        reads: &mut Reads,
+    ) -> Result<Fate, SurveyError> {
         let mut fate = Fate::Over;
         for ask in asks {
             for filter in ask.filters() {
@@ -231,6 +252,9 @@ impl Survey<'_> {
                 }
                 fate = Fate::Unlisted;
             }
+        }
+        if matches!(fate, Fate::Unlisted) {
+            reads.contradicts(&read.reference_id);
         }
         Ok(fate)
     }

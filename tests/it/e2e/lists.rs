@@ -454,3 +454,48 @@ async fn what_a_read_showed_of_a_request_is_over_when_the_request_is_gone() {
     }
     assert_eq!(kinds().await, []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancellation_that_moves_no_date_moves_the_finding() {
+    let cancelling = r#"
+[[job.rule]]
+name = "cancelling"
+cancelling = true
+not_updated_for = "48h"
+action = "flag"
+"#;
+    let world = World::new(empty(), OBSERVE, &format!("{WATCH}{cancelling}")).await;
+    let id = world.validating("ORDER-1", "3d");
+    world.run_well(RETRY).await;
+    world.patch(json!({"external_reference": "ORDER-1", "status": "VALIDATING", "age": "3d", "cancelling": true}));
+    for _ in 0..2 {
+        world.run_well(RETRY).await;
+        let found = world.findings().await;
+        let details: Vec<&str> = found.iter().map(|one| one.key.detail.as_str()).collect();
+        assert_eq!(
+            (details, &found[0].key.reference_id),
+            (vec!["CANCELLING"], &id)
+        );
+    }
+    assert_eq!(world.store().contradictions(&org()).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_a_read_tells_is_over_when_a_read_says_so() {
+    let jobs = RESEND
+        .replace("action", "territory_owners = [\"NEBA\"]\naction")
+        .replace("\"resend\"", "\"flag\"");
+    let world = World::new(empty(), OBSERVE, &jobs).await;
+    let request = |owner: &str| {
+        world.patch(json!({
+            "external_reference": "ORDER-1", "status": "NOT_SENT", "age": "2h", "territory_owner": owner,
+        }));
+    };
+    request("NEBA");
+    assert_eq!(world.run_well(RETRY).await.flagged, 1);
+    request("VULA_COMMERCIAL");
+    // Trusted for a day at most.
+    world.advance(25 * 60 * MINUTE);
+    world.run_well(RETRY).await;
+    assert_eq!(world.findings().await.len(), 0);
+}
