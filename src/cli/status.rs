@@ -12,8 +12,10 @@ use super::jobs::{self, JobRow};
 use super::output::{self, Format, instant, or_dash};
 use crate::app::ALIVE_WITHIN;
 use crate::domain::finding::{Attention, FindingState};
+use crate::domain::ids::Org;
 use crate::domain::run::Mode;
-use crate::domain::{AttemptState, FindingKind, RunOutcome};
+use crate::domain::{AttemptState, Filter, FindingKind, RunOutcome};
+use crate::reconcile::claims::DISTRUSTED_AT;
 use crate::store::Page;
 use crate::store::controls::CircuitRow;
 use crate::store::findings::FindingFilter;
@@ -39,6 +41,10 @@ struct Status {
     circuits: Vec<CircuitRow>,
     /// Orgs that the upstream asked to be left alone.
     held_back: Vec<HeldBack>,
+    /// Filters of the list call that reads contradict.
+    distrusted: Vec<Distrusted>,
+    /// Writes that a cap withheld in each job's last run.
+    capped: u64,
     /// Writes whose outcome isn't settled, by state.
     open_attempts: BTreeMap<AttemptState, u64>,
     /// Findings that aren't resolved, by kind.
@@ -51,6 +57,15 @@ struct Status {
     left_behind: BTreeMap<String, u64>,
     /// What to do next.
     hints: Vec<String>,
+}
+
+/// A filter by which nothing is concluded or written until it proves right again.
+#[derive(Debug, Serialize)]
+struct Distrusted {
+    org: Org,
+    filter: Filter,
+    /// What contradicted it.
+    why: Vec<String>,
 }
 
 /// Prints it.
@@ -113,6 +128,8 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
         jobs: jobs::rows(session).await?,
         circuits,
         held_back: store.held_back(now).await?,
+        distrusted: distrusted(session).await?,
+        capped: capped(session).await?,
         open_attempts,
         findings,
         acknowledgements,
@@ -122,6 +139,39 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
     };
     status.hints = hints(&status);
     Ok(status)
+}
+
+async fn distrusted(session: &Session) -> Result<Vec<Distrusted>, Failure> {
+    let mut distrusted = Vec::new();
+    for org in &session.config.tesamanager.orgs {
+        let mut by_filter: BTreeMap<Filter, Vec<String>> = BTreeMap::new();
+        for one in session.store.contradictions(org).await? {
+            by_filter.entry(one.filter).or_default().push(one.what);
+        }
+        by_filter.retain(|_, why| why.len() >= DISTRUSTED_AT);
+        distrusted.extend(by_filter.into_iter().map(|(filter, why)| Distrusted {
+            org: org.clone(),
+            filter,
+            why,
+        }));
+    }
+    Ok(distrusted)
+}
+
+async fn capped(session: &Session) -> Result<u64, Failure> {
+    let mut capped = 0;
+    for job in &session.config.jobs {
+        for org in &session.config.tesamanager.orgs {
+            let last = RunFilter {
+                job_name: Some(job.name.clone()),
+                org: Some(org.clone()),
+                ..RunFilter::default()
+            };
+            let last = session.store.runs(&last, Page::first(1)).await?;
+            capped += last.iter().map(|run| run.summary.capped).sum::<u64>();
+        }
+    }
+    Ok(capped)
 }
 
 /// What to do next, most pressing first.
@@ -143,6 +193,10 @@ fn hints(status: &Status) -> Vec<String> {
     hint(
         !status.circuits.is_empty(),
         "an org's circuit is open: `tesa-reconciler doctor` says whether the upstream can be reached",
+    );
+    hint(
+        !status.distrusted.is_empty(),
+        "a list's filter is not trusted: `tesa-reconciler doctor` tries each; what is not supported is declared as `unsupported_filters`",
     );
     hint(
         !status.held_back.is_empty(),
@@ -235,6 +289,20 @@ fn show(status: &Status) -> String {
             "rate",
             format!("{} is asked nothing until {until} (Retry-After)", held.org),
         );
+    }
+    for Distrusted { org, filter, why } in &status.distrusted {
+        let first = why.first().map_or("", String::as_str);
+        line(
+            "lists",
+            format!("the filter {filter} of {org} is not trusted: {first}"),
+        );
+    }
+    if status.capped > 0 {
+        let text = format!(
+            "{} writes wait for the caps of the next runs",
+            status.capped
+        );
+        line("capped", text);
     }
     line(
         "writes",

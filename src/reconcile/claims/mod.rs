@@ -30,7 +30,7 @@ use crate::telemetry::record;
 use crate::tesamanager::ReadError;
 
 /// So many contradictions of one filter distrust it.
-const DISTRUSTED_AT: usize = 2;
+pub const DISTRUSTED_AT: usize = 2;
 
 /// A job's lists, in ascending order.
 pub type Answers<'a> = BTreeMap<&'a Ask, Vec<&'a str>>;

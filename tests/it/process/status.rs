@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tesa_reconciler::clock::{Clock, SystemClock};
-use tesa_reconciler::domain::IllHealth;
+use tesa_reconciler::domain::{Filter, IllHealth};
 use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
 use tesa_reconciler::store::controls::Opening;
 use tesa_reconciler::store::{self, StoreOptions};
@@ -176,4 +176,32 @@ async fn an_open_circuit_is_shown_with_its_cause_and_the_instant_of_its_next_pro
             assert!(shown.contains(said), "{command}, {said}:\n{shown}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_names_a_filter_that_is_not_trusted_and_what_the_caps_withhold() {
+    let mut settings = Settings::default();
+    settings.safety += "\nmax_writes_per_run = 1\nhold_above_count = 100";
+    let world = World::new(settings).await;
+    for order in 0..4 {
+        world.stuck(&format!("ORD-{order}"));
+    }
+    let once = ["run", "--once", "--job", "retry-stuck"];
+    world.run(&once).await;
+    let screen = world.run(&["status"]).await.stdout;
+    assert!(screen.contains("3 writes wait for the caps"), "{screen}");
+    // From now on requests that are being cancelled are all there are, if the list is to be believed.
+    let filter = Filter::Cancelling;
+    world.faults(vec![
+        Fault::new(Effect::FilterIgnored { filter }).on(&["list_reference_ids"]),
+    ]);
+    for _ in 0..4 {
+        world.run(&once).await;
+    }
+    let screen = world.run(&["status"]).await.stdout;
+    assert!(screen.contains("the filter cancelling of"), "{screen}");
+    assert!(screen.contains("unsupported_filters"), "{screen}");
+    let json = world.run(&["status", "--output", "json"]).await.stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["distrusted"][0]["filter"], "cancelling");
 }
