@@ -77,13 +77,17 @@ const OPEN: &str = "
         resolved_at = NULL
     WHERE findings.state = 'resolved' OR findings.job_name <> ALL($8)";
 
+// By the row's number, which the planner can have of each value only: of a table that was just filled it knows nothing, and
+// would walk through all of the job's findings for each value.
 pub(super) const FILL: &str = "
     UPDATE findings SET
         external_reference = coalesce(asked.external_reference, findings.external_reference),
         since = CASE WHEN findings.since IS NULL OR asked.since > findings.since THEN asked.since ELSE findings.since END
     FROM unnest($3::text[], $4::text[], $5::timestamptz[]) AS asked (reference_id, external_reference, since)
-    WHERE findings.reference_id = asked.reference_id AND findings.org = $1 AND findings.job_name = $2
-        AND findings.class_id IS NOT NULL";
+    WHERE findings.id = ANY (ARRAY(
+        SELECT f.id FROM findings AS f
+        WHERE f.reference_id = asked.reference_id AND f.org = $1 AND f.kind = 'stuck_request' AND f.job_name = $2
+            AND f.class_id IS NOT NULL))";
 
 /// The first text that comes after `after`, byte by byte; before all where there is none. There is no NUL in a text here.
 pub(super) fn from(after: Option<&str>) -> String {

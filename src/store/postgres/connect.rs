@@ -71,9 +71,6 @@ pub(super) fn with_timeouts(
         // Nor may a server, database or role be set to forget in a crash what it said was committed: the ledger's row
         // comes before the write.
         ("synchronous_commit", "on".to_owned()),
-        // Every statement is made for an index, and few rows of many are asked for. A plan that is made for the number of its
-        // values may take a table that was just filled for an empty one, and walk through all of it for each value.
-        ("plan_cache_mode", "force_generic_plan".to_owned()),
     ])
 }
 

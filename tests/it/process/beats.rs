@@ -52,9 +52,12 @@ impl Watched {
 
     async fn beat(&self, name: &str) -> f64 {
         let label = format!("loop=\"{name}\"");
-        self.daemon
-            .metric("loop_last_beat_timestamp_seconds", &[&label])
-            .await
+        let page = self.daemon.metrics().await;
+        // A loop that has not beaten yet has no series.
+        if !page.contains(&format!("loop_last_beat_timestamp_seconds{{{label}}}")) {
+            return 0.0;
+        }
+        sum(&page, "loop_last_beat_timestamp_seconds", &[&label])
     }
 
     /// Each of these loops beats once more, and the service manager hears a ping from now on.
