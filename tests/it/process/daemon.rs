@@ -148,7 +148,10 @@ impl Daemon {
         self.signal("TERM");
         self.logged("stopping: nothing new is begun, what is in flight is finished")
             .await;
-        self.signal("TERM");
+        // With nothing in flight it may be gone by now.
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal("TERM");
+        }
         self.exit().await;
     }
 
