@@ -17,8 +17,8 @@ use crate::reconcile::executor::references;
 use crate::reconcile::reads::Reads;
 use crate::reconcile::select::algebra;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
-use crate::rules::Subject;
 use crate::rules::classes::{Ask, Class};
+use crate::rules::{Rule, Subject};
 use crate::store::findings::{FindingChanges, Live, LiveFinding};
 use crate::tesamanager::ReadError;
 
@@ -204,8 +204,8 @@ impl Survey<'_> {
         })
     }
 
-    /// It belongs to the class by what was read, but for what the list itself asks: it is not among those that the class
-    /// leaves out, and where only a read tells, the rule matches it.
+    /// It belongs to the class by what was read, but for what the list itself asks: no earlier rule has it, it is not among
+    /// those that the class leaves out, and where only a read tells, the rule matches it.
     fn is_member(&self, class: &Class, read: &Observation) -> bool {
         let is_left_out = class.without.iter().any(|ask| {
             (ask.cancelling && read.cancelling)
@@ -216,8 +216,12 @@ impl Survey<'_> {
             request: read,
             issue: None,
         };
-        let matcher = &self.context.rules[class.rule].matcher;
-        !is_left_out && (!class.is_residual || matcher.matches(subject, self.context.now))
+        let matches = |rule: &Rule| rule.matcher.matches(subject, self.context.now);
+        let (earlier, rule) = (
+            &self.context.rules[..class.rule],
+            &self.context.rules[class.rule],
+        );
+        !is_left_out && !earlier.iter().any(matches) && (!class.is_residual || matches(rule))
     }
 
     /// Whether one of the questions should have named it, and the filter by which it did not.

@@ -41,6 +41,23 @@ async fn a_decision_stands_no_longer_than_its_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finding_is_over_where_an_earlier_rule_leaves_the_request_alone() {
+    let other_way_round = AGEING
+        .replace("flag", "?")
+        .replace("ignore", "flag")
+        .replace('?', "ignore");
+    let world = World::new(empty(), OBSERVE, &other_way_round).await;
+    world.validating("ORDER-1", "90m");
+    for (minutes, standing) in [(0, 1), (29, 1), (2, 0), (20, 0)] {
+        world.advance(minutes * MINUTE);
+        world.run_well(RETRY).await;
+        assert_eq!(world.findings().await.len(), standing, "{minutes} min on");
+    }
+    let doubts = world.store().contradictions(&super::org()).await.unwrap();
+    assert!(doubts.is_empty(), "no list was wrong: {doubts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_findings_of_what_is_no_longer_listed_are_over_and_the_others_stay() {
     let jobs = format!("{RESEND}{ISSUES}{EVENTS}");
     let world = World::new(empty(), OBSERVE, &jobs).await;
