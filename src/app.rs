@@ -19,6 +19,7 @@
 mod changes;
 mod core;
 mod keeper;
+mod kernel;
 mod notifier;
 mod once;
 mod outage;
@@ -39,20 +40,18 @@ use crate::config::Config;
 use crate::domain::ids::ReplicaId;
 use crate::http::{self, Health, Pages};
 use crate::lifecycle::{Beats, Lifecycle, Notifier, Requests, serve_requests, watchdog};
-use crate::schedule::{self, Parts, Poker, ScheduledJob, Ticker};
+use crate::schedule::{Poker, ScheduledJob, Ticker};
 use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
 use crate::telemetry::traces::{self, Traces};
 use crate::telemetry::{self, Scope, StoreGauges, record};
 
-pub use self::core::{Core, Live, StartError, new_replica, scheduled, store_options};
+pub use self::core::{Core, Live, StartError, Upstream, new_replica, scheduled, store_options};
 pub use crate::store::replicas::ALIVE_WITHIN;
+pub use kernel::Kernel;
 pub use once::{OnceReport, run_once};
 pub use reader::{Reader, tenth};
-pub use reload::ReadAgain;
-
-/// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.
-const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);
+pub use reload::{ReadAgain, Reload};
 
 /// What the process gives to the daemon beside the configuration.
 pub struct Process {
@@ -129,63 +128,14 @@ pub async fn run(
         "metrics upkeep",
         telemetry::metrics::upkeep(metrics, lifecycle.soft().clone()),
     );
-    lifecycle.spawn(
-        "keeper",
-        keeper::keep(
-            core.clone(),
-            live_seen.clone(),
-            beats.clone(),
-            lifecycle.soft().clone(),
-        ),
-    );
-    lifecycle.spawn(
-        "verifier",
-        keeper::verify(
-            core.clone(),
-            live_seen.clone(),
-            beats.clone(),
-            lifecycle.soft().clone(),
-        ),
-    );
-    lifecycle.spawn(
-        "notifier",
-        notifier::tell(
-            core.clone(),
-            live_seen.clone(),
-            beats.clone(),
-            lifecycle.soft().clone(),
-        ),
-    );
-    let poker = Arc::new(Poker::default());
-    lifecycle.spawn(
-        "changes",
-        changes::heed(
-            core.store.changes(),
-            Arc::clone(&poker),
-            lifecycle.soft().clone(),
-        ),
-    );
-    beats.register(schedule::driver::LOOP_NAME, SCHEDULER_MAX_AGE);
-    let parts = Parts {
-        store: Arc::clone(&core.store),
-        runner: Arc::new(runs::Runs::new(
-            &core,
-            live_seen.clone(),
-            lifecycle.soft().clone(),
-        )),
-        clock: Arc::clone(&clock),
-        ticker: Ticker::start(Arc::clone(&clock)).await?,
+    let kernel = Kernel {
+        core: core.clone(),
+        live: live_seen.clone(),
         jobs: jobs_seen,
-        poker: Arc::clone(&poker),
-        stop: lifecycle.soft().clone(),
-        tracker: lifecycle.tracker().clone(),
-        replica: core.replica.id.clone(),
-        beat: {
-            let beats = beats.clone();
-            Arc::new(move || beats.beat(schedule::driver::LOOP_NAME))
-        },
+        beats: beats.clone(),
+        lifecycle: lifecycle.clone(),
     };
-    lifecycle.spawn("scheduler", schedule::drive(parts));
+    let poker = kernel.spawn(Ticker::start(Arc::clone(&clock)).await?);
 
     serve_people(
         &lifecycle,
@@ -220,30 +170,14 @@ pub async fn run(
         "stopping: nothing new is begun, what is in flight is finished"
     );
     notifier.stopping("draining");
-    let draining = tokio::time::Instant::now();
-    let left = lifecycle.shutdown(drain_timeout).await;
-    if let Some(left) = &left {
-        tracing::warn!(tasks = left.tasks, names = ?left.names, "not everything ended in time");
-    }
-    let time_left = drain_timeout.saturating_sub(draining.elapsed());
-    let flush = async {
+    let flush = async |since: Duration| {
         if let Some(traces) = &traces {
-            let within = traces::flush_within(drain_timeout, draining.elapsed());
-            traces.flush(within).await;
+            traces
+                .flush(traces::flush_within(drain_timeout, since))
+                .await;
         }
     };
-    let farewell = async {
-        core.answers.all_recorded(time_left).await;
-        core.retire().await;
-    };
-    let words = async {
-        tokio::join!(flush, farewell);
-    };
-    if !lifecycle.last_words(time_left, words).await {
-        tracing::warn!(
-            "the store could not be told of the end in time; this process is taken for dead soon"
-        );
-    }
+    kernel.drain(drain_timeout, flush).await;
     served.cancel();
     // The server ends by itself within its own bound; what it still serves is not worth waiting for.
     server.abort();

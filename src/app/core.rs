@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::DateTime;
+use secrecy::SecretString;
 
 use super::rates::StoredRates;
 use crate::clock::SharedClock;
@@ -23,7 +24,7 @@ use crate::schedule::ticker::AlarmError;
 use crate::store::replicas::ReplicaRow;
 use crate::store::{self, Actor, Doubt, SchemaState, Store, StoreError, StoreOptions};
 use crate::telemetry::traces::TracesError;
-use crate::tesamanager::{BuildError, HttpTesamanager, MOST_IN_FLIGHT, Tesamanager};
+use crate::tesamanager::{BuildError, HttpTesamanager, InProcess, MOST_IN_FLIGHT, Tesamanager};
 
 /// Why the daemon can't start.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +78,16 @@ pub struct Core {
     pub answers: Answers,
     /// What is known of the circuits; each client made anew continues it.
     breakers: Arc<crate::reconcile::breaker::Circuits>,
+    upstream: Upstream,
+}
+
+/// Where the upstream is.
+#[derive(Clone)]
+pub enum Upstream {
+    /// At the other end of `base_url`.
+    Network,
+    /// In this process, and good with this token: a simulation's.
+    InProcess(Arc<dyn InProcess>, SecretString),
 }
 
 /// What a reload makes anew and swaps as a whole.
@@ -107,6 +118,17 @@ impl Core {
             store.migrate().await?;
         }
         store::require_current(&*store, &config.state.url).await?;
+        Self::take_up(config, store, Upstream::Network, clock, replica).await
+    }
+
+    /// Takes up a store that is open and up to date, as [`Core::start`] does.
+    pub async fn take_up(
+        config: &Config,
+        store: Arc<dyn Store>,
+        upstream: Upstream,
+        clock: SharedClock,
+        replica: ReplicaId,
+    ) -> Result<Self, StartError> {
         match store.doubt().await? {
             None => store.settle().await?,
             Some(doubt) if config.safety.mode == Mode::Enforce => {
@@ -114,7 +136,10 @@ impl Core {
             }
             Some(doubt) => tracing::warn!(%doubt, "the store is in doubt"),
         }
-        let core = Self::over_as(replica, store, clock, config.safety.mode).await?;
+        let core = Self {
+            upstream,
+            ..Self::over_as(replica, store, clock, config.safety.mode).await?
+        };
         core.recover(&looks(config)).await?;
         Ok(core)
     }
@@ -149,6 +174,7 @@ impl Core {
             in_flight: InFlight::default(),
             answers,
             breakers: Arc::default(),
+            upstream: Upstream::Network,
         })
     }
 
@@ -181,7 +207,14 @@ impl Core {
         let clock = Arc::clone(&self.clock);
         let rates = StoredRates::new(Arc::clone(&self.store), Arc::clone(&clock));
         let rates = Arc::new(rates);
-        let client = HttpTesamanager::with_rates(&config.tesamanager, clock, rates)?;
+        let settings = &config.tesamanager;
+        let client = match &self.upstream {
+            Upstream::Network => HttpTesamanager::with_rates(settings, clock, rates)?,
+            Upstream::InProcess(upstream, token) => {
+                let (upstream, token) = (Arc::clone(upstream), token.clone());
+                HttpTesamanager::in_process(settings, clock, rates, upstream, token)?
+            }
+        };
         let webhook = config.notify.as_ref().map(Webhook::new).transpose()?;
         let prompt = self.behind_breaker(Arc::new(client.prompt()));
         let upstream = self.behind_breaker(Arc::new(client));

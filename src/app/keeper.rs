@@ -46,6 +46,7 @@ pub async fn keep(
     let mut hearing = Hearing::default();
     loop {
         let kept = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             kept = keep_once(&core, &live, &hearing) => kept,
         };
@@ -54,6 +55,7 @@ pub async fn keep(
         beats.beat(KEEPER);
         record::beat(KEEPER, core.clock.now());
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             () = tokio::time::sleep(KEEP_EVERY) => {}
         }
@@ -170,12 +172,14 @@ pub async fn verify(
     loop {
         let current = live.borrow().clone();
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             done = verify_once(&core, &current) => outage.note(done),
         }
         beats.beat(VERIFIER);
         record::beat(VERIFIER, core.clock.now());
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             () = tokio::time::sleep(VERIFY_EVERY) => {}
         }

@@ -44,6 +44,7 @@ pub async fn tell(
         };
         if let Some(sender) = &mut sender {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 done = sender.round() => outage.note(done),
             }
@@ -51,6 +52,7 @@ pub async fn tell(
         beats.beat(NOTIFIER);
         record::beat(NOTIFIER, core.clock.now());
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             () = tokio::time::sleep(LOOK_EVERY) => {}
             // An error says that the process is on its way out; then `stop` is near.

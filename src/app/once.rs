@@ -90,6 +90,7 @@ pub async fn run_once(
         tokio::time::sleep(drain_timeout - 2 * grace).await;
     };
     let result = tokio::select! {
+        biased;
         done = work => done,
         () = late => {
             tracing::warn!(?drain_timeout, "not stopped in time: ending now");

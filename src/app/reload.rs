@@ -38,11 +38,16 @@ impl Reload {
     /// Reloads. Any error keeps the old configuration, is logged and shows in a metric.
     pub async fn run(&self) {
         self.notifier.reloading();
-        let now = self.core.clock.now();
         // A file system that hangs must not keep a thread from which a SIGTERM is to be heard.
         let read_again = Arc::clone(&self.read_again);
         let read = tokio::task::spawn_blocking(move || read_again()).await;
         let read = read.unwrap_or_else(|error| Err(format!("reading it broke off: {error}")));
+        self.adopt(read).await;
+    }
+
+    /// Puts what was read in force, if it is sound.
+    pub async fn adopt(&self, read: Result<Config, String>) {
+        let now = self.core.clock.now();
         let read = match read {
             Ok(config) => self.may_act(config).await,
             refused => refused,

@@ -126,6 +126,7 @@ async fn converse(limits: Limits, stream: TcpStream, router: Router, shutdown: C
         .max_buf_size(HEAD_BYTES);
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();

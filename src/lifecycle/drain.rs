@@ -107,6 +107,7 @@ impl Lifecycle {
         self.soft.cancel();
         self.tracker.close();
         tokio::select! {
+            biased;
             () = self.tracker.wait() => return None,
             () = self.hard.cancelled() => {}
             () = tokio::time::sleep(drain_timeout - 2 * grace) => {
@@ -129,6 +130,7 @@ impl Lifecycle {
         let hard = self.hard.is_cancelled();
         let left = if hard { left.min(GRACE) } else { left };
         tokio::select! {
+            biased;
             said = timeout(left, words) => said.is_ok(),
             () = self.hard.cancelled(), if !hard => false,
         }

@@ -92,6 +92,7 @@ pub struct Requests {
 pub async fn steer(mut signals: Signals, lifecycle: Lifecycle, requests: Requests) {
     loop {
         let event = tokio::select! {
+            biased;
             () = lifecycle.hard().cancelled() => return,
             event = signals.next() => event,
         };

@@ -201,6 +201,7 @@ impl Reconciler {
             let alive = self.keep_alive(lease, order.job.timeout, &stop);
             tokio::pin!(work, alive);
             tokio::select! {
+                biased;
                 result = &mut work => result,
                 // Out of time, or no longer ours: told to stop by now. What is in flight is finished.
                 () = &mut alive => work.await,
@@ -227,6 +228,7 @@ impl Reconciler {
         let mut beat = tokio::time::interval(BEAT_EVERY);
         loop {
             tokio::select! {
+                biased;
                 () = &mut deadline => {
                     tracing::warn!(run_id = lease.run_id.0, ?timeout, "the run is out of time and stops");
                     break stop.cancel();

@@ -172,6 +172,7 @@ where
         while !self.runs.is_empty() {
             self.beat();
             tokio::select! {
+                biased;
                 Some(key) = self.runs.next() => self.run_ended(&key),
                 () = tokio::time::sleep(LISTEN_EVERY) => {}
             }

@@ -82,6 +82,7 @@ impl Ticker {
                 },
             };
             tokio::select! {
+                biased;
                 () = rung => {}
                 () = tokio::time::sleep(left) => {}
             }

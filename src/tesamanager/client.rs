@@ -9,10 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use reqwest::Response;
 use reqwest::header::DATE;
+use reqwest::{Response, Url};
+use secrecy::SecretString;
 
 use super::auth::{AuthError, Refusals, Tokens};
+use super::carrier::{Carrier, InProcess};
 use super::endpoints::{AddressError, Routes};
 use super::id_stream::Bounds;
 use super::limits::{Limits, LocalRates, Rates};
@@ -21,7 +23,7 @@ use super::retry::Budget;
 use super::skew::Skew;
 use super::tls::{self, TlsError};
 use super::{Accepted, IdStream, ListFilter, ReadError, Ready, Tesamanager, WriteError};
-use super::{id_stream, transport, wire};
+use super::{id_stream, wire};
 use crate::clock::SharedClock;
 use crate::config;
 use crate::domain::ids::{Org, ReferenceId};
@@ -44,7 +46,7 @@ pub enum BuildError {
 /// The HTTP client. Clones share connections, limits and the token.
 #[derive(Debug, Clone)]
 pub struct HttpTesamanager {
-    pub(super) http: reqwest::Client,
+    pub(super) carrier: Carrier,
     pub(super) routes: Arc<Routes>,
     pub(super) tokens: Arc<Tokens>,
     /// Whose writes are not to be tried.
@@ -74,6 +76,29 @@ impl HttpTesamanager {
         rates: Arc<dyn Rates>,
     ) -> Result<Self, BuildError> {
         let http = tls::client(settings)?;
+        let tokens = Tokens::new(settings, http.clone(), clock.clone());
+        Self::carried(settings, clock, rates, Carrier::Network(http), tokens)
+    }
+
+    /// The same client of an upstream in this process, which is good with `token`.
+    pub fn in_process(
+        settings: &config::Tesamanager,
+        clock: SharedClock,
+        rates: Arc<dyn Rates>,
+        upstream: Arc<dyn InProcess>,
+        token: SecretString,
+    ) -> Result<Self, BuildError> {
+        let carrier = Carrier::InProcess(upstream);
+        Self::carried(settings, clock, rates, carrier, Tokens::given(token))
+    }
+
+    fn carried(
+        settings: &config::Tesamanager,
+        clock: SharedClock,
+        rates: Arc<dyn Rates>,
+        carrier: Carrier,
+        tokens: Tokens,
+    ) -> Result<Self, BuildError> {
         let limits = Limits::new(
             rates,
             settings.reads_per_second,
@@ -83,7 +108,7 @@ impl HttpTesamanager {
         );
         Ok(Self {
             routes: Arc::new(Routes::new(&settings.base_url, &settings.endpoints)?),
-            tokens: Arc::new(Tokens::new(settings, http.clone(), clock.clone())),
+            tokens: Arc::new(tokens),
             refusals: Arc::default(),
             limits: Arc::new(limits),
             haste: Haste::Sweep,
@@ -98,7 +123,7 @@ impl HttpTesamanager {
             },
             timezone: settings.timezone,
             skew: Arc::default(),
-            http,
+            carrier,
         })
     }
 
@@ -130,8 +155,10 @@ impl HttpTesamanager {
     /// `doctor`; the error says what happened, without the URL.
     pub async fn check_reachable(&self, base_url: &str) -> Result<(), String> {
         let within = self.connect_timeout + self.request_timeout;
-        let answer = self.http.get(base_url).timeout(within).send().await;
-        let response = answer.map_err(|error| transport::describe(&error))?;
+        let url = Url::parse(base_url).map_err(|error| error.to_string())?;
+        let answer = tokio::time::timeout(within, self.carrier.get(url)).await;
+        let answer = answer.map_err(|_| format!("no answer within {} s", within.as_secs_f64()))?;
+        let response = answer.map_err(|failed| failed.detail)?;
         self.note_skew(&response);
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! are: whether one is sent again is a decision of the reconciler, made on the ledger.
 
 mod auth;
+mod carrier;
 mod client;
 mod departure;
 pub mod endpoints;
@@ -43,6 +44,7 @@ use crate::reconcile::guard::WritePermit;
 use auth::Bearer;
 
 pub use auth::AuthError;
+pub use carrier::InProcess;
 pub use client::{BuildError, HttpTesamanager};
 pub use error::{Problem, ReadError, WriteError};
 pub use limits::{LARGEST as MOST_IN_FLIGHT, Rates};

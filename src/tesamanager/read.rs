@@ -156,7 +156,9 @@ impl HttpTesamanager {
         let correlation_id = self.clock.uuid();
         let request = transport::request(method, url, bearer.header(), correlation_id, None);
         let call = Call::begin(question.name(), org, correlation_id, nth);
-        let sent = call.send(&self.http, request, self.request_timeout).await;
+        let sent = call
+            .send(&self.carrier, request, self.request_timeout)
+            .await;
         let response =
             sent.map_err(|failed| transient(question.name(), failed.ill_health(), failed.detail))?;
         self.note_skew(&response);

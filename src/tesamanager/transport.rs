@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Request, Response, StatusCode, Url};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 use tokio::time::Instant;
 use tracing::Span;
 use uuid::Uuid;
 
+use super::carrier::Carrier;
 use super::redact;
 use super::retry;
 use crate::domain::IllHealth;
@@ -97,7 +98,7 @@ impl<'a> Call<'a> {
     /// Sends, and waits for the answer's head. A failure ends the call.
     pub async fn send(
         &self,
-        client: &Client,
+        carrier: &Carrier,
         mut request: Request,
         within: Duration,
     ) -> Result<Response, Failed> {
@@ -105,9 +106,9 @@ impl<'a> Call<'a> {
         if let Some(sent) = request.headers().get(AUTHORIZATION) {
             let _ = self.authorization.set(sent.clone());
         }
-        match tokio::time::timeout(within, client.execute(request)).await {
+        match tokio::time::timeout(within, carrier.execute(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(self.failed(classify(&error))),
+            Ok(Err(failed)) => Err(self.failed(failed)),
             Err(_) => Err(self.failed(timed_out(within))),
         }
     }

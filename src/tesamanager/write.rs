@@ -45,7 +45,8 @@ impl HttpTesamanager {
         let request = transport::request(method, url, bearer.header(), correlation_id, body);
         let call = Call::begin(operation.as_str(), org, correlation_id, 1);
         let sent = tokio::select! {
-            sent = call.send(&self.http, request, self.request_timeout) => sent,
+            biased;
+            sent = call.send(&self.carrier, request, self.request_timeout) => sent,
             () = departure.missed() => Err(call.failed(missed())),
         };
         let response = sent.map_err(|failed| {

@@ -66,6 +66,7 @@ pub(super) fn endless(
 /// Pauses; false if the sandbox stops meanwhile.
 async fn waited(pause_ms: u64, closing: &CancellationToken) -> bool {
     tokio::select! {
+        biased;
         () = closing.cancelled() => false,
         () = pause(pause_ms) => true,
     }

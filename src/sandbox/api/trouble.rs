@@ -89,6 +89,7 @@ impl Sandbox {
         let closing = &self.0.closing;
         if !hit.delay.is_zero() {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(hit.delay) => {}
                 () = closing.cancelled() => {}
             }

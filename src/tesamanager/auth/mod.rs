@@ -4,6 +4,7 @@
 //! calls lead to one new token, and a token that was replaced meanwhile is simply tried.
 
 mod account;
+mod given;
 mod jwt;
 mod refusals;
 mod service_account;
@@ -17,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::Problem;
 use crate::clock::SharedClock;
 use crate::config;
+use given::Given;
 pub use refusals::Refusals;
 use service_account::ServiceAccount;
 use token_file::TokenFile;
@@ -114,6 +116,8 @@ pub enum Tokens {
     File(TokenFile),
     /// See [`ServiceAccount`].
     Account(Box<ServiceAccount>),
+    /// See [`Given`].
+    Given(Given),
 }
 
 impl Tokens {
@@ -129,11 +133,17 @@ impl Tokens {
         }
     }
 
+    /// This token, for an upstream in this process.
+    pub fn given(token: SecretString) -> Self {
+        Self::Given(Given::new(token))
+    }
+
     /// A token that should be good. Cancel safe.
     pub async fn bearer(&self) -> Result<Bearer, AuthError> {
         match self {
             Self::File(file) => file.bearer().await,
             Self::Account(account) => account.bearer().await,
+            Self::Given(given) => given.bearer(),
         }
     }
 
@@ -142,6 +152,10 @@ impl Tokens {
         match self {
             Self::File(file) => file.after_refusal(refused).await,
             Self::Account(account) => account.after_refusal(refused).await,
+            Self::Given(given) => {
+                given.renew(refused);
+                given.bearer().map(Some)
+            }
         }
     }
 
@@ -151,6 +165,7 @@ impl Tokens {
             // Looked at before every call anyway.
             Self::File(_) => {}
             Self::Account(account) => account.forget(refused),
+            Self::Given(given) => given.renew(refused),
         }
     }
 
@@ -166,6 +181,7 @@ impl Tokens {
                  (token_uri) is refused in the same way",
                 account.path().display()
             ),
+            Self::Given(_) => "the upstream in this process refuses its own token".to_owned(),
         }
     }
 }

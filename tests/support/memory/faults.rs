@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 /// What a call meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -25,7 +27,50 @@ pub enum Fault {
 
 /// A handle; its clones switch the same.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<Mutex<Plan>>);
+pub struct Faults(Arc<Switches>);
+
+#[derive(Debug)]
+struct Switches {
+    plan: Mutex<Plan>,
+    way: watch::Sender<Way>,
+    doom: Mutex<Option<Doom>>,
+}
+
+/// At the next call of this name its caller is gone: before its transaction, or after it.
+struct Doom {
+    operation: &'static str,
+    after: bool,
+    end: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Doom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Doom")
+            .field("operation", &self.operation)
+            .field("after", &self.after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether calls get through at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// They wait until it is open again.
+    Held,
+    /// They wait for ever: whoever calls is gone.
+    Cut,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            plan: Mutex::default(),
+            way: watch::Sender::new(Way::Open),
+            doom: Mutex::default(),
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Plan {
@@ -51,6 +96,56 @@ impl Faults {
         *self.plan() = Plan::default();
     }
 
+    /// Its caller stands still, or goes on: calls wait, and so do their answers.
+    pub fn hold(&self, still: bool) {
+        let way = if still { Way::Held } else { Way::Open };
+        self.0.way.send_if_modified(|now| {
+            let changes = *now != Way::Cut && *now != way;
+            if changes {
+                *now = way;
+            }
+            changes
+        });
+    }
+
+    /// Its caller is gone: no call gets through any more, and no answer either.
+    pub fn cut(&self) {
+        self.0.way.send_replace(Way::Cut);
+    }
+
+    /// Its caller is gone at the next call of this name; `end` ends it, and cuts the way.
+    pub fn doom(&self, operation: &'static str, after: bool, end: impl FnOnce() + Send + 'static) {
+        *self.planned_doom() = Some(Doom {
+            operation,
+            after,
+            end: Box::new(end),
+        });
+    }
+
+    /// It lives on.
+    pub fn doom_is_off(&self) {
+        *self.planned_doom() = None;
+    }
+
+    pub(super) fn meet_doom(&self, operation: &'static str, after: bool) {
+        let is_met = |doom: &mut Doom| doom.operation == operation && doom.after == after;
+        let met = self.planned_doom().take_if(is_met);
+        if let Some(met) = met {
+            (met.end)();
+        }
+    }
+
+    fn planned_doom(&self) -> std::sync::MutexGuard<'_, Option<Doom>> {
+        self.0.doom.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns once a call, or its answer, gets through.
+    pub(super) async fn gets_through(&self) {
+        let mut way = self.0.way.subscribe();
+        // The sender lives as long as this does.
+        let _ = way.wait_for(|way| *way == Way::Open).await;
+    }
+
     pub(super) fn is_away(&self) -> bool {
         self.plan().standing == Some(Fault::Away)
     }
@@ -67,6 +162,6 @@ impl Faults {
     }
 
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -174,7 +174,10 @@ impl MemoryStore {
             tokio::time::sleep(limit).await;
             return Err(timeout);
         }
+        self.faults.gets_through().await;
         pause(way).await;
+        self.faults.meet_doom(operation, false);
+        self.faults.gets_through().await;
         let done = {
             let mut state = self.server.state();
             let now = self.server.clock.now();
@@ -192,6 +195,7 @@ impl MemoryStore {
             }
             done
         };
+        self.faults.meet_doom(operation, true);
         let back = match fault {
             Some(Fault::AnswerLost) => limit,
             _ => way,
@@ -201,6 +205,7 @@ impl MemoryStore {
             return Err(timeout);
         }
         pause(back).await;
+        self.faults.gets_through().await;
         done
     }
 }

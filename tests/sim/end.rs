@@ -1,0 +1,95 @@
+//! What must be so once the trouble has been over for long enough: everything that can be repaired is, or waits for a
+//! person, and nothing is left hanging.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use tesa_reconciler::domain::ids::Org;
+use tesa_reconciler::domain::{AttemptState, Status};
+use tesa_reconciler::store::findings::FindingFilter;
+use tesa_reconciler::store::runs::RunFilter;
+use tesa_reconciler::store::{
+    Acknowledgements as _, Controls as _, Findings as _, Page, Runs as _,
+};
+
+use crate::people;
+use crate::plan::Plan;
+use crate::replica::ORG;
+use crate::world::World;
+
+/// A run takes no longer.
+const RUNS_END_WITHIN: TimeDelta = TimeDelta::minutes(5);
+
+/// See the module.
+pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), String> {
+    let (store, now) = (&world.store, world.now());
+    let told = |error: tesa_reconciler::store::StoreError| error.to_string();
+    let attempts = people::attempts(store).await.map_err(told)?;
+    for attempt in &attempts {
+        if attempt.state.is_open() && attempt.state != AttemptState::NeedsHuman {
+            return Err(format!("never settled: {attempt:?}"));
+        }
+    }
+    let runs = store
+        .runs(&RunFilter::default(), Page::first(1_000))
+        .await
+        .map_err(told)?;
+    let left = runs
+        .iter()
+        .find(|run| run.finished_at.is_none() && run.started_at < now - RUNS_END_WITHIN);
+    if let Some(run) = left {
+        return Err(format!("a run that never ended: {run:?}"));
+    }
+    let circuits = store.circuits(now).await.map_err(told)?;
+    if let Some(open) = circuits.iter().find(|circuit| circuit.is_open()) {
+        return Err(format!("a circuit that stays open: {open:?}"));
+    }
+    let said = store
+        .acknowledgements(Some(&Org::new(ORG)))
+        .await
+        .map_err(told)?;
+    let findings = store
+        .findings(&FindingFilter::default(), Page::first(1_000))
+        .await
+        .map_err(told)?;
+    // Whom a person has told, or has been told of.
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    known.extend(said.iter().map(|word| word.key.reference_id.as_str()));
+    known.extend(
+        findings
+            .iter()
+            .filter(|finding| finding.attention.is_some())
+            .map(|finding| finding.key.reference_id.as_str()),
+    );
+    known.extend(
+        attempts
+            .iter()
+            .filter(|attempt| attempt.state == AttemptState::NeedsHuman)
+            .map(|attempt| attempt.reference_id.as_str()),
+    );
+    let repairable = plan.orders.iter().filter(|order| order.is_repairable);
+    for order in repairable {
+        for id in world.sandbox.references(ORG, &order.name) {
+            if is_broken(world, &id) && !known.contains(id.as_str()) {
+                let request = world.sandbox.request(ORG, &id);
+                return Err(format!(
+                    "{} ({id}) is broken and nobody knows: {request:?}",
+                    order.name
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// It is as the rules say that it must not stay.
+fn is_broken(world: &World, id: &str) -> bool {
+    let Some(request) = world.sandbox.request(ORG, id) else {
+        return false;
+    };
+    let age = world.now() - request.last_updated;
+    let is_old = age > TimeDelta::minutes(60);
+    is_old
+        && !request.cancelling
+        && matches!(request.status, Status::NotSent | Status::IncidenceOperator)
+}

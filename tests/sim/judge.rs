@@ -1,0 +1,320 @@
+//! Holds what the upstream saw against what was promised. It believes the upstream's own ledger and what people were told;
+//! of ours it only asks whether it agrees.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tesa_reconciler::domain::ids::Org;
+use tesa_reconciler::domain::{AttemptState, Operation};
+use tesa_reconciler::sandbox::Entry;
+use tesa_reconciler::store::attempts::Attempt;
+use tesa_reconciler::store::controls::Latch;
+
+use crate::plan::{JOBS, Limits};
+
+/// People are promised that what they say is heeded within this.
+const HEEDED_WITHIN: TimeDelta = TimeDelta::seconds(2);
+
+/// Hands off, said from then to then.
+#[derive(Debug, Clone)]
+pub struct Word {
+    pub of: HandsOff,
+    pub from: DateTime<Utc>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// Of what a person says hands off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandsOff {
+    /// Of a job, or of all.
+    Paused(Option<&'static str>),
+    /// Of an order.
+    Acknowledged(String),
+    /// Of everything that a process does.
+    Observe(String),
+}
+
+/// What of the world the judge looks at.
+#[derive(Debug)]
+pub struct Evidence {
+    pub now: DateTime<Utc>,
+    pub ledger: Vec<Entry>,
+    pub attempts: Vec<Attempt>,
+    /// Attempts that a person settled.
+    pub settled: Vec<i64>,
+    pub latches: Vec<Latch>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Judge {
+    limits: Limits,
+    words: Vec<Word>,
+    /// How far wall clocks were set wrong at most.
+    wrong_clocks: TimeDelta,
+    /// When an order became unsent, or its issue opened, without us: each time it may be repaired once.
+    errands: BTreeMap<String, Vec<DateTime<Utc>>>,
+    /// When anything else became of it.
+    changes: BTreeMap<String, Vec<DateTime<Utc>>>,
+    /// Latches, as long as they were seen.
+    latches: Vec<(Latch, Option<DateTime<Utc>>)>,
+    /// Entries already judged.
+    judged: usize,
+}
+
+impl Judge {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            words: Vec::new(),
+            wrong_clocks: TimeDelta::zero(),
+            errands: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            latches: Vec::new(),
+            judged: 0,
+        }
+    }
+
+    /// A person says hands off.
+    pub fn hands_off(&mut self, of: HandsOff, from: DateTime<Utc>, to: Option<DateTime<Utc>>) {
+        self.words.push(Word { of, from, to });
+    }
+
+    /// And takes it back.
+    pub fn hands_on(&mut self, of: &HandsOff, at: DateTime<Utc>) {
+        for word in self.words.iter_mut().filter(|word| word.of == *of) {
+            if word.to.is_none_or(|to| to > at) {
+                word.to = Some(at);
+            }
+        }
+    }
+
+    /// A clock is so wrong from now on.
+    pub fn clock_was_set(&mut self, by: TimeDelta) {
+        self.wrong_clocks = self.wrong_clocks.max(by.abs());
+    }
+
+    /// An order may be repaired once more.
+    pub fn errand(&mut self, order: &str, at: DateTime<Utc>) {
+        self.errands.entry(order.to_owned()).or_default().push(at);
+        self.changed(order, at);
+    }
+
+    /// Something became of an order.
+    pub fn changed(&mut self, order: &str, at: DateTime<Utc>) {
+        self.changes.entry(order.to_owned()).or_default().push(at);
+    }
+
+    /// What is wrong, if anything.
+    pub fn look(&mut self, seen: &Evidence) -> Result<(), String> {
+        self.note_latches(seen);
+        let by_id: BTreeMap<String, &Attempt> = seen
+            .attempts
+            .iter()
+            .map(|attempt| (attempt.correlation_id.to_string(), attempt))
+            .collect();
+        for place in self.judged..seen.ledger.len() {
+            let entry = &seen.ledger[place];
+            let id = entry.correlation_id.as_deref().unwrap_or("none");
+            let attempt = by_id
+                .get(id)
+                .ok_or_else(|| format!("a write without a row: {entry:?}"))?;
+            self.row_came_first(entry, attempt)?;
+            self.heeds_people(entry, attempt)?;
+            self.heeds_latches(entry, attempt)?;
+            self.keeps_to_the_hour(&seen.ledger[..=place])?;
+        }
+        self.judged = seen.ledger.len();
+        self.one_effect_an_errand(&seen.ledger)?;
+        one_write_at_a_time(&seen.attempts)?;
+        self.keeps_to_the_run(&seen.ledger, &by_id)?;
+        for entry in &seen.ledger {
+            let id = entry.correlation_id.as_deref().unwrap_or("none");
+            if let Some(attempt) = by_id.get(id)
+                && !seen.settled.contains(&attempt.id.0)
+            {
+                self.says_what_was(entry, attempt)?;
+            }
+        }
+        self.was_sent_if_it_says_so(seen)
+    }
+
+    fn note_latches(&mut self, seen: &Evidence) {
+        for latch in &seen.latches {
+            let is_it = |known: &&(Latch, Option<DateTime<Utc>>)| known.0 == *latch;
+            if !self.latches.iter().any(|known| is_it(&known)) {
+                self.latches.push((latch.clone(), None));
+            }
+        }
+        for (latch, until) in &mut self.latches {
+            if until.is_none() && !seen.latches.contains(latch) {
+                *until = Some(seen.now);
+            }
+        }
+    }
+
+    /// When a latch was released, by whoever did it: sooner than the next look.
+    pub fn released(&mut self, job: &str, at: DateTime<Utc>) {
+        for (latch, until) in &mut self.latches {
+            if latch.job_name.as_str() == job && until.is_none() {
+                *until = Some(at);
+            }
+        }
+    }
+
+    fn row_came_first(&self, entry: &Entry, attempt: &Attempt) -> Result<(), String> {
+        if attempt.intended_at > entry.time + self.wrong_clocks {
+            return Err(format!(
+                "the row came after the write: {entry:?} {attempt:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn heeds_people(&self, entry: &Entry, attempt: &Attempt) -> Result<(), String> {
+        for word in &self.words {
+            let concerns = match &word.of {
+                HandsOff::Paused(job) => job.is_none_or(|job| attempt.job_name.as_str() == job),
+                HandsOff::Acknowledged(order) => entry.external_reference.as_ref() == Some(order),
+                HandsOff::Observe(replica) => attempt.replica == *replica,
+            };
+            // A pause's end goes by the store's clock.
+            let over = word
+                .to
+                .is_some_and(|to| to - self.wrong_clocks <= entry.time);
+            if concerns && !over && entry.time > word.from + HEEDED_WITHIN {
+                return Err(format!("a write although {word:?}: {entry:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn heeds_latches(&self, entry: &Entry, attempt: &Attempt) -> Result<(), String> {
+        for (latch, until) in &self.latches {
+            let concerns = latch.job_name == attempt.job_name;
+            let since = latch.since + HEEDED_WITHIN + self.wrong_clocks;
+            let over = until.is_some_and(|until| until <= entry.time);
+            if concerns && !over && entry.time > since {
+                return Err(format!("a write out of a held guard: {latch:?} {entry:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the store's hour; what is on its way from there to here may take a permit's second and the upstream's time.
+    fn keeps_to_the_hour(&self, ledger: &[Entry]) -> Result<(), String> {
+        let Some(last) = ledger.last() else {
+            return Ok(());
+        };
+        let since =
+            last.time - TimeDelta::hours(1) + TimeDelta::seconds(10) + self.wrong_clocks * 2;
+        let writes = ledger.iter().filter(|entry| entry.time > since).count() as u64;
+        if writes > self.limits.per_hour {
+            return Err(format!("{writes} writes in the hour before {last:?}"));
+        }
+        Ok(())
+    }
+
+    fn keeps_to_the_run(
+        &self,
+        ledger: &[Entry],
+        by_id: &BTreeMap<String, &Attempt>,
+    ) -> Result<(), String> {
+        let mut runs: BTreeMap<i64, u64> = BTreeMap::new();
+        for entry in ledger {
+            let id = entry.correlation_id.as_deref().unwrap_or("none");
+            if let Some(attempt) = by_id.get(id) {
+                *runs.entry(attempt.run_id.0).or_default() += 1;
+            }
+        }
+        match runs
+            .iter()
+            .find(|(_, writes)| **writes > self.limits.per_run)
+        {
+            Some((run, writes)) => Err(format!("{writes} writes in run {run}")),
+            None => Ok(()),
+        }
+    }
+
+    /// The order was repaired by us at most as often as it was broken by others.
+    fn one_effect_an_errand(&self, ledger: &[Entry]) -> Result<(), String> {
+        let mut effects: BTreeMap<(&str, Operation), usize> = BTreeMap::new();
+        for entry in ledger.iter().filter(|entry| entry.effect) {
+            let order = entry.external_reference.as_deref().unwrap_or("none");
+            *effects.entry((order, entry.operation)).or_default() += 1;
+        }
+        for ((order, operation), count) in effects {
+            let errands = self.errands.get(order).map_or(0, Vec::len);
+            if count > errands {
+                return Err(format!(
+                    "{order}: {count} effects of {operation} for {errands} errands"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What our ledger says of a write is so.
+    fn says_what_was(&self, entry: &Entry, attempt: &Attempt) -> Result<(), String> {
+        let wrong = match attempt.state {
+            AttemptState::NotSent => true,
+            AttemptState::Rejected | AttemptState::Ineffective => entry.effect,
+            AttemptState::Confirmed => {
+                // What others did to the order may look the same.
+                let order = entry.external_reference.as_deref().unwrap_or("none");
+                let meanwhile = self.changes.get(order).is_some_and(|changes| {
+                    changes
+                        .iter()
+                        .any(|at| *at >= entry.time - TimeDelta::minutes(1))
+                });
+                !entry.effect && !meanwhile
+            }
+            _ => false,
+        };
+        match wrong {
+            true => Err(format!("our ledger is wrong: {attempt:?} {entry:?}")),
+            false => Ok(()),
+        }
+    }
+
+    /// What our ledger says was accepted or refused had come in.
+    fn was_sent_if_it_says_so(&self, seen: &Evidence) -> Result<(), String> {
+        for attempt in &seen.attempts {
+            let claims = matches!(
+                attempt.state,
+                AttemptState::Accepted | AttemptState::Rejected
+            );
+            let id = attempt.correlation_id.to_string();
+            let came_in = |entry: &Entry| entry.correlation_id.as_deref() == Some(&id);
+            if claims && !seen.ledger.iter().any(came_in) {
+                return Err(format!("it never came in: {attempt:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of one order, and of one request, at most one attempt is open; the next is made only after the one before it closed.
+fn one_write_at_a_time(attempts: &[Attempt]) -> Result<(), String> {
+    let mut last: BTreeMap<(&Org, &str), &Attempt> = BTreeMap::new();
+    for attempt in attempts {
+        let of_order = (&attempt.org, attempt.external_reference.as_str());
+        if let Some(before) = last.insert(of_order, attempt)
+            && before.state.is_open()
+        {
+            return Err(format!("a second write beside {before:?}: {attempt:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// The job of a place.
+pub fn job(place: usize) -> &'static str {
+    JOBS[place]
+}
+
+/// So long as a duration of the calendar.
+pub fn delta(by: Duration) -> TimeDelta {
+    TimeDelta::from_std(by).unwrap()
+}

@@ -1,0 +1,247 @@
+//! One process: the daemon's own loops over the world's store, upstream and clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use secrecy::SecretString;
+use tesa_reconciler::app::{
+    Core, Kernel, Live, Reload, StartError, Upstream, new_replica, scheduled,
+};
+use tesa_reconciler::clock::SharedClock;
+use tesa_reconciler::config::{self, Config, Overrides};
+use tesa_reconciler::domain::ids::ReplicaId;
+use tesa_reconciler::domain::run::Mode;
+use tesa_reconciler::lifecycle::{Beats, Lifecycle, Notifier};
+use tesa_reconciler::sandbox::Sandbox;
+use tesa_reconciler::schedule::{ScheduledJob, Ticker};
+use tesa_reconciler::telemetry::Scope;
+use tokio::sync::watch;
+
+use crate::clock::SimClock;
+use crate::memory::MemoryStore;
+use crate::plan::{Doom, DoomedCall, Limits, Settings};
+use crate::wire::{Life, Pulse, Wire};
+
+/// The one tenant.
+pub const ORG: &str = "masmovil";
+
+/// What the upstream takes.
+pub const TOKEN: &str = "good-in-simulations";
+
+/// How long a process may take to end in good order.
+pub const DRAIN: Duration = Duration::from_secs(25);
+
+/// The configuration of every process.
+pub fn configuration(limits: Limits, settings: Settings) -> Config {
+    let mode = if settings.enforce {
+        "enforce"
+    } else {
+        "observe"
+    };
+    let Limits {
+        per_run,
+        per_hour,
+        hold_above,
+        max_attempts,
+    } = limits;
+    let stuck_after = settings.stuck_after;
+    let text = format!(
+        r#"
+[tesamanager]
+base_url = "https://upstream.invalid/v1"
+orgs = ["{ORG}"]
+token_file = "token"
+settle_time = "5s"
+[state]
+url = "postgres://simulated.invalid/state"
+[safety]
+mode = "{mode}"
+max_writes_per_run = {per_run}
+max_writes_per_hour = {per_hour}
+hold_above_count = {hold_above}
+max_attempts = {max_attempts}
+[[job]]
+name = "retry-stuck"
+kind = "retry_stuck"
+every = "2m"
+[[job.rule]]
+name = "resend-unsent"
+statuses = ["NOT_SENT"]
+not_updated_for = "{stuck_after}m"
+action = "resend"
+[[job.rule]]
+name = "watch"
+statuses = ["VALIDATING"]
+not_updated_for = "1h"
+action = "flag"
+[[job]]
+name = "resolve-issues"
+kind = "resolve_issues"
+every = "3m"
+[[job.rule]]
+name = "customer-was-absent"
+statuses = ["INCIDENCE_OPERATOR"]
+issue_codes = ["CLI-*"]
+repeated = false
+action = "resolve_incident"
+observations = "Cita confirmada de nuevo"
+[[job.rule]]
+name = "came-back"
+issue_codes = ["CLI-*"]
+action = "flag"
+[[job]]
+name = "flag-events"
+kind = "flag_events"
+every = "5m"
+"#
+    );
+    match config::parse(
+        &text,
+        "simulated.toml",
+        std::iter::empty(),
+        &Overrides::default(),
+    ) {
+        Ok(config) => config,
+        Err(errors) => panic!("{errors}\n{text}"),
+    }
+}
+
+/// A process that is up.
+pub struct Replica {
+    pub id: ReplicaId,
+    pub pulse: Pulse,
+    pub store: MemoryStore,
+    kernel: Kernel,
+    reload: Reload,
+    limits: Limits,
+}
+
+/// Of what a process is made.
+pub struct Parts<'a> {
+    pub sandbox: &'a Sandbox,
+    pub clock: Arc<SimClock>,
+    pub limits: Limits,
+    pub settings: Settings,
+}
+
+impl Replica {
+    /// Starts one over a connection of its own; fails where a real one would, and is tried again by who started it.
+    pub async fn start(
+        parts: Parts<'_>,
+        store: MemoryStore,
+        pulse: Pulse,
+    ) -> Result<Self, StartError> {
+        let Parts {
+            sandbox,
+            clock,
+            limits,
+            settings,
+        } = parts;
+        let config = configuration(limits, settings);
+        let clock: SharedClock = clock;
+        let wire = Wire {
+            upstream: sandbox.without_sockets(),
+            pulse: pulse.clone(),
+        };
+        let upstream = Upstream::InProcess(Arc::new(wire), SecretString::from(TOKEN));
+        let id = new_replica(&clock);
+        let shared = Arc::new(store.clone());
+        let core = Core::take_up(&config, shared, upstream, Arc::clone(&clock), id.clone()).await?;
+        let scope = Scope {
+            jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
+            orgs: config.tesamanager.orgs.clone(),
+        };
+        let (jobs, jobs_seen) =
+            watch::channel::<Arc<Vec<ScheduledJob>>>(Arc::new(scheduled(&config)));
+        let (live, live_seen) = watch::channel::<Arc<Live>>(Arc::new(core.live(config)?));
+        let kernel = Kernel {
+            core: core.clone(),
+            live: live_seen,
+            jobs: jobs_seen,
+            beats: Beats::default(),
+            lifecycle: Lifecycle::default(),
+        };
+        kernel.spawn(Ticker::without_alarm(clock));
+        let reload = Reload {
+            core,
+            live,
+            jobs,
+            scope: watch::channel(scope).0,
+            log: None,
+            notifier: Notifier::from_env(),
+            read_again: Arc::new(|| Err("simulations read nothing".to_owned())),
+        };
+        Ok(Self {
+            id,
+            pulse,
+            store,
+            kernel,
+            reload,
+            limits,
+        })
+    }
+
+    /// Reads another configuration.
+    pub async fn reload(&self, settings: Settings) {
+        self.reload
+            .adopt(Ok(configuration(self.limits, settings)))
+            .await;
+    }
+
+    /// Gone, at whatever it was waiting for: nothing that it does from now on reaches anybody.
+    pub fn kill(&self) {
+        self.pulse.set(Life::Gone);
+        self.store.faults().cut();
+        self.kernel.lifecycle.stop_now();
+    }
+
+    /// It will be gone at such a call.
+    pub fn doom(&self, doom: Doom) {
+        let (pulse, faults) = (self.pulse.clone(), self.store.faults());
+        let lifecycle = self.kernel.lifecycle.clone();
+        let end = move || {
+            pulse.set(Life::Gone);
+            faults.cut();
+            lifecycle.stop_now();
+        };
+        match doom.call {
+            DoomedCall::Store(name) => self.store.faults().doom(name, doom.after, end),
+            DoomedCall::Write => self.pulse.doom(doom.after, end),
+        }
+    }
+
+    /// It will not.
+    pub fn doom_is_off(&self) {
+        self.store.faults().doom_is_off();
+        self.pulse.doom_is_off();
+    }
+
+    /// It is gone.
+    pub fn is_gone(&self) -> bool {
+        self.pulse.is(Life::Gone)
+    }
+
+    /// Whether it enforces.
+    pub fn enforces(&self) -> bool {
+        self.reload.live.borrow().config.safety.mode == Mode::Enforce
+    }
+
+    /// Stands still, or goes on.
+    pub fn stand_still(&self, still: bool) {
+        let life = if still { Life::StandsStill } else { Life::Goes };
+        self.pulse.set(life);
+        self.store.faults().hold(still);
+    }
+
+    /// Ends in good order.
+    pub async fn drain(&self) {
+        self.kernel.drain(DRAIN, async |_| {}).await;
+        self.kill();
+    }
+}
+
+/// So far ahead of the truth.
+pub fn ahead(milliseconds: i64) -> TimeDelta {
+    TimeDelta::milliseconds(milliseconds)
+}

@@ -1,0 +1,463 @@
+//! Lives through a plan: one store, one upstream, one to three processes, people; and the judge after every step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tesa_reconciler::clock::Clock as _;
+use tesa_reconciler::sandbox::{Fault, Patch, Sandbox, SandboxConfig};
+use tesa_reconciler::store::Controls as _;
+use tokio::time::Instant;
+
+use crate::clock::SimClock;
+use crate::dice::mix;
+use crate::end;
+use crate::judge::{Evidence, HandsOff, Judge};
+use crate::memory::MemoryStore;
+use crate::people::{self, Person};
+use crate::plan::{Act, Happening, JOBS, PEACE, Plan, Settings, TROUBLE};
+use crate::replica::{ORG, Parts, Replica, TOKEN, ahead};
+use crate::story::Story;
+use crate::wire::Pulse;
+
+/// The judge looks at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// A process that could not start is started again so much later, as a service manager does.
+const START_AGAIN: Duration = Duration::from_secs(5);
+
+/// How a world ended.
+#[derive(Debug)]
+pub struct Ending {
+    pub story: Story,
+    /// What promise was broken, if any.
+    pub broken: Option<String>,
+    /// Writes that the upstream saw.
+    pub writes: usize,
+}
+
+/// What is to be done at an instant.
+#[derive(Debug, Clone)]
+enum Step {
+    Begin(usize),
+    End(usize),
+    Start(usize),
+    /// The trouble is over.
+    Peace,
+    /// In peace, people release what was held.
+    Release,
+    Reload(usize),
+    Look,
+}
+
+/// See the module.
+pub struct World {
+    plan: Plan,
+    clock: Arc<SimClock>,
+    pub sandbox: Sandbox,
+    store_clock: Arc<SimClock>,
+    /// A person's connection.
+    pub store: MemoryStore,
+    replicas: Vec<Option<Replica>>,
+    /// How far each place's wall clock is wrong.
+    clocks: Vec<Arc<SimClock>>,
+    lives: u64,
+    settings: Settings,
+    faults: BTreeMap<usize, Fault>,
+    judge: Judge,
+    settled: Vec<i64>,
+    agenda: BTreeMap<(Duration, u64), Step>,
+    entered: u64,
+    told: usize,
+    states: BTreeMap<i64, String>,
+    story: Story,
+}
+
+/// Lives through it on a runtime of its own, whose time is made up.
+pub fn live(plan: &Plan) -> Ending {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(plan.clone()).await;
+        let broken = world.live().await.err();
+        Ending {
+            broken,
+            writes: world.sandbox.ledger().len(),
+            story: world.story,
+        }
+    })
+}
+
+impl World {
+    async fn new(plan: Plan) -> Self {
+        let began = Instant::now();
+        let seed = plan.seed;
+        let clock = Arc::new(SimClock::new(began, mix(seed ^ 1)));
+        let store_clock = Arc::new(SimClock::new(began, mix(seed ^ 2)));
+        let sandbox = SandboxConfig {
+            orgs: vec![ORG.to_owned()],
+            requests: 0,
+            seed,
+            speed: 0.0,
+            tokens: vec![TOKEN.to_owned()],
+            repeated_create: plan.repeated_create,
+            latency: plan.latency,
+            ..SandboxConfig::default()
+        };
+        let sandbox = Sandbox::new(sandbox, clock.clone()).unwrap();
+        let mut judge = Judge::new(plan.limits);
+        for order in &plan.orders {
+            patch(&sandbox, &order.patch);
+            judge.errand(&order.name, clock.now());
+        }
+        let mut world = Self {
+            clocks: (0..plan.replicas)
+                .map(|_| Arc::new(SimClock::new(began, 0)))
+                .collect(),
+            replicas: (0..plan.replicas).map(|_| None).collect(),
+            store: MemoryStore::new(store_clock.clone()),
+            clock,
+            sandbox,
+            store_clock,
+            lives: 0,
+            settings: Settings::PLAIN,
+            faults: BTreeMap::new(),
+            judge,
+            settled: Vec::new(),
+            agenda: BTreeMap::new(),
+            entered: 0,
+            told: 0,
+            states: BTreeMap::new(),
+            story: Story::default(),
+            plan,
+        };
+        world.make_agenda();
+        world
+    }
+
+    fn make_agenda(&mut self) {
+        for place in 0..self.plan.replicas {
+            let at = Duration::from_millis(300 * place as u64);
+            self.enter(at, Step::Start(place));
+        }
+        for (place, (at, _)) in self.plan.happenings.clone().iter().enumerate() {
+            self.enter(*at, Step::Begin(place));
+        }
+        self.enter(Duration::from_secs(TROUBLE), Step::Peace);
+        let minutes = (TROUBLE + 60..TROUBLE + PEACE).step_by(300);
+        for at in minutes {
+            self.enter(Duration::from_secs(at), Step::Release);
+        }
+        self.enter(LOOK_EVERY, Step::Look);
+    }
+
+    fn enter(&mut self, at: Duration, step: Step) {
+        self.entered += 1;
+        self.agenda.insert((at, self.entered), step);
+    }
+
+    fn tell(&mut self, what: &str) {
+        self.story.tell(self.clock.elapsed(), what);
+    }
+
+    /// The truth.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    async fn live(&mut self) -> Result<(), String> {
+        let end = Duration::from_secs(TROUBLE + PEACE);
+        while let Some(((at, _), step)) = self.agenda.pop_first() {
+            if at >= end {
+                break;
+            }
+            tokio::time::sleep(at.saturating_sub(self.clock.elapsed())).await;
+            self.step(step).await?;
+        }
+        self.look().await?;
+        end::everything_is_settled(self, &self.plan).await
+    }
+
+    async fn step(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Look => {
+                let next = self.clock.elapsed() + LOOK_EVERY;
+                self.enter(next, Step::Look);
+            }
+            Step::Start(place) => self.start(place).await,
+            Step::Begin(place) => self.begin(place).await,
+            Step::End(place) => self.end(place),
+            Step::Peace => self.peace().await,
+            Step::Release => {
+                for job in 0..JOBS.len() {
+                    self.person(&Act::Release(job)).await;
+                }
+            }
+            Step::Reload(place) => self.reload(place).await,
+        }
+        self.look().await
+    }
+
+    /// Asks the judge.
+    async fn look(&mut self) -> Result<(), String> {
+        let attempts = people::attempts(&self.store).await;
+        let attempts = attempts.map_err(|error| error.to_string())?;
+        let ledger = self.sandbox.ledger();
+        for entry in ledger.iter().skip(self.told) {
+            let (order, effect) = (&entry.external_reference, entry.effect);
+            let order = order.as_deref().unwrap_or("none");
+            let at = entry.time.format("%H:%M:%S%.3f");
+            let line = format!(
+                "upstream got {} for {order} at {at}: {:?}, effect {effect}",
+                entry.operation, entry.answered
+            );
+            self.story.tell(self.clock.elapsed(), &line);
+        }
+        self.told = ledger.len();
+        for attempt in &attempts {
+            let state = format!("{} ({})", attempt.state, attempt.detail);
+            if self.states.get(&attempt.id.0) != Some(&state) {
+                let line = format!(
+                    "attempt {} of {} for {}: {state}",
+                    attempt.id, attempt.job_name, attempt.external_reference
+                );
+                self.story.tell(self.clock.elapsed(), &line);
+                self.states.insert(attempt.id.0, state);
+            }
+        }
+        let latches = self.store.latches().await;
+        let evidence = Evidence {
+            now: self.now(),
+            ledger,
+            attempts,
+            settled: self.settled.clone(),
+            latches: latches.map_err(|error| error.to_string())?,
+        };
+        self.judge.look(&evidence)
+    }
+
+    async fn start(&mut self, place: usize) {
+        self.lives += 1;
+        let pulse = Pulse::default();
+        // Each life has dice of its own, and its machine's clock.
+        let clock = Arc::clone(&self.clocks[place]);
+        clock.reseed(mix(self.plan.seed ^ (1_000 + self.lives)));
+        let parts = Parts {
+            sandbox: &self.sandbox,
+            clock,
+            limits: self.plan.limits,
+            settings: self.settings,
+        };
+        let connection = self.store.clone();
+        match Replica::start(parts, connection, pulse).await {
+            Ok(replica) => {
+                self.tell(&format!("process {place} is up as {}", replica.id));
+                self.replicas[place] = Some(replica);
+                if !self.settings.enforce {
+                    self.note_observe(place);
+                }
+            }
+            Err(error) => {
+                self.tell(&format!("process {place} can't start: {error}"));
+                let again = self.clock.elapsed() + START_AGAIN;
+                self.enter(again, Step::Start(place));
+            }
+        }
+    }
+
+    fn note_observe(&mut self, place: usize) {
+        if let Some(replica) = &self.replicas[place] {
+            let word = HandsOff::Observe(replica.id.to_string());
+            let now = self.clock.now();
+            match self.settings.enforce {
+                true => self.judge.hands_on(&word, now),
+                false => self.judge.hands_off(word, now, None),
+            }
+        }
+    }
+
+    async fn reload(&mut self, place: usize) {
+        let settings = self.settings;
+        let Some(replica) = &self.replicas[place] else {
+            return;
+        };
+        // Without its store a process keeps what it has.
+        replica.reload(settings).await;
+        if replica.enforces() == settings.enforce {
+            self.note_observe(place);
+        }
+        self.tell(&format!("process {place} has reloaded: {settings:?}"));
+    }
+
+    async fn begin(&mut self, happening: usize) {
+        let (_, what) = self.plan.happenings[happening].clone();
+        let now = self.clock.elapsed();
+        self.tell(&format!("{what:?}"));
+        match what {
+            Happening::Upstream(fault, long) => {
+                self.faults.insert(happening, fault);
+                self.set_faults();
+                self.enter(now + long, Step::End(happening));
+            }
+            Happening::Store(fault, on, long) => {
+                self.store_faults(on)
+                    .iter()
+                    .for_each(|faults| faults.set(Some(fault)));
+                self.enter(now + long, Step::End(happening));
+            }
+            Happening::StoreOnce(name, fault, on) => {
+                let faults = self.store_faults(on);
+                faults
+                    .iter()
+                    .for_each(|faults| faults.once(Some(name), fault));
+            }
+            Happening::Kill(place, long) => {
+                if let Some(replica) = self.replicas[place].take() {
+                    replica.kill();
+                    self.enter(now + long, Step::Start(place));
+                }
+            }
+            Happening::Doom(place, doom, long) => {
+                if let Some(replica) = &self.replicas[place] {
+                    replica.doom(doom);
+                    self.enter(now + long, Step::End(happening));
+                }
+            }
+            Happening::Roll(place) => {
+                if let Some(replica) = self.replicas[place].take() {
+                    replica.drain().await;
+                    self.enter(self.clock.elapsed(), Step::Start(place));
+                }
+            }
+            Happening::Stop(place, long) => {
+                if let Some(replica) = &self.replicas[place] {
+                    replica.stand_still(true);
+                    self.enter(now + long, Step::End(happening));
+                }
+            }
+            Happening::Clock(place, by) => {
+                self.clocks[place].set_ahead(ahead(by));
+                self.judge.clock_was_set(ahead(by));
+            }
+            Happening::StoreClock(by) => {
+                self.store_clock.set_ahead(ahead(by));
+                self.judge.clock_was_set(ahead(by));
+            }
+            Happening::Person(Act::Reload(settings)) => {
+                self.settings = settings;
+                for place in 0..self.plan.replicas {
+                    let at = now + Duration::from_secs(place as u64);
+                    self.enter(at, Step::Reload(place));
+                }
+            }
+            Happening::Person(act) => self.person(&act).await,
+            Happening::Order(order, change) => {
+                let name = self.plan.orders[order].name.clone();
+                let mut change = change;
+                change["external_reference"] = serde_json::json!(name);
+                patch(&self.sandbox, &change);
+                self.judge.errand(&name, self.clock.now());
+            }
+        }
+    }
+
+    fn end(&mut self, happening: usize) {
+        let (_, what) = self.plan.happenings[happening].clone();
+        match what {
+            Happening::Upstream(..) => {
+                self.faults.remove(&happening);
+                self.set_faults();
+            }
+            Happening::Store(_, on, _) => {
+                self.store_faults(on)
+                    .iter()
+                    .for_each(|faults| faults.set(None));
+            }
+            Happening::Stop(place, _) => {
+                if let Some(replica) = &self.replicas[place] {
+                    replica.stand_still(false);
+                }
+            }
+            Happening::Doom(place, ..) => {
+                if self.replicas[place].as_ref().is_some_and(Replica::is_gone) {
+                    self.replicas[place] = None;
+                    self.enter(self.clock.elapsed(), Step::Start(place));
+                }
+            }
+            _ => return,
+        }
+        self.tell(&format!("over: {what:?}"));
+    }
+
+    /// No more faults; every process is up and enforces.
+    async fn peace(&mut self) {
+        self.tell("peace");
+        self.faults.clear();
+        self.set_faults();
+        self.store.server_faults().stop();
+        for replica in self.replicas.iter().flatten() {
+            replica.store.faults().stop();
+            replica.stand_still(false);
+            replica.doom_is_off();
+        }
+        for place in 0..self.plan.replicas {
+            self.clocks[place].set_ahead(ahead(0));
+            if self.replicas[place].as_ref().is_some_and(Replica::is_gone) {
+                self.replicas[place] = None;
+                self.enter(self.clock.elapsed(), Step::Start(place));
+            }
+        }
+        self.store_clock.set_ahead(ahead(0));
+        for of in [None, Some(0), Some(1), Some(2)] {
+            self.person(&Act::Resume(of)).await;
+        }
+        self.settings = Settings::PLAIN;
+        for place in 0..self.plan.replicas {
+            self.enter(self.clock.elapsed(), Step::Reload(place));
+        }
+    }
+
+    async fn person(&mut self, act: &Act) {
+        let person = Person {
+            store: &self.store,
+            orders: &self.plan.orders,
+            ledger: self.sandbox.ledger(),
+            now: self.clock.now(),
+        };
+        let words = match person.does(act, &mut self.judge, &mut self.settled).await {
+            Ok(words) => words,
+            Err(error) => format!("can't: {error}"),
+        };
+        self.tell(&format!("a person {words}"));
+    }
+
+    fn set_faults(&self) {
+        let faults = self.faults.values().cloned().collect();
+        self.sandbox.set_faults(faults).unwrap();
+    }
+
+    fn store_faults(&self, on: Option<usize>) -> Vec<crate::memory::Faults> {
+        match on {
+            // Not on the person's own.
+            None => self
+                .replicas
+                .iter()
+                .flatten()
+                .map(|replica| replica.store.faults())
+                .collect(),
+            Some(place) => self.replicas[place]
+                .iter()
+                .map(|replica| replica.store.faults())
+                .collect(),
+        }
+    }
+}
+
+fn patch(sandbox: &Sandbox, patch: &serde_json::Value) {
+    let patch: Patch = serde_json::from_value(patch.clone()).unwrap();
+    sandbox.patch(&patch).unwrap();
+}
