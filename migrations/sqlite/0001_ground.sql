@@ -275,6 +275,8 @@ CREATE TABLE findings (
     resolved_at         INTEGER,
     class_id            INTEGER REFERENCES classes (id),
     missing_since       INTEGER,
+    -- When its request was last read for what no list tells; NULL: lists alone have told of it.
+    read_at             INTEGER,
     UNIQUE (reference_id, org, kind, detail),
     CHECK ((resolved_at IS NOT NULL) = (state = 'resolved')),
     CHECK (state <> 'resolved' OR (class_id IS NULL AND missing_since IS NULL))
@@ -288,7 +290,8 @@ CREATE INDEX findings_by_order ON findings (external_reference) WHERE external_r
 CREATE INDEX findings_of_class ON findings (class_id, reference_id) WHERE class_id IS NOT NULL;
 CREATE INDEX findings_of_no_class ON findings (org, job_name, reference_id, state, class_id)
     WHERE state <> 'resolved' AND class_id IS NULL;
-CREATE INDEX findings_without_details ON findings (org, job_name, id) WHERE class_id IS NOT NULL AND since IS NULL;
+-- Those that were read and have no date all the same come last: what was read longest ago first.
+CREATE INDEX findings_without_details ON findings (org, job_name, read_at, id) WHERE class_id IS NOT NULL AND since IS NULL;
 CREATE INDEX findings_missing ON findings (org, job_name) WHERE missing_since IS NOT NULL;
 CREATE INDEX findings_with_attention ON findings (org, job_name, reference_id)
     WHERE state <> 'resolved' AND attention IS NOT NULL;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::common::Session;
 use super::exit::Failure;
 use super::lists::{PageArgs, word};
-use super::output::{self, Row, instant, or_dash};
+use super::output::{self, Row, instant, or_dash, or_not_read};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{FindingId, Org, ReferenceId};
 use crate::store::acknowledgements::Acknowledgement;
@@ -246,7 +246,10 @@ impl Row for Listed {
             finding.id.to_string(),
             finding.org.to_string(),
             finding.key.reference_id.to_string(),
-            or_dash(finding.external_reference.as_ref(), ToString::to_string),
+            or_not_read(
+                finding.external_reference.as_ref(),
+                finding.read_at.is_some(),
+            ),
             finding.key.kind.to_string(),
             finding.key.detail.clone(),
             finding.state.to_string(),

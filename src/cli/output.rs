@@ -81,7 +81,30 @@ pub fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// What only a read tells, in the place of a value; in JSON it is null.
+pub const NOT_YET_READ: &str = "not yet read";
+
+/// What a read tells, in a table: absent it is either not known yet or not there.
+pub fn or_not_read<T: ToString>(value: Option<&T>, is_read: bool) -> String {
+    match value {
+        None if !is_read => NOT_YET_READ.to_owned(),
+        value => or_dash(value, ToString::to_string),
+    }
+}
+
 /// Something that may be absent, in a table.
 pub fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), show)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_read_yet_is_told_from_what_is_not_there() {
+        assert_eq!(or_not_read(Some(&"ORD-1"), false), "ORD-1");
+        assert_eq!(or_not_read(None::<&String>, false), NOT_YET_READ);
+        assert_eq!(or_not_read(None::<&String>, true), "-");
+    }
 }

@@ -100,8 +100,8 @@ pub trait Classes {
         limit: u32,
     ) -> Result<IdBatch, StoreError>;
 
-    /// Requests of live class findings of the job whose date is not known yet, the oldest finding first. One read without
-    /// a date stays among them.
+    /// Requests of live class findings of the job whose date is not known, the oldest finding first. One that was read and
+    /// has no date stays among them, after those that were not read yet; what was read longest ago comes first.
     async fn without_details(
         &self,
         org: &Org,
@@ -110,7 +110,7 @@ pub trait Classes {
     ) -> Result<Vec<ReferenceId>, StoreError>;
 
     /// Fills order and date of the live class findings of these requests in from what was read. What is known is replaced by
-    /// what is newer, and never by nothing.
+    /// what is newer, and never by nothing; and when that was read is noted.
     async fn fill_details(
         &self,
         lease: &RunLease,

@@ -121,6 +121,9 @@ pub struct Finding {
     pub times_reopened: u64,
     /// When it was resolved.
     pub resolved_at: Option<DateTime<Utc>>,
+    /// When the request was last read for it; none while lists alone have told of it, so that order and date are not known
+    /// *yet*.
+    pub read_at: Option<DateTime<Utc>>,
 }
 
 /// Which findings to list. `states` empty means all that aren't resolved.

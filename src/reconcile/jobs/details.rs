@@ -1,7 +1,8 @@
 //! What lists don't tell of flagged requests (the order's number, the exact date), read with what is left of the read rate.
 //!
-//! Over runs: a few seconds' worth in each. It changes no finding's evidence, so it reopens nothing that a person has
-//! acknowledged. Every such read is held against the list that named the request, at no cost.
+//! Over runs: a few seconds' worth in each, what was not read yet first; whatever was read and has no date comes after it.
+//! It changes no finding's evidence, so it reopens nothing that a person has acknowledged. Every such read is held against
+//! the list that named the request, at no cost.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

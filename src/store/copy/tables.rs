@@ -279,6 +279,7 @@ pub(super) const TABLES: &[Table] = &[
             ("resolved_at", Instant),
             ("class_id", Number),
             ("missing_since", Instant),
+            ("read_at", Instant),
         ],
     },
     Table {

@@ -45,7 +45,8 @@ pub(super) const OF_NO_CLASS: &str = "
 
 pub(super) const WITHOUT_DETAILS: &str = "
     SELECT reference_id FROM findings
-    WHERE org = $1 AND job_name = $2 AND class_id IS NOT NULL AND since IS NULL ORDER BY id LIMIT $3";
+    WHERE org = $1 AND job_name = $2 AND class_id IS NOT NULL AND since IS NULL
+    ORDER BY read_at NULLS FIRST, id LIMIT $3";
 
 const SAYS: &str = "SELECT detail, evidence FROM classes WHERE id = $1";
 
@@ -70,6 +71,7 @@ const OPEN: &str = "
         missing_since = NULL,
         state = CASE WHEN findings.state = 'resolved' THEN excluded.state ELSE findings.state END,
         since = CASE WHEN findings.state <> 'resolved' THEN findings.since END,
+        read_at = CASE WHEN findings.state <> 'resolved' THEN findings.read_at END,
         attention = CASE WHEN findings.state <> 'resolved' THEN findings.attention END,
         last_seen = excluded.last_seen,
         times_seen = findings.times_seen + 1,
@@ -82,8 +84,10 @@ const OPEN: &str = "
 pub(super) const FILL: &str = "
     UPDATE findings SET
         external_reference = coalesce(asked.external_reference, findings.external_reference),
-        since = CASE WHEN findings.since IS NULL OR asked.since > findings.since THEN asked.since ELSE findings.since END
-    FROM unnest($3::text[], $4::text[], $5::timestamptz[]) AS asked (reference_id, external_reference, since)
+        since = CASE WHEN findings.since IS NULL OR asked.since > findings.since THEN asked.since ELSE findings.since END,
+        read_at = greatest(asked.read_at, findings.read_at)
+    FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+        AS asked (reference_id, external_reference, since, read_at)
     WHERE findings.id = ANY (ARRAY(
         SELECT f.id FROM findings AS f
         WHERE f.reference_id = asked.reference_id AND f.org = $1 AND f.kind = 'stuck_request' AND f.job_name = $2
@@ -288,6 +292,7 @@ impl Classes for PgStore {
                         seen.external_reference.as_ref().map(|order| order.as_str())
                     })))
                     .bind(column(&seen, |seen| stamp_opt(seen.last_updated)))
+                    .bind(column(&seen, |seen| stamp(seen.observed_at)))
                     .execute(&mut *tx)
                     .await?;
                 Ok(tx.commit().await?)

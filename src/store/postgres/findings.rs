@@ -59,9 +59,9 @@ pub(super) const NEWLY_OPEN: &str = "
 // is shown, and taken back, by who says so.
 const SEE: &str = "
     INSERT INTO findings (
-        org, job_name, first_seen, last_seen, reference_id, kind, detail, external_reference, since, attention,
+        org, job_name, first_seen, last_seen, read_at, reference_id, kind, detail, external_reference, since, attention,
         evidence, state)
-    SELECT $1, $2, $3, $3, seen.*, CASE WHEN EXISTS (
+    SELECT $1, $2, $3, $3, $3, seen.*, CASE WHEN EXISTS (
         SELECT 1 FROM acknowledgements AS a
         WHERE a.ended_at IS NULL AND a.org = $1 AND a.reference_id = seen.reference_id AND a.kind = seen.kind
             AND a.detail = seen.detail) THEN 'acknowledged' ELSE 'open' END
@@ -79,6 +79,8 @@ const SEE: &str = "
             THEN excluded.attention ELSE findings.attention END,
         evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
             THEN excluded.evidence ELSE findings.evidence END,
+        read_at = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+            THEN excluded.read_at ELSE findings.read_at END,
         class_id = CASE WHEN findings.job_name = excluded.job_name OR findings.job_name = ANY($11) THEN findings.class_id END,
         missing_since = CASE WHEN findings.job_name = ANY($11) THEN findings.missing_since END,
         last_seen = excluded.last_seen,
@@ -147,7 +149,7 @@ macro_rules! listing {
     ($driver:literal, $states:literal) => {
         concat!(
             "SELECT id, org, reference_id, kind, detail, external_reference, job_name, state, attention, evidence, since,
-                 first_seen, times_seen, times_reopened, resolved_at, class_id, missing_since,
+                 first_seen, times_seen, times_reopened, resolved_at, class_id, missing_since, read_at,
                  CASE WHEN class_id IS NULL OR missing_since IS NOT NULL THEN last_seen ELSE greatest(
                      last_seen, (SELECT listed_at FROM classes WHERE id = findings.class_id)) END AS last_seen
              FROM findings WHERE ",

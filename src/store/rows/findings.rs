@@ -82,6 +82,7 @@ pub(in crate::store) struct FindingRow {
     times_seen: i64,
     times_reopened: i64,
     resolved_at: Option<Micros>,
+    read_at: Option<Micros>,
 }
 
 impl TryFrom<FindingRow> for Finding {
@@ -104,6 +105,7 @@ impl TryFrom<FindingRow> for Finding {
             times_seen: number("findings.times_seen", row.times_seen)?,
             times_reopened: number("findings.times_reopened", row.times_reopened)?,
             resolved_at: instant_opt("findings.resolved_at", row.resolved_at)?,
+            read_at: instant_opt("findings.read_at", row.read_at)?,
         })
     }
 }

@@ -45,7 +45,7 @@ pub(super) const OF_NO_CLASS: &str = "
 
 pub(super) const WITHOUT_DETAILS: &str = "
     SELECT reference_id FROM findings
-    WHERE org = ?1 AND job_name = ?2 AND class_id IS NOT NULL AND since IS NULL ORDER BY id LIMIT ?3";
+    WHERE org = ?1 AND job_name = ?2 AND class_id IS NOT NULL AND since IS NULL ORDER BY read_at, id LIMIT ?3";
 
 const SAYS: &str = "SELECT detail, evidence FROM classes WHERE id = ?1";
 
@@ -70,6 +70,7 @@ const OPEN: &str = "
         missing_since = NULL,
         state = CASE WHEN findings.state = 'resolved' THEN excluded.state ELSE findings.state END,
         since = CASE WHEN findings.state <> 'resolved' THEN findings.since END,
+        read_at = CASE WHEN findings.state <> 'resolved' THEN findings.read_at END,
         attention = CASE WHEN findings.state <> 'resolved' THEN findings.attention END,
         last_seen = excluded.last_seen,
         times_seen = findings.times_seen + 1,
@@ -80,8 +81,10 @@ const OPEN: &str = "
 pub(super) const FILL: &str = "
     UPDATE findings SET
         external_reference = coalesce(asked.external_reference, findings.external_reference),
-        since = CASE WHEN findings.since IS NULL OR asked.since > findings.since THEN asked.since ELSE findings.since END
-    FROM (SELECT value ->> 0 AS reference_id, value ->> 1 AS external_reference, value ->> 2 AS since
+        since = CASE WHEN findings.since IS NULL OR asked.since > findings.since THEN asked.since ELSE findings.since END,
+        read_at = max(asked.read_at, coalesce(findings.read_at, 0))
+    FROM (SELECT value ->> 0 AS reference_id, value ->> 1 AS external_reference, value ->> 2 AS since,
+              value ->> 3 AS read_at
           FROM json_each(?3)) AS asked
     WHERE findings.reference_id = asked.reference_id AND +findings.org = ?1 AND +findings.job_name = ?2
         AND +findings.class_id IS NOT NULL";
@@ -285,6 +288,7 @@ impl Classes for SqliteStore {
                             seen.reference_id.as_str(),
                             order,
                             micros_opt(seen.last_updated),
+                            micros(seen.observed_at),
                         )
                     })
                     .collect();

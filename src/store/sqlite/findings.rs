@@ -65,9 +65,9 @@ pub(super) const NEWLY_OPEN: &str = "
 // is shown, and taken back, by who says so.
 const SEE: &str = "
     INSERT INTO findings (
-        org, job_name, first_seen, last_seen, reference_id, kind, detail, external_reference, since, attention,
+        org, job_name, first_seen, last_seen, read_at, reference_id, kind, detail, external_reference, since, attention,
         evidence, state)
-    SELECT ?1, ?2, ?3, ?3, value ->> 'reference_id', value ->> 'kind', value ->> 'detail',
+    SELECT ?1, ?2, ?3, ?3, ?3, value ->> 'reference_id', value ->> 'kind', value ->> 'detail',
            value ->> 'external_reference', value ->> 'since', value ->> 'attention', value ->> 'evidence',
            iif(EXISTS (
                SELECT 1 FROM acknowledgements AS a
@@ -87,6 +87,8 @@ const SEE: &str = "
             THEN excluded.attention ELSE findings.attention END,
         evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name NOT IN (SELECT value FROM json_each(?5))
             THEN excluded.evidence ELSE findings.evidence END,
+        read_at = CASE WHEN findings.state = 'resolved' OR findings.job_name NOT IN (SELECT value FROM json_each(?5))
+            THEN excluded.read_at ELSE findings.read_at END,
         class_id = CASE WHEN findings.job_name = excluded.job_name OR findings.job_name IN (SELECT value FROM json_each(?5))
             THEN findings.class_id END,
         missing_since = CASE WHEN findings.job_name IN (SELECT value FROM json_each(?5)) THEN findings.missing_since END,
@@ -157,7 +159,7 @@ macro_rules! listing {
     ($driver:literal, $states:literal) => {
         concat!(
             "SELECT id, org, reference_id, kind, detail, external_reference, job_name, state, attention, evidence, since,
-                 first_seen, times_seen, times_reopened, resolved_at, class_id, missing_since,
+                 first_seen, times_seen, times_reopened, resolved_at, class_id, missing_since, read_at,
                  CASE WHEN class_id IS NULL OR missing_since IS NOT NULL THEN last_seen ELSE max(
                      last_seen, (SELECT listed_at FROM classes WHERE id = findings.class_id)) END AS last_seen
              FROM findings WHERE ",

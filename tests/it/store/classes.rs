@@ -16,6 +16,7 @@ behaviours! {
     a_resolved_finding_belongs_to_no_class,
     those_of_no_class_come_each_once,
     details_are_filled_in_from_what_was_read,
+    one_read_without_a_date_comes_after_those_not_read_yet,
     a_member_is_counted_like_any_finding,
     many_are_opened_in_one_call,
     an_old_class_goes_when_nothing_belongs_to_it,
@@ -248,7 +249,7 @@ async fn details_are_filled_in_from_what_was_read(fresh: Fresh) {
         ..observation("none")
     };
     fill(&[observation("z"), undated, other, observation("unknown")]).await;
-    assert_eq!(unknown(9).await, ids(&["a", "b"]));
+    assert_eq!(unknown(9).await, ids(&["b", "a"]));
     let listed = finding(store, "z").await;
     assert_eq!(
         (listed.since, listed.external_reference, listed.evidence),
@@ -280,6 +281,41 @@ async fn details_are_filled_in_from_what_was_read(fresh: Fresh) {
     }
     let oldest = store.finding_counts().await.unwrap();
     assert_eq!(oldest[0].oldest, Some(at(-3_600)), "of what is known");
+}
+
+async fn one_read_without_a_date_comes_after_those_not_read_yet(fresh: Fresh) {
+    let store = &*fresh.store;
+    let class = class(store, "NOT_SENT").await;
+    open(store, class, &["a", "b", "c"], 0).await;
+    let unknown = async || store.without_details(&org(), &job(), 9).await.unwrap();
+    let read = async |id: &str, second| {
+        let undated = Observation {
+            last_updated: None,
+            observed_at: at(second),
+            ..observation(id)
+        };
+        let lease = a_run(store).await;
+        store
+            .fill_details(&lease, &org(), &job(), &[undated])
+            .await
+            .unwrap();
+    };
+    assert_eq!(finding(store, "a").await.read_at, None);
+    read("b", 20).await;
+    read("a", 30).await;
+    assert_eq!(unknown().await, ids(&["c", "b", "a"]));
+    assert_eq!(finding(store, "a").await.read_at, Some(at(30)));
+    // An older read is no news, and a list that names it again makes nothing unread.
+    read("a", 10).await;
+    open(store, class, &["a"], 40).await;
+    assert_eq!(finding(store, "a").await.read_at, Some(at(30)));
+    resolve_all(store, 50).await;
+    open(store, class, &["a"], 60).await;
+    assert_eq!(
+        finding(store, "a").await.read_at,
+        None,
+        "what comes back is to be read anew"
+    );
 }
 
 async fn a_member_is_counted_like_any_finding(fresh: Fresh) {

@@ -80,6 +80,7 @@ async fn a_new_sighting_opens_a_finding(fresh: Fresh) {
         times_seen: 1,
         times_reopened: 0,
         resolved_at: None,
+        read_at: Some(at(0)),
     };
     assert_eq!(row, wanted);
     let live = store

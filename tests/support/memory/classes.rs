@@ -78,6 +78,7 @@ impl State {
         let Some(row) = self.findings.get_mut(&place(org, &seen.key)) else {
             let row = self.findings.insert(org, job, seen, opens_as, now);
             row.class = Some(class);
+            row.finding.read_at = None;
             return true;
         };
         let comes_back = !row.is_live();
@@ -92,6 +93,7 @@ impl State {
         if comes_back {
             finding.state = opens_as;
             finding.since = None;
+            finding.read_at = None;
             finding.attention = None;
             finding.resolved_at = None;
             finding.times_reopened += 1;
@@ -115,6 +117,7 @@ impl State {
                         .clone_from(&seen.external_reference);
                 }
                 finding.since = finding.since.max(seen.last_updated);
+                finding.read_at = finding.read_at.max(Some(seen.observed_at));
             }
         }
     }
@@ -272,7 +275,11 @@ impl Classes for MemoryStore {
         self.read("without_details", |state, _| {
             let of_job = state.findings.of_job(org, job);
             let bare = of_job.filter(|row| row.class.is_some() && row.finding.since.is_none());
-            let ids = bare.map(|row| row.finding.key.reference_id.clone());
+            let mut bare: Vec<&Row> = bare.collect();
+            bare.sort_by_key(|row| (row.finding.read_at, row.finding.id));
+            let ids = bare
+                .into_iter()
+                .map(|row| row.finding.key.reference_id.clone());
             Ok(ids.take(limit as usize).collect())
         })
         .await

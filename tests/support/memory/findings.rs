@@ -132,6 +132,7 @@ impl Table {
             times_seen: 1,
             times_reopened: 0,
             resolved_at: None,
+            read_at: Some(now),
         };
         self.rows.entry(id).or_insert(Row {
             finding,
@@ -180,6 +181,7 @@ impl State {
                 .external_reference
                 .clone_from(&seen.external_reference);
             finding.since = seen.since;
+            finding.read_at = Some(now);
             finding.attention = seen.attention;
             finding.evidence.clone_from(&seen.evidence);
         }
