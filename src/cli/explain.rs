@@ -3,23 +3,31 @@
 //! Says where each fact comes from, and prints what it can when a part can't be had: an upstream that is away must
 //! not hide what the ledger knows.
 
+mod listed;
+mod next;
+mod show;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
+use self::listed::Listed;
+use self::next::{Outlook, Prospect};
 use super::common::{Common, find_orgs};
 use super::exit::{Exit, Failure};
 use super::findings::Said;
-use super::output::{self, Format, instant, or_dash};
+use super::output::{self, Format};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
+use crate::config::{Job, JobKind};
 use crate::domain::code::Code;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
-use crate::domain::{AttemptState, Observation, SkipReason, Status, Trigger};
+use crate::domain::run::Mode;
+use crate::domain::{Observation, Status, Trigger};
 use crate::reconcile::executor::references;
+use crate::reconcile::jobs::turn::Foreseen;
 use crate::reconcile::runner::RunOrder;
 use crate::reconcile::survey::SurveyError;
 use crate::store::attempts::{Attempt, AttemptFilter, AttemptStep};
@@ -46,8 +54,10 @@ struct Explanation {
     /// As the upstream says now; none if it could not be asked.
     upstream: Option<Observation>,
     upstream_trouble: Option<String>,
-    /// As remembered.
+    /// As a run last read it; none: not yet read.
     remembered: Option<Observation>,
+    /// The lists that name it, as far as findings rest on them.
+    listed: Vec<Listed>,
     /// What a run would decide now, one line a job.
     would_decide: Vec<JobDecision>,
     /// What runs decided last.
@@ -129,7 +139,7 @@ pub async fn run(common: &Common, args: &ExplainArgs) -> Result<(), Failure> {
         Format::Json => Ok(output::json(&explained)?),
         Format::Table => {
             for explanation in &explained {
-                output::text(&show(explanation))?;
+                output::text(&show::show(explanation))?;
             }
             Ok(())
         }
@@ -149,6 +159,14 @@ async fn meant(
         .into_iter()
         .map(|(_, seen)| seen.reference_id)
         .collect();
+    // One that lists alone told of has no observation.
+    let filter = FindingFilter {
+        org: Some(org.clone()),
+        reference: Some(reference.to_owned()),
+        ..FindingFilter::default()
+    };
+    let findings = reader.store.findings(&filter, Page::first(100)).await?;
+    ids.extend(findings.into_iter().map(|found| found.key.reference_id));
     let filter = AttemptFilter {
         org: Some(org.clone()),
         reference: Some(reference.to_owned()),
@@ -187,38 +205,22 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         .into_iter()
         .next();
     let request = upstream.as_ref().or(remembered.as_ref());
-    let mut would_decide = Vec::new();
-    if let Some(request) = request {
-        for job in &reader.jobs {
-            let order = RunOrder {
-                job: Arc::clone(job),
-                org: org.clone(),
-                trigger: Trigger::Manual,
-                slot: None,
-                actor: Actor::daemon("explain"),
-            };
-            let considered = match reader.reconciler.consider(&order, request).await {
-                Ok(considered) => considered,
-                // An upstream that is away must not hide what the ledger knows.
-                Err(SurveyError::Read(error)) => {
-                    output::note(&format!(
-                        "what {} would decide can't be told: {error}",
-                        job.name
-                    ));
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            if let Some(decision) = considered {
-                would_decide.push(JobDecision {
-                    job_name: job.name.to_string(),
-                    verdict: decision.verdict.label().to_owned(),
-                    rule: decision.rule.map(|rule| rule.to_string()),
-                    explanation: decision.explanation,
-                });
-            }
+    let mut foreseen = Vec::new();
+    for job in &reader.jobs {
+        if job.kind != JobKind::Housekeeping {
+            foreseen.push((job, foresee(reader, org, job, request).await?));
         }
     }
+    let decisions = foreseen.iter().filter_map(|(job, foreseen)| {
+        let decision = &foreseen.as_ref()?.as_ref().ok()?.decision;
+        Some(JobDecision {
+            job_name: job.name.to_string(),
+            verdict: decision.verdict.label().to_owned(),
+            rule: decision.rule.as_ref().map(ToString::to_string),
+            explanation: decision.explanation.clone(),
+        })
+    });
+    let would_decide = decisions.collect();
     let filter = AttemptFilter {
         org: Some(org.clone()),
         reference: Some(id.to_string()),
@@ -260,13 +262,23 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         Some(request) => words(reader, org, request).await,
         None => vec![],
     };
-    let next = next(reader, &attempts, &would_decide, SystemClock.now());
+    let listed = listed::listed(&*reader.store, org, &id, &findings).await?;
+    let of_order = match order.as_slice() {
+        [] => vec![],
+        order => reader.store.attempts_for(org, order).await?,
+    };
+    let of_request = attempts.iter().map(|explained| &explained.attempt);
+    let open = of_request
+        .chain(&of_order)
+        .find(|attempt| attempt.state.is_open());
+    let next = outlook(reader, org, open, foreseen).await?;
     Ok(Explanation {
         org: org.clone(),
         reference_id: id,
         upstream,
         upstream_trouble,
         remembered,
+        listed,
         would_decide,
         decided,
         attempts,
@@ -306,160 +318,76 @@ async fn words(reader: &app::Reader, org: &Org, request: &Observation) -> Vec<Wo
     words
 }
 
-/// What happens next by itself, and when.
-fn next(
+/// What a job would do; none where the request is not known.
+async fn foresee(
     reader: &app::Reader,
-    attempts: &[ExplainedAttempt],
-    would_decide: &[JobDecision],
-    now: DateTime<Utc>,
-) -> String {
-    let open = attempts
-        .iter()
-        .map(|explained| &explained.attempt)
-        .find(|attempt| attempt.state.is_open());
-    if let Some(attempt) = open {
-        return match attempt.state {
-            AttemptState::NeedsHuman => format!(
-                "nothing by itself: a person must settle attempt {0} (`tesa-reconciler attempts settle {0} …`)",
-                attempt.id
-            ),
-            _ => format!(
-                "attempt {} is verified by reading{}",
-                attempt.id,
-                attempt
-                    .verify_at
-                    .map_or_else(String::new, |at| format!(" from {}", instant(at)))
-            ),
-        };
-    }
-    let waits = |decision: &&JobDecision| {
-        let reasons = [SkipReason::GivenUp, SkipReason::DuplicateReference];
-        reasons
-            .iter()
-            .any(|reason| reason.as_str() == decision.verdict)
+    org: &Org,
+    job: &Arc<Job>,
+    request: Option<&Observation>,
+) -> Result<Option<Result<Foreseen, String>>, Failure> {
+    let Some(request) = request else {
+        return Ok(None);
     };
-    if let Some(decision) = would_decide.iter().find(waits) {
-        return format!("nothing by itself: {}", decision.explanation);
-    }
-    let soonest = reader
-        .jobs
-        .iter()
-        .filter_map(|job| {
-            let due = crate::schedule::next_due(&job.schedule, &job.name, now)?;
-            Some((due, &job.name))
-        })
-        .min();
-    soonest.map_or_else(
-        || "no job is scheduled".to_owned(),
-        |(due, job)| format!("{job} looks at it again at {}", instant(due)),
-    )
-}
-
-fn show(explanation: &Explanation) -> String {
-    let mut lines = vec![format!(
-        "{} / {}",
-        explanation.org, explanation.reference_id
-    )];
-    let mut line = |label: &str, text: String| lines.push(format!("  {label:<12} {text}"));
-    match (&explanation.upstream, &explanation.upstream_trouble) {
-        (Some(request), _) => line("upstream", describe(request)),
-        (None, Some(trouble)) => line("upstream", format!("not known: {trouble}")),
-        (None, None) => {}
-    }
-    if let Some(request) = &explanation.remembered {
-        line(
-            "remembered",
-            format!(
-                "{} (read {})",
-                describe(request),
-                instant(request.observed_at)
-            ),
-        );
-    }
-    for decision in &explanation.would_decide {
-        line(
-            "would decide",
-            format!(
-                "{} ({}, {}): {}",
-                decision.verdict,
-                decision.job_name,
-                or_dash(decision.rule.as_ref(), |rule| format!("rule {rule}")),
-                decision.explanation
-            ),
-        );
-    }
-    for decision in &explanation.decided {
-        line(
-            "decided",
-            format!(
-                "{} by {} since {} (run {}): {}",
-                decision.verdict,
-                decision.job_name,
-                instant(decision.since),
-                decision.run_id,
-                decision.explanation
-            ),
-        );
-    }
-    for explained in &explanation.attempts {
-        let attempt = &explained.attempt;
-        line(
-            "tried",
-            format!(
-                "attempt {}: {} is {}",
-                attempt.id, attempt.operation, attempt.state
-            ),
-        );
-        for step in &explained.steps {
-            line(
-                "",
-                format!(
-                    "{}  {:<12} {} ({})",
-                    instant(step.at),
-                    step.state,
-                    step.detail,
-                    step.who
-                ),
-            );
+    let order = RunOrder {
+        job: Arc::clone(job),
+        org: org.clone(),
+        trigger: Trigger::Manual,
+        slot: None,
+        actor: Actor::daemon("explain"),
+    };
+    match reader.reconciler.foresee(&order, request).await {
+        Ok(foreseen) => Ok(foreseen.map(Ok)),
+        // An upstream that is away must not hide what the ledger knows.
+        Err(error @ (SurveyError::Read(_) | SurveyError::Distrusted { .. })) => {
+            output::note(&format!(
+                "what {} would do can't be told: {error}",
+                job.name
+            ));
+            Ok(Some(Err(error.to_string())))
         }
+        Err(error) => Err(error.into()),
     }
-    if explanation.attempts.is_empty() {
-        line("tried", "nothing yet".to_owned());
-    }
-    for finding in &explanation.findings {
-        line(
-            "finding",
-            format!(
-                "{} {} {} ({}) since {}",
-                finding.id,
-                finding.key.kind,
-                finding.state,
-                finding.evidence,
-                instant(finding.first_seen)
-            ),
-        );
-    }
-    for said in &explanation.acknowledgements {
-        line("hands off", said.show());
-    }
-    for Words { hash, said, what } in &explanation.words {
-        line("words", format!("{hash} is {said:?} ({what})"));
-    }
-    line("next", explanation.next.clone());
-    lines.join("\n")
 }
 
-fn describe(request: &Observation) -> String {
-    format!(
-        "{}{}, {}, order {}, last updated {}",
-        request.status,
-        if request.cancelling {
-            " (cancelling)"
-        } else {
-            ""
-        },
-        or_dash(request.persistence_type, |kind| kind.to_string()),
-        or_dash(request.external_reference.as_ref(), ToString::to_string),
-        or_dash(request.last_updated, instant),
-    )
+/// What happens next, by what the store says of everything that stands in the way.
+async fn outlook(
+    reader: &app::Reader,
+    org: &Org,
+    open: Option<&Attempt>,
+    foreseen: Vec<(&Arc<Job>, Option<Result<Foreseen, String>>)>,
+) -> Result<String, Failure> {
+    let (store, now) = (&reader.store, SystemClock.now());
+    let pauses = store.pauses(now).await?;
+    let latches = store.latches().await?;
+    let circuits = store.circuits(now).await?;
+    let doubt = match reader.reconciler.safety.mode {
+        Mode::Enforce => store.doubt().await?,
+        Mode::Observe => None,
+    };
+    let prospects = foreseen.into_iter().map(|(job, foreseen)| Prospect {
+        job: &job.name,
+        schedule: &job.schedule,
+        foreseen,
+        pauses: pauses
+            .iter()
+            .filter(|pause| pause.job_name.as_ref().is_none_or(|name| *name == job.name))
+            .collect(),
+        latch: latches
+            .iter()
+            .find(|latch| latch.job_name == job.name && latch.org == *org),
+    });
+    Ok(next::next(&Outlook {
+        org,
+        now,
+        open,
+        doubt: doubt.map(|doubt| doubt.to_string()),
+        circuit: circuits
+            .iter()
+            .find(|circuit| circuit.org == *org && circuit.is_open()),
+        jobs: prospects.collect(),
+        alive: !store
+            .live_replicas(now - app::ALIVE_WITHIN, now)
+            .await?
+            .is_empty(),
+    }))
 }

@@ -24,6 +24,7 @@ pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item
             scope: Scope::at(&request.status),
             attention: None,
             intent: None,
+            not_before: None,
             lasts: ruling.lasts(),
         };
     }
@@ -85,6 +86,7 @@ pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item
         sightings,
         scope: Scope::at(&request.status),
         attention: None,
+        not_before: ruling.not_before,
         intent: ruling.intent,
         lasts,
     }

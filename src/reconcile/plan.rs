@@ -116,6 +116,8 @@ pub struct Item {
     pub attention: Option<(FindingKey, Option<Attention>)>,
     /// Set exactly when the verdict is `act`.
     pub intent: Option<Intent>,
+    /// Set exactly when it is `backing_off`: when the pause ends.
+    pub not_before: Option<DateTime<Utc>>,
     /// It rests on nothing but the request and the rules: see [`Ruling::lasts`].
     pub lasts: bool,
 }
@@ -131,6 +133,8 @@ pub struct Ruling {
     pub attention: Option<Attention>,
     /// The write it asks for.
     pub intent: Option<Intent>,
+    /// Until when it is put off.
+    pub not_before: Option<DateTime<Utc>>,
 }
 
 impl Ruling {
@@ -163,6 +167,7 @@ impl Ruling {
             explanation: explanation.into(),
             attention: None,
             intent: None,
+            not_before: None,
         }
     }
 
@@ -178,6 +183,7 @@ impl Ruling {
             explanation: explanation.into(),
             attention: None,
             intent: None,
+            not_before: None,
         }
     }
 }
@@ -192,6 +198,7 @@ pub fn rule_on(context: &Context<'_>, known: Known<'_>, index: usize) -> Ruling 
             explanation: "the rule says to leave it alone".to_owned(),
             attention: None,
             intent: None,
+            not_before: None,
         },
         Action::Send(spec) => rule_on_write(context, known, index, spec),
     }
@@ -231,6 +238,10 @@ fn rule_on_write(
         }
         return Ruling {
             attention: attention(&standing),
+            not_before: match standing {
+                Standing::BackingOff { until, .. } => Some(until),
+                _ => None,
+            },
             ..skip(reason, why)
         };
     }
@@ -263,6 +274,7 @@ fn rule_on_write(
                 .last_updated
                 .map(|updated| updated + age.unwrap_or_default()),
         }),
+        not_before: None,
     }
 }
 
@@ -325,6 +337,7 @@ pub fn unreadable(
         },
         attention: None,
         intent: None,
+        not_before: None,
         lasts: false,
     }
 }

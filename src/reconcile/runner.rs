@@ -20,7 +20,7 @@ use crate::clock::SharedClock;
 use crate::config::{Job, JobKind, Safety};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId};
 use crate::domain::run::Mode;
-use crate::domain::{Decision, Filter, Observation, RunOutcome, Trigger};
+use crate::domain::{Filter, RunOutcome, Trigger};
 use crate::store::runs::{NewRun, RunLease, RunSummary, Started};
 use crate::store::{Actor, Store, StoreError};
 use crate::telemetry::{record, traces};
@@ -313,18 +313,6 @@ impl Reconciler {
             JobKind::RetryStuck => self.plan_stuck(order, &survey, sink).await,
             _ => survey.look(sink).await,
         }
-    }
-
-    /// What a job would decide about one request now; none for a job that is not about requests. Reads only.
-    pub async fn consider(
-        &self,
-        order: &RunOrder,
-        request: &Observation,
-    ) -> Result<Option<Decision>, SurveyError> {
-        let (now, stop) = (self.clock.now(), CancellationToken::new());
-        let writes = self.write_policy(&order.job.name, &order.org).await?;
-        let survey = self.survey(order, writes, now, None, &stop);
-        Ok(survey.consider(request).await?.map(|item| item.decision))
     }
 
     /// The jobs that come before this one in the configuration.

@@ -31,6 +31,7 @@ pub fn decide(context: &Context<'_>, known: Known<'_>) -> Item {
         scope: Scope::at(&request.status),
         attention: is_told.then(|| (key(request), ruling.attention)),
         lasts: ruling.lasts(),
+        not_before: ruling.not_before,
         intent: ruling.intent,
     }
 }

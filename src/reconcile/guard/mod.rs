@@ -6,6 +6,7 @@
 //! checked in the very transaction that commits the attempt, because only there they hold over all jobs and replicas.
 //! What can't be committed is not sent.
 
+pub mod caps;
 pub mod circuit;
 pub mod hold;
 mod in_flight;

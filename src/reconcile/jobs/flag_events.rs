@@ -204,6 +204,7 @@ impl Survey<'_> {
             scope: Scope::at(&request.status),
             attention: None,
             lasts: ruling.lasts(),
+            not_before: ruling.not_before,
             intent: ruling.intent,
         }
     }

@@ -195,6 +195,7 @@ impl Survey<'_> {
                 scope: Scope::FAILED,
                 attention: None,
                 intent: None,
+                not_before: None,
                 lasts: true,
             });
             sink.accept(items.collect()).await?;

@@ -8,3 +8,4 @@ mod housekeeping;
 mod resolve_issues;
 mod retry_stuck;
 mod sweep;
+pub mod turn;

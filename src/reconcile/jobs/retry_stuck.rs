@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::SkipReason;
 use crate::domain::run::RunOutcome;
 use crate::reconcile::claims::Turn;
+use crate::reconcile::guard::caps::{self, Hour};
 use crate::reconcile::pass::HELD;
 use crate::reconcile::reads::Reads;
 use crate::reconcile::recorder::{Candidate, Recorder, oldest_first};
@@ -168,13 +169,15 @@ impl Reconciler {
         &self,
         org: &crate::domain::ids::Org,
     ) -> Result<usize, SurveyError> {
-        let since = self.clock.now() - chrono::TimeDelta::hours(1);
-        let sent = self.store.attempts_since(org, since).await?;
-        let counted = sent.iter().filter(|attempt| {
-            attempt.intended_at > since && attempt.state != crate::domain::AttemptState::NotSent
-        });
-        let left = (self.safety.max_writes_per_hour as usize).saturating_sub(counted.count());
+        let left = self.hour(org).await?.left;
         Ok(left.min(self.safety.max_writes_per_run as usize))
+    }
+
+    /// What the hour's cap leaves.
+    pub(super) async fn hour(&self, org: &crate::domain::ids::Org) -> Result<Hour, SurveyError> {
+        let now = self.clock.now();
+        let sent = self.store.attempts_since(org, caps::begin(now)).await?;
+        Ok(caps::hour(&sent, self.safety.max_writes_per_hour, now))
     }
 }
 

@@ -14,6 +14,7 @@ mod crash;
 mod credentials;
 pub mod daemon;
 mod doctor;
+mod explain;
 mod failover;
 mod health;
 mod killed;
