@@ -3,11 +3,11 @@
 //! The first rule that matches wins, so a rule behind a wider one says something that is never heard. A rule is cut
 //! into cells (one status, one org, one issue code, …), and a cell is taken where some earlier rule asks for nothing
 //! more than the cell does. That is decided for several earlier rules together, and errs on one side only: what is
-//! called taken is taken; two globs that overlap in part are not compared.
+//! called taken is taken.
 
 use wildmatch::WildMatch;
 
-use super::{Matcher, Rule};
+use super::{Matcher, Rule, glob};
 use crate::domain::Status;
 use crate::domain::ids::Org;
 
@@ -40,14 +40,16 @@ pub struct Ground<'a> {
     pub unnamed: &'a [Status],
 }
 
+/// A rule's matcher cut to single values, and who takes it.
+type Cell = (Matcher, Option<Vec<usize>>);
+
 /// What the rules before `rules[index]` leave of it.
 pub fn coverage(rules: &[&Rule], index: usize, ground: Ground<'_>) -> Coverage {
     let (earlier, matcher) = (&rules[..index], &rules[index].matcher);
-    let cells: Vec<(Matcher, Option<usize>)> = cells(matcher, ground)
+    let cells: Vec<Cell> = cells(matcher, ground)
         .into_iter()
         .map(|cell| {
-            let taken = |rule: &&Rule| takes(&rule.matcher, &cell, ground);
-            let by = earlier.iter().position(taken);
+            let by = taken_by(&cell, earlier, ground);
             (cell, by)
         })
         .collect();
@@ -81,9 +83,49 @@ pub fn coverage(rules: &[&Rule], index: usize, ground: Ground<'_>) -> Coverage {
     Coverage::Reached(dead)
 }
 
+/// The rules that take a cell: the first that does by itself, or several whose issue codes do together.
+fn taken_by(cell: &Matcher, earlier: &[&Rule], ground: Ground<'_>) -> Option<Vec<usize>> {
+    let takes = |rule: &&Rule| takes_but_for_codes(&rule.matcher, cell, ground);
+    let takers: Vec<usize> = (0..earlier.len())
+        .filter(|index| takes(&earlier[*index]))
+        .collect();
+    let covered = |rules: &[usize]| codes_are_covered(cell, earlier, rules);
+    if let Some(one) = takers.iter().find(|one| covered(&[**one])) {
+        return Some(vec![*one]);
+    }
+    if !covered(&takers) {
+        return None;
+    }
+    let mut needed = takers;
+    for index in needed.clone() {
+        let others: Vec<usize> = needed.iter().copied().filter(|one| *one != index).collect();
+        if covered(&others) {
+            needed = others;
+        }
+    }
+    Some(needed)
+}
+
+/// Whatever code the cell's issue has, one of these rules asks for it. A rule that asks for none asks for all: only jobs that
+/// look at issues ask for codes, so there is an issue.
+fn codes_are_covered(cell: &Matcher, rules: &[&Rule], these: &[usize]) -> bool {
+    let any = WildMatch::new("*");
+    let asked = |matcher: &Matcher| match &matcher.issue_codes {
+        Some(globs) => globs.clone(),
+        None => vec![any.clone()],
+    };
+    let by: Vec<WildMatch> = these
+        .iter()
+        .flat_map(|index| asked(&rules[*index].matcher))
+        .collect();
+    let by: Vec<&WildMatch> = by.iter().collect();
+    asked(cell).iter().all(|glob| glob::covered(glob, &by))
+}
+
 /// The rules that take these cells, if all of them are taken. No cell at all is not taken.
-fn all_taken<'c>(cells: impl Iterator<Item = &'c (Matcher, Option<usize>)>) -> Option<Vec<usize>> {
-    let mut by: Vec<usize> = cells.map(|(_, by)| *by).collect::<Option<_>>()?;
+fn all_taken<'c>(cells: impl Iterator<Item = &'c Cell>) -> Option<Vec<usize>> {
+    let by: Vec<&[usize]> = cells.map(|(_, by)| by.as_deref()).collect::<Option<_>>()?;
+    let mut by = by.concat();
     by.sort_unstable();
     by.dedup();
     (!by.is_empty()).then_some(by)
@@ -131,10 +173,9 @@ fn cut<T: Clone>(cells: &[Matcher], values: &[T], set: impl Fn(&mut Matcher, T))
         .collect()
 }
 
-/// Whatever `cell` matches, `earlier` matches: it asks for nothing that the cell doesn't.
-fn takes(earlier: &Matcher, cell: &Matcher, ground: Ground<'_>) -> bool {
+/// Whatever `cell` matches, `earlier` matches, if it asks for its code: it asks for nothing else that the cell doesn't.
+fn takes_but_for_codes(earlier: &Matcher, cell: &Matcher, ground: Ground<'_>) -> bool {
     let statuses = earlier.statuses.as_deref().unwrap_or(ground.unnamed);
-    let any = WildMatch::new("*");
     earlier.cancelling == cell.cancelling
         && within(cell.statuses.as_deref(), statuses)
         && asks_no_more(earlier.persistence_type, cell.persistence_type)
@@ -151,10 +192,6 @@ fn takes(earlier: &Matcher, cell: &Matcher, ground: Ground<'_>) -> bool {
         && earlier
             .not_updated_for
             .is_none_or(|age| cell.not_updated_for.is_some_and(|older| age <= older))
-        // Only jobs that look at issues ask for codes, so there is an issue that any code matches.
-        && earlier.issue_codes.as_deref().is_none_or(|globs| {
-            globs.contains(&any) || within(cell.issue_codes.as_deref(), globs)
-        })
 }
 
 fn asks_no_more<T: PartialEq>(earlier: Option<T>, cell: Option<T>) -> bool {

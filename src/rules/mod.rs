@@ -5,6 +5,7 @@
 
 pub mod classes;
 pub mod coverage;
+mod glob;
 pub mod miss;
 pub mod template;
 

@@ -45,7 +45,7 @@ const ANY: Change = |_| {};
 
 #[test]
 fn a_rule_that_others_take_everything_from_is_never_heard() {
-    let cases: [(&str, &[Change], &[usize]); 13] = [
+    let cases: [(&str, &[Change], &[usize]); 17] = [
         ("the same", &[UNSENT, UNSENT], &[0]),
         ("a wider one", &[ANY, UNSENT], &[0]),
         (
@@ -129,6 +129,40 @@ fn a_rule_that_others_take_everything_from_is_never_heard() {
             &[0, 1],
         ),
         (
+            "a wider code",
+            &[
+                |m| m.issue_codes = globs(&["CLI-*"]),
+                |m| m.issue_codes = globs(&["CLI-1*", "CLI-0?2"]),
+            ],
+            &[0],
+        ),
+        (
+            "any code, behind those with a letter and those without",
+            &[
+                |m| m.issue_codes = globs(&["?*"]),
+                |m| m.issue_codes = globs(&["CLI-*"]),
+                |m| m.issue_codes = globs(&[""]),
+                |m| m.issue_codes = globs(&["*"]),
+            ],
+            &[0, 2],
+        ),
+        (
+            "codes that two globs of a rule share",
+            &[
+                |m| m.issue_codes = globs(&["CLI-?", "CLI-??*"]),
+                |m| m.issue_codes = globs(&["CLI-?*"]),
+            ],
+            &[0],
+        ),
+        (
+            "every code by name, behind a rule for all",
+            &[
+                |m| m.issue_codes = globs(&["*"]),
+                |m| m.statuses = Some(vec![Status::NotSent]),
+            ],
+            &[0],
+        ),
+        (
             "both cancelling",
             &[
                 |m| m.cancelling = true,
@@ -193,10 +227,10 @@ fn a_rule_that_something_is_left_for_is_heard() {
             &[|m| m.auto_installation = Some(true), ANY],
         ),
         (
-            "globs that may overlap",
+            "globs that overlap in part",
             &[
-                |m| m.issue_codes = globs(&["CLI-*"]),
-                |m| m.issue_codes = globs(&["CLI-1*"]),
+                |m| m.issue_codes = globs(&["CLI-*", "?*1"]),
+                |m| m.issue_codes = globs(&["C*-1*"]),
             ],
         ),
         (
@@ -234,9 +268,9 @@ fn a_word_that_never_counts_is_named_with_who_takes_it() {
     assert_eq!(of_last(&changes), expected);
     let codes: [Change; 2] = [
         |m| m.issue_codes = globs(&["CLI-*"]),
-        |m| m.issue_codes = globs(&["CTO-*", "CLI-*"]),
+        |m| m.issue_codes = globs(&["CTO-*", "CLI-7*"]),
     ];
-    let expected = Coverage::Reached(vec![dead("issue_codes", "CLI-*")]);
+    let expected = Coverage::Reached(vec![dead("issue_codes", "CLI-7*")]);
     assert_eq!(of_last(&codes), expected);
     let owners: [Change; 2] = [
         |m| m.territory_owners = Some(vec![TerritoryOwner::Neba]),
