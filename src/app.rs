@@ -51,7 +51,7 @@ pub use crate::store::replicas::ALIVE_WITHIN;
 pub use kernel::Kernel;
 pub use once::{OnceReport, run_once};
 pub use reader::{Reader, tenth};
-pub use reload::{ReadAgain, Reload};
+pub use reload::{ReadAgain, Reload, log_warnings};
 
 /// What the process gives to the daemon beside the configuration.
 pub struct Process {

@@ -56,8 +56,13 @@ impl Reload {
             Ok(changed) => {
                 record::reload(true, now);
                 tracing::info!(?changed, "the configuration is reloaded");
+                let live = Arc::clone(&self.live.borrow());
+                // What did not change was said when it did.
+                if !changed.is_empty() {
+                    log_warnings(&live.config);
+                }
                 // Until it is told, people are told the mode that was.
-                let mode = self.live.borrow().config.safety.mode;
+                let mode = live.config.safety.mode;
                 if let Err(error) = self.core.beat(mode).await {
                     tracing::warn!(%error, "the store could not be told the mode");
                 }
@@ -117,6 +122,13 @@ impl Reload {
         self.scope.send_replace(scope);
         self.jobs.send_replace(Arc::new(jobs));
         Ok(changed)
+    }
+}
+
+/// Says what of a valid configuration may not be meant.
+pub fn log_warnings(config: &Config) {
+    for warning in config::warnings(config) {
+        tracing::warn!("configuration: {warning}");
     }
 }
 

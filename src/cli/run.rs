@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::output::{self, Row};
 use crate::app::{self, OnceReport, Process, StartError};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{self, Config, Job};
+use crate::config::{Config, Job};
 use crate::domain::ids::ReplicaId;
 use crate::lifecycle::{Lifecycle, Requests, Signals, steer};
 use crate::store::Actor;
@@ -42,9 +42,7 @@ pub async fn run(common: &Common, args: &RunArgs, signals: Signals) -> Result<Ex
     let traces = traces.map(|settings| Traces::start(settings, &replica));
     let traces = traces.transpose().map_err(StartError::from)?;
     let log = install_log(&config, traces.as_ref())?;
-    for warning in config::warnings(&config) {
-        tracing::warn!("configuration: {warning}");
-    }
+    app::log_warnings(&config);
     if args.once {
         let result = once(common, args, config, replica, &lifecycle).await;
         if let Some(traces) = &traces {

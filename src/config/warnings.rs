@@ -1,5 +1,5 @@
 //! What a valid configuration says that may not be meant: pure. Nothing here stops the program; it is said by
-//! `config check` and at each start.
+//! `config check`, at each start, and when a reload changes anything.
 
 use super::heard::{self, unnamed};
 use super::job::{self, JobKind};

@@ -84,6 +84,34 @@ async fn a_bad_configuration_keeps_the_old_one_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_not_be_meant_is_said_at_the_start_and_when_a_reload_changes_anything() {
+    let (reloaded, missing) = (
+        "the configuration is reloaded",
+        "configuration: no job of kind flag_events: inconsistent events are not flagged",
+    );
+    let mut world = World::new(Settings::default()).await;
+    let mut daemon = world.daemon().await;
+    assert_eq!(daemon.times_logged(missing), 1);
+    daemon.signal("HUP");
+    daemon.logged(reloaded).await;
+    world.settings.safety += "\nmax_writes_per_run = 3";
+    world.write_configuration();
+    daemon.signal("HUP");
+    daemon.logged_again(missing, 2).await;
+    let line = |message: &str| {
+        daemon
+            .log()
+            .iter()
+            .rposition(|line| line["message"] == message)
+    };
+    assert!(
+        line(reloaded) < line(missing),
+        "after the reload that changed something"
+    );
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_removed_while_it_runs_leaves_nothing_that_an_alert_waits_for() {
     let flag = format!("[[job]]\nname = \"flag-events\"\nkind = \"flag_events\"\n{NEVER}\n");
     let mut world = World::new(Settings {
