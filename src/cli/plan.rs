@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::common::{Common, find_jobs, find_orgs};
 use super::exit::Failure;
-use super::output::{self, Format, or_dash};
+use super::output::{self, Format, or_dash, or_not_read};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::domain::ids::{JobName, Org};
@@ -38,6 +38,8 @@ pub struct PlanArgs {
 struct Line {
     job_name: JobName,
     org: Org,
+    /// The request itself was read, now or before: where it wasn't, a number that is null is not known yet.
+    read: bool,
     #[serde(flatten)]
     decision: Decision,
 }
@@ -52,7 +54,7 @@ impl output::Row for Line {
             self.job_name.to_string(),
             self.org.to_string(),
             decision.reference_id.to_string(),
-            or_dash(decision.external_reference.as_ref(), ToString::to_string),
+            or_not_read(decision.external_reference.as_ref(), self.read),
             or_dash(decision.status.as_ref(), ToString::to_string),
             or_dash(decision.rule.as_ref(), ToString::to_string),
             decision.verdict.label().to_owned(),
@@ -80,6 +82,7 @@ impl PlanSink for Collector {
         self.lines.extend(items.into_iter().map(|item| Line {
             job_name: job_name.clone(),
             org: org.clone(),
+            read: item.request.is_some(),
             decision: item.decision,
         }));
         Ok(())

@@ -12,10 +12,11 @@ use super::jobs::{self, JobRow};
 use super::output::{self, Format, instant, or_dash};
 use crate::app::ALIVE_WITHIN;
 use crate::domain::finding::{Attention, FindingState};
-use crate::domain::ids::Org;
+use crate::domain::ids::{JobName, Org};
 use crate::domain::run::Mode;
 use crate::domain::{AttemptState, Filter, FindingKind, RunOutcome};
 use crate::reconcile::claims::DISTRUSTED_AT;
+use crate::reconcile::guard::caps;
 use crate::store::Page;
 use crate::store::controls::CircuitRow;
 use crate::store::findings::FindingFilter;
@@ -43,8 +44,8 @@ struct Status {
     held_back: Vec<HeldBack>,
     /// Filters of the list call that reads contradict.
     distrusted: Vec<Distrusted>,
-    /// Writes that a cap withheld in each job's last run.
-    capped: u64,
+    /// Writes that a cap withheld in a job's last run.
+    capped: Vec<Capped>,
     /// Writes whose outcome isn't settled, by state.
     open_attempts: BTreeMap<AttemptState, u64>,
     /// Findings that aren't resolved, by kind.
@@ -66,6 +67,16 @@ struct Distrusted {
     filter: Filter,
     /// What contradicted it.
     why: Vec<String>,
+}
+
+/// Writes that a cap withheld.
+#[derive(Debug, Serialize)]
+struct Capped {
+    job_name: JobName,
+    org: Org,
+    writes: u64,
+    /// From when on the hour's cap has room again; none where it has, and only the run's cap was met.
+    room_from: Option<DateTime<Utc>>,
 }
 
 /// Prints it.
@@ -158,17 +169,28 @@ async fn distrusted(session: &Session) -> Result<Vec<Distrusted>, Failure> {
     Ok(distrusted)
 }
 
-async fn capped(session: &Session) -> Result<u64, Failure> {
-    let mut capped = 0;
-    for job in &session.config.jobs {
-        for org in &session.config.tesamanager.orgs {
+async fn capped(session: &Session) -> Result<Vec<Capped>, Failure> {
+    let (store, now) = (&session.store, session.now());
+    let mut capped = Vec::new();
+    for org in &session.config.tesamanager.orgs {
+        let sent = store.attempts_since(org, caps::begin(now)).await?;
+        let hour = caps::hour(&sent, session.config.safety.max_writes_per_hour, now);
+        for job in &session.config.jobs {
             let last = RunFilter {
                 job_name: Some(job.name.clone()),
                 org: Some(org.clone()),
                 ..RunFilter::default()
             };
-            let last = session.store.runs(&last, Page::first(1)).await?;
-            capped += last.iter().map(|run| run.summary.capped).sum::<u64>();
+            let last = store.runs(&last, Page::first(1)).await?;
+            let writes = last.iter().map(|run| run.summary.capped).sum();
+            if writes > 0 {
+                capped.push(Capped {
+                    job_name: job.name.clone(),
+                    org: org.clone(),
+                    writes,
+                    room_from: hour.room_from,
+                });
+            }
         }
     }
     Ok(capped)
@@ -201,6 +223,10 @@ fn hints(status: &Status) -> Vec<String> {
     hint(
         !status.held_back.is_empty(),
         "the upstream asked for patience (Retry-After): `tesa-reconciler rates reset --org ORG --reason …` ends that, if you know better",
+    );
+    hint(
+        !status.capped.is_empty(),
+        "caps withhold writes, the oldest go first: if they shall go faster, raise `max_writes_per_run` or `max_writes_per_hour` in `[safety]`",
     );
     hint(
         status.open_attempts.contains_key(&AttemptState::NeedsHuman),
@@ -297,12 +323,24 @@ fn show(status: &Status) -> String {
             format!("the filter {filter} of {org} is not trusted: {first}"),
         );
     }
-    if status.capped > 0 {
-        let text = format!(
-            "{} writes wait for the caps of the next runs",
-            status.capped
+    for Capped {
+        job_name,
+        org,
+        writes,
+        room_from,
+    } in &status.capped
+    {
+        let until = match room_from {
+            Some(at) => format!(
+                "the hour (max_writes_per_hour), which has room from {}",
+                instant(*at)
+            ),
+            None => "its next run (max_writes_per_run)".to_owned(),
+        };
+        line(
+            "capped",
+            format!("{writes} writes of {job_name} in {org} wait for {until}"),
         );
-        line("capped", text);
     }
     line(
         "writes",

@@ -274,7 +274,7 @@ catalogue! {
     REQUESTS_UNCHANGED = Zero Counter, "requests_unchanged_total" [JOB, ORG]
         "Requests known to be unchanged without a read.";
     DECISIONS = Zero Counter, "decisions_total" [JOB, DECISION]
-        "Decisions about requests: act, flag, ignore, or the reason why nothing is sent.";
+        "Decisions about requests: act, flag, ignore, or the reason why nothing is sent; `cap_reached` are writes that a cap withheld, counted anew by each run.";
     REQUESTS_STUCK = Zero Gauge, "requests_stuck" [ORG, STATUS]
         "Requests stuck now, by status.";
     OLDEST_STUCK = Zero Gauge, "oldest_stuck_timestamp_seconds" [ORG]

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use crate::domain::id_list;
-use crate::domain::ids::{ExternalReference, ReferenceId};
-use crate::domain::{Decision, Operation, SkipReason, Verdict};
+use crate::domain::ids::ReferenceId;
+use crate::domain::{Decision, Observation, Operation, SkipReason, Verdict};
 use crate::reconcile::compose;
 use crate::reconcile::findings::Scope;
 use crate::reconcile::pass::HELD;
@@ -174,13 +174,16 @@ impl Survey<'_> {
         for chunk in id_list::chunks(ids.iter().copied(), CHUNK) {
             self.check_stop()?;
             let known = self.store.observations(self.context.org, &chunk).await?;
-            let orders: HashMap<ReferenceId, ExternalReference> = known
+            let mut known: HashMap<ReferenceId, Observation> = known
                 .into_iter()
-                .filter_map(|seen| Some((seen.reference_id, seen.external_reference?)))
+                .map(|seen| (seen.reference_id.clone(), seen))
                 .collect();
-            let items = chunk.into_iter().map(|id| Item {
+            let told = chunk.into_iter().map(|id| (known.remove(&id), id));
+            let items = told.map(|(seen, id)| Item {
                 decision: Decision {
-                    external_reference: orders.get(&id).cloned(),
+                    external_reference: seen
+                        .as_ref()
+                        .and_then(|seen| seen.external_reference.clone()),
                     reference_id: id,
                     status: Some(class.status.clone()),
                     rule: Some(rule.name.clone()),
@@ -190,7 +193,7 @@ impl Survey<'_> {
                         why => format!("{said}; nothing is sent: {why}"),
                     },
                 },
-                request: None,
+                request: seen,
                 sightings: vec![],
                 scope: Scope::FAILED,
                 attention: None,

@@ -182,14 +182,22 @@ async fn an_open_circuit_is_shown_with_its_cause_and_the_instant_of_its_next_pro
 async fn status_names_a_filter_that_is_not_trusted_and_what_the_caps_withhold() {
     let mut settings = Settings::default();
     settings.safety += "\nmax_writes_per_run = 1\nhold_above_count = 100";
-    let world = World::new(settings).await;
+    let mut world = World::new(settings).await;
     for order in 0..4 {
         world.stuck(&format!("ORD-{order}"));
     }
     let once = ["run", "--once", "--job", "retry-stuck"];
     world.run(&once).await;
     let screen = world.run(&["status"]).await.stdout;
-    assert!(screen.contains("3 writes wait for the caps"), "{screen}");
+    let capped = "3 writes of retry-stuck in masmovil wait for its next run (max_writes_per_run)";
+    for said in [capped, "raise `max_writes_per_run`"] {
+        assert!(screen.contains(said), "{said}:\n{screen}");
+    }
+    world.settings.safety += "\nmax_writes_per_hour = 1";
+    world.write_configuration();
+    let screen = world.run(&["status"]).await.stdout;
+    let capped = "wait for the hour (max_writes_per_hour), which has room from 20";
+    assert!(screen.contains(capped), "{screen}");
     // From now on requests that are being cancelled are all there are, if the list is to be believed.
     let filter = Filter::Cancelling;
     world.faults(vec![
