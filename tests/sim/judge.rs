@@ -16,6 +16,9 @@ use crate::plan::{JOBS, Limits};
 /// People are promised that what they say is heeded within this.
 const HEEDED_WITHIN: TimeDelta = TimeDelta::seconds(2);
 
+/// How far reads lag behind at most, with what a write takes from its last read on.
+const LAG: TimeDelta = TimeDelta::seconds(24);
+
 /// Hands off, said from then to then.
 #[derive(Debug, Clone)]
 pub struct Word {
@@ -57,6 +60,10 @@ pub struct Judge {
     errands: BTreeMap<String, Vec<DateTime<Utc>>>,
     /// When anything else became of it.
     changes: BTreeMap<String, Vec<DateTime<Utc>>>,
+    /// Since when nobody wants the order repaired any more.
+    unwanted: BTreeMap<String, DateTime<Utc>>,
+    /// When a person first released anything.
+    first_release: Option<DateTime<Utc>>,
     /// Latches, as long as they were seen.
     latches: Vec<(Latch, Option<DateTime<Utc>>)>,
     /// Entries already judged.
@@ -71,6 +78,8 @@ impl Judge {
             wrong_clocks: TimeDelta::zero(),
             errands: BTreeMap::new(),
             changes: BTreeMap::new(),
+            unwanted: BTreeMap::new(),
+            first_release: None,
             latches: Vec::new(),
             judged: 0,
         }
@@ -97,13 +106,21 @@ impl Judge {
 
     /// An order may be repaired once more.
     pub fn errand(&mut self, order: &str, at: DateTime<Utc>) {
+        self.unwanted.remove(order);
         self.errands.entry(order.to_owned()).or_default().push(at);
         self.changed(order, at);
     }
 
-    /// Something became of an order.
+    /// What became of an order leaves nothing to repair.
+    pub fn unwanted(&mut self, order: &str, at: DateTime<Utc>) {
+        self.unwanted.entry(order.to_owned()).or_insert(at);
+        self.changed(order, at);
+    }
+
+    /// Something became of an order: whatever was said of it before may be over.
     pub fn changed(&mut self, order: &str, at: DateTime<Utc>) {
         self.changes.entry(order.to_owned()).or_default().push(at);
+        self.hands_on(&HandsOff::Acknowledged(order.to_owned()), at);
     }
 
     /// What is wrong, if anything.
@@ -121,9 +138,18 @@ impl Judge {
                 .get(id)
                 .ok_or_else(|| format!("a write without a row: {entry:?}"))?;
             self.row_came_first(entry, attempt)?;
+            self.is_wanted(entry)?;
             self.heeds_people(entry, attempt)?;
             self.heeds_latches(entry, attempt)?;
             self.keeps_to_the_hour(&seen.ledger[..=place])?;
+        }
+        for entry in seen.ledger[self.judged..]
+            .iter()
+            .filter(|entry| entry.effect)
+        {
+            if let Some(order) = &entry.external_reference {
+                self.hands_on(&HandsOff::Acknowledged(order.clone()), entry.time);
+            }
         }
         self.judged = seen.ledger.len();
         self.one_effect_an_errand(&seen.ledger)?;
@@ -156,6 +182,7 @@ impl Judge {
 
     /// When a latch was released, by whoever did it: sooner than the next look.
     pub fn released(&mut self, job: &str, at: DateTime<Utc>) {
+        self.first_release = self.first_release.or(Some(at));
         for (latch, until) in &mut self.latches {
             if latch.job_name.as_str() == job && until.is_none() {
                 *until = Some(at);
@@ -170,6 +197,17 @@ impl Judge {
             ));
         }
         Ok(())
+    }
+
+    /// Reads may lag behind by so much in these worlds, and a permit by its second.
+    fn is_wanted(&self, entry: &Entry) -> Result<(), String> {
+        let order = entry.external_reference.as_deref().unwrap_or("none");
+        match self.unwanted.get(order) {
+            Some(since) if entry.time > *since + LAG => Err(format!(
+                "a write that nobody wants since {since}: {entry:?}"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn heeds_people(&self, entry: &Entry, attempt: &Attempt) -> Result<(), String> {

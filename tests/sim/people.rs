@@ -64,6 +64,8 @@ impl Person<'_> {
             Act::Retry(of) => {
                 let order = ExternalReference::new(&self.orders[*of].name);
                 let done = store.retry_order(org, &order, actor, now).await?;
+                // Whatever becomes of it then is that person's wish.
+                judge.errand(order.as_str(), now);
                 format!("lets {order} be tried again: {done:?}")
             }
             Act::Trigger(of) => {

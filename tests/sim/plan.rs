@@ -169,6 +169,30 @@ impl Plan {
     }
 }
 
+/// As a person reads it.
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            replicas,
+            repeated_create,
+            latency,
+            limits,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "{replicas} processes, {repeated_create:?}, latency {latency:?}, {limits:?}"
+        )?;
+        for order in &self.orders {
+            writeln!(f, "  {}", order.patch)?;
+        }
+        for (at, what) in &self.happenings {
+            writeln!(f, "  after {at:?}: {what:?}")?;
+        }
+        Ok(())
+    }
+}
+
 fn order(dice: &mut Dice, n: u64) -> Order {
     let name = format!("ORDER-{n}");
     let age = format!("{}m", dice.between(0, 240));

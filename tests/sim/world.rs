@@ -1,6 +1,6 @@
 //! Lives through a plan: one store, one upstream, one to three processes, people; and the judge after every step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub struct World {
     faults: BTreeMap<usize, Fault>,
     judge: Judge,
     settled: Vec<i64>,
+    /// Orders that are being cancelled.
+    cancelled: BTreeSet<usize>,
     agenda: BTreeMap<(Duration, u64), Step>,
     entered: u64,
     told: usize,
@@ -128,6 +130,7 @@ impl World {
             faults: BTreeMap::new(),
             judge,
             settled: Vec::new(),
+            cancelled: BTreeSet::new(),
             agenda: BTreeMap::new(),
             entered: 0,
             told: 0,
@@ -360,7 +363,14 @@ impl World {
                 let mut change = change;
                 change["external_reference"] = serde_json::json!(name);
                 patch(&self.sandbox, &change);
-                self.judge.errand(&name, self.clock.now());
+                let now = self.clock.now();
+                self.cancelled
+                    .extend((change["cancelling"] == true).then_some(order));
+                let is_broken = change["status"] == "NOT_SENT" && !self.cancelled.contains(&order);
+                match is_broken {
+                    true => self.judge.errand(&name, now),
+                    false => self.judge.unwanted(&name, now),
+                }
             }
         }
     }
