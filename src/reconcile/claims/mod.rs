@@ -86,10 +86,12 @@ impl Survey<'_> {
         Ok(sightings)
     }
 
-    /// The same for the list of what did not change for so long: that it names what did change is what would hide a change.
+    /// The same for the list of what did not change for so long: that it names what did change is what would hide a change;
+    /// that it leaves out what did not has everything read again and again. `all` is the list without that question.
     pub async fn check_unchanged(
         &self,
         age: Duration,
+        all: &[&str],
         unchanged: &[&str],
     ) -> Result<Checked, SurveyError> {
         let ask = Ask {
@@ -102,6 +104,13 @@ impl Survey<'_> {
         let mut suspicions = Vec::new();
         for sample in self.named_samples(&ask, &lists) {
             suspicions.extend(self.look_at(sample, &mut checked.reads).await?);
+        }
+        if let Some(sample) = self.one_called_changed(&ask, all, unchanged).await?
+            && let Some(seen) = self.look_at(sample.clone(), &mut checked.reads).await?
+        {
+            // It has changed, and a replica upstream that lags behind does not know yet? Then another read does.
+            let again = self.look_at(sample, &mut checked.reads).await?;
+            suspicions.extend(again.map(|_| seen));
         }
         checked.sightings = self.confirm(suspicions).await?;
         self.trusted(std::iter::once(&ask)).await?;

@@ -4,6 +4,7 @@ use super::{Answers, Survey, SurveyError};
 use crate::domain::Filter;
 use crate::domain::ids::ReferenceId;
 use crate::reconcile::select::algebra;
+use crate::reconcile::survey::CHUNK;
 use crate::rules::classes::Ask;
 
 /// Named requests that each run reads.
@@ -14,7 +15,7 @@ const MORE: usize = 3;
 const LISTS: usize = 4;
 
 /// One look.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// At the answer to this question.
     pub ask: Ask,
@@ -103,6 +104,40 @@ impl Survey<'_> {
             id: ReferenceId::new(id),
             left_out: None,
         })
+    }
+
+    /// One that the list of what did not change leaves out; rather one that was last known with a date from before, for of a
+    /// new one there is nothing to find out.
+    pub(super) async fn one_called_changed(
+        &self,
+        ask: &Ask,
+        all: &[&str],
+        unchanged: &[&str],
+    ) -> Result<Option<Sample>, SurveyError> {
+        let changed = algebra::minus(all, unchanged);
+        let from = self.clock.random().checked_rem(changed.len() as u64);
+        let Some(from) = from.and_then(|from| changed.get(from as usize..)) else {
+            return Ok(None);
+        };
+        let some: Vec<ReferenceId> = from
+            .iter()
+            .take(CHUNK)
+            .map(|id| ReferenceId::new(*id))
+            .collect();
+        let since = self.context.now - ask.age.unwrap_or_default();
+        let mut known = self.store.observations(self.context.org, &some).await?;
+        known.retain(|seen| seen.last_updated.is_some_and(|updated| updated < since));
+        known.sort_by(|a, b| a.reference_id.cmp(&b.reference_id));
+        let known: Vec<&str> = known
+            .iter()
+            .map(|seen| seen.reference_id.as_str())
+            .collect();
+        let id = pick(&known, self.clock.random()).or_else(|| from.first().copied());
+        Ok(id.map(|id| Sample {
+            ask: ask.clone(),
+            id: ReferenceId::new(id),
+            left_out: Some(Filter::NotUpdatedSince),
+        }))
     }
 
     async fn one_left_out(

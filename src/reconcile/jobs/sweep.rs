@@ -91,7 +91,9 @@ impl Survey<'_> {
             self.list(&filter, |batch| unchanged.push(batch)).await?;
             if self.lease.is_some() {
                 let age = (self.context.now - since).to_std().unwrap_or_default();
-                checked = self.check_unchanged(age, &unchanged.sorted()).await?;
+                checked = self
+                    .check_unchanged(age, &all.sorted(), &unchanged.sorted())
+                    .await?;
             }
         }
         let (sorted, unchanged) = (all.sorted(), unchanged.sorted());

@@ -314,6 +314,54 @@ async fn a_list_that_hides_what_changed_is_found_out_by_those_who_follow_change(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_calls_changed_what_did_not_is_found_out_by_those_who_follow_change() {
+    // By the day: what was updated today is never called unchanged, so all of it is read in each run.
+    let by_day = || SandboxConfig {
+        ages: Ages {
+            inclusive: false,
+            to: Precision::Day,
+        },
+        ..empty()
+    };
+    for (job, jobs) in [("flag-events", EVENTS), ("resolve-issues", ISSUES)] {
+        let world = World::new(by_day(), "mode = \"observe\"", jobs).await;
+        happen(&world, 0);
+        world.run_well(job).await;
+        let (before, mut named) = (all(&world).await, 0);
+        for _ in 0..6 {
+            world.advance(10 * MINUTE);
+            let (outcome, summary) = world.run(job).await;
+            if outcome == RunOutcome::Failed {
+                assert!(summary.trouble.contains("notUpdatedSince"), "{summary:?}");
+                named += 1;
+            }
+            let left = all(&world).await;
+            assert!(
+                before.iter().all(|key| left.contains(key)),
+                "{job}: resolved"
+            );
+        }
+        assert!(named > 2, "{job}");
+        let doubts = world.store().contradictions(&org()).await.unwrap();
+        assert!(doubts[0].what.contains("leaves it out"), "{doubts:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_really_changes_all_the_time_raises_no_alarm_with_those_who_follow_change() {
+    for (job, jobs) in [("flag-events", EVENTS), ("resolve-issues", ISSUES)] {
+        let world = World::new(empty(), "mode = \"observe\"", jobs).await;
+        for round in 0..12 {
+            happen(&world, round % 2);
+            world.advance(Duration::from_secs(75));
+            world.run_well(job).await;
+        }
+        let doubts = world.store().contradictions(&org()).await.unwrap();
+        assert_eq!(doubts, [], "{job}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statuses_that_lists_do_not_tell_are_read_by_those_who_follow_change() {
     for (job, jobs) in [("flag-events", EVENTS), ("resolve-issues", ISSUES)] {
         let healthy = World::new(empty(), "mode = \"observe\"", jobs).await;
