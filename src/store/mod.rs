@@ -1,5 +1,8 @@
 //! What the daemon remembers: one trait a noun, no SQL.
 //!
+//! The traits' bodies are in `sql/`, written once for both back ends; `sqlite/` and `postgres/` hold what is theirs alone;
+//! `rows/` is the way from a row to the program's types; `copy` moves everything from the one to the other.
+//!
 //! The traits are the contract that every back end keeps, and one conformance suite runs against each of them.
 //! Time comes in as an argument (a back end with a clock of its own, shared by replicas, may prefer that for
 //! leases). Every call has a time-out inside the back end; dropping a call's future rolls its transaction back.

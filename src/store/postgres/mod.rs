@@ -13,30 +13,25 @@
 //! The database ends what takes too long by itself (statement, lock and idle time-outs on every connection), so that
 //! a call given up here doesn't go on there.
 
-mod acknowledgements;
-mod attempts;
-mod audit;
+#[macro_use]
+mod dialect;
+
 mod changes;
-mod claims;
-mod classes;
 mod connect;
-mod controls;
 mod explain;
-mod findings;
-mod hot;
-mod housekeeping;
 mod identity;
-mod intend;
 mod lock;
 mod looks;
 mod meaning;
-mod notices;
-mod orders;
 mod rates;
-mod replicas;
 mod requests;
-mod runs;
 mod schema;
+#[allow(
+    clippy::duplicate_mod,
+    reason = "each back end compiles the bodies for itself"
+)]
+#[path = "../sql/mod.rs"]
+mod sql;
 mod values;
 
 use std::future::Future;
@@ -46,10 +41,11 @@ use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Postgres, Transaction};
 
-pub(super) use audit::append as append_audit;
-#[doc(hidden)]
-pub use hot::HOT;
 pub(super) use meaning::of as meaning_of;
+use sql::audit;
+pub(super) use sql::audit::append as append_audit;
+#[doc(hidden)]
+pub use sql::hot::{HOT, HOT_HERE};
 pub(super) use values::json_rows;
 
 use super::changes::Changes;
@@ -168,9 +164,25 @@ impl PgStore {
         Ok(tx)
     }
 
+    /// Autovacuum sees to space and statistics by itself.
+    async fn tidy(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Where what only reads is asked.
+    fn reading(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Begins a transaction. Dropped, it is rolled back.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, Fault> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Commits what running daemons should look at now, and tells them.
+    async fn steer(&self, mut tx: Transaction<'static, Postgres>) -> Result<(), Fault> {
+        changes::tell(&mut tx).await?;
+        Ok(tx.commit().await?)
     }
 }
 

@@ -2,23 +2,12 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::Serialize;
 use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;
 
 use crate::store::fault::Fault;
-use crate::store::rows::Micros;
-
-/// An instant as it is stored.
-pub(super) fn stamp(at: DateTime<Utc>) -> Micros {
-    at.into()
-}
-
-/// An instant that may be absent, as it is stored.
-pub(super) fn stamp_opt(at: Option<DateTime<Utc>>) -> Option<Micros> {
-    at.map(Micros::from)
-}
 
 /// A text as it is stored. PostgreSQL has no NUL inside a text and refuses the whole statement for one, so a single
 /// such id from upstream would stop a batch of hundreds: it is stored as the sign for what can't be shown.
@@ -75,35 +64,16 @@ fn without_nul(value: &mut serde_json::Value) {
     }
 }
 
-/// The length of a stretch of time, to be taken from the database's own "now". Longer than anybody remembers is
-/// cut off, because an instant before all time is an error.
+/// A stretch of time, to be counted from the database's own "now". Longer than anybody remembers is cut off, because an
+/// instant before all time is an error.
 pub(super) fn age(length: TimeDelta) -> PgInterval {
-    const MILLENNIUM: i64 = 1000 * 365 * 86_400 * 1_000_000;
-    let microseconds = length.num_microseconds().unwrap_or(MILLENNIUM);
+    let millennium = TimeDelta::days(1000 * 365);
+    let length = length.clamp(-millennium, millennium);
     PgInterval {
         months: 0,
         days: 0,
-        microseconds: microseconds.clamp(-MILLENNIUM, MILLENNIUM),
+        microseconds: length.num_microseconds().unwrap_or_default(),
     }
-}
-
-/// The last of each key, in the order of the keys. One statement can't change a row twice; and transactions that take
-/// their rows in one order don't get in each other's way.
-pub(super) fn last_of_each<T, K: Ord>(
-    rows: impl IntoIterator<Item = T>,
-    key: impl Fn(&T) -> K,
-) -> Vec<T> {
-    let mut rows: Vec<T> = rows.into_iter().collect();
-    // Stable, so that of one key the last stays last; and quick where they are nearly in order.
-    rows.sort_by_key(&key);
-    let mut last: Vec<T> = Vec::with_capacity(rows.len());
-    for row in rows {
-        match last.last_mut() {
-            Some(before) if key(before) == key(&row) => *before = row,
-            _ => last.push(row),
-        }
-    }
-    last
 }
 
 /// One column of many rows.
@@ -114,14 +84,6 @@ pub(super) fn column<R, T>(rows: &[R], of: impl Fn(&R) -> T) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_of_each_key_stays_in_the_order_of_the_keys() {
-        let rows = [(2, "a"), (1, "b"), (2, "c"), (0, "d"), (1, "e")];
-        let last = last_of_each(rows, |row| row.0);
-        assert_eq!(last, [(0, "d"), (1, "e"), (2, "c")]);
-        assert!(last_of_each(Vec::<(i32, &str)>::new(), |row| row.0).is_empty());
-    }
 
     #[test]
     fn a_nul_is_replaced_and_nothing_else_is_touched() {

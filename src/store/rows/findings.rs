@@ -1,39 +1,12 @@
-//! Findings as rows; also the form in which many sightings at once are handed to a statement.
+//! Findings as rows.
 
-use serde::Serialize;
 use sqlx::FromRow;
 
-use super::{Micros, instant, instant_opt, micros_opt, number, word, word_opt};
+use super::{Micros, instant, instant_opt, number, word, word_opt};
 use crate::domain::FindingId;
 use crate::domain::ids::ClassId;
 use crate::store::fault::Fault;
-use crate::store::findings::{Finding, FindingCount, FindingKey, LiveFinding, Sighting};
-
-/// A sighting on its way in.
-#[derive(Debug, Serialize)]
-pub(in crate::store) struct NewSighting<'a> {
-    reference_id: &'a str,
-    kind: &'static str,
-    detail: &'a str,
-    external_reference: Option<&'a str>,
-    since: Option<i64>,
-    attention: Option<&'static str>,
-    evidence: &'a str,
-}
-
-impl<'a> From<&'a Sighting> for NewSighting<'a> {
-    fn from(seen: &'a Sighting) -> Self {
-        Self {
-            reference_id: seen.key.reference_id.as_str(),
-            kind: seen.key.kind.as_str(),
-            detail: &seen.key.detail,
-            external_reference: seen.external_reference.as_ref().map(|order| order.as_str()),
-            since: micros_opt(seen.since),
-            attention: seen.attention.map(|why| why.as_str()),
-            evidence: &seen.evidence,
-        }
-    }
-}
+use crate::store::findings::{Finding, FindingCount, FindingKey, LiveFinding};
 
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct LiveRow {

@@ -1,32 +1,12 @@
 //! Looks as rows.
 
-use super::{Micros, instant, instant_opt, micros, micros_opt};
+use super::{Micros, instant, instant_opt};
 use sqlx::types::Json;
 
 use crate::domain::Issue;
 use crate::domain::ids::ReferenceId;
 use crate::store::fault::Fault;
 use crate::store::looks::{Look, LookMark, Sweep};
-
-/// A look on its way in; its issues as one JSON text.
-#[derive(serde::Serialize)]
-pub(in crate::store) struct NewLook<'a> {
-    reference_id: &'a ReferenceId,
-    looked_at: i64,
-    issues: &'a [Issue],
-    again_at: Option<i64>,
-}
-
-impl<'a> From<&'a Look> for NewLook<'a> {
-    fn from(look: &'a Look) -> Self {
-        Self {
-            reference_id: &look.reference_id,
-            looked_at: micros(look.looked_at),
-            issues: &look.issues,
-            again_at: micros_opt(look.again_at),
-        }
-    }
-}
 
 /// A look on its way out.
 #[derive(sqlx::FromRow)]

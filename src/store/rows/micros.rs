@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef};
-use sqlx::sqlite::{SqliteTypeInfo, SqliteValueRef};
+use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
 /// 2000-01-01, where PostgreSQL counts from.
@@ -18,12 +18,6 @@ const YEAR_2000: i64 = 946_684_800_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(in crate::store) struct Micros(pub(in crate::store) i64);
-
-impl From<DateTime<Utc>> for Micros {
-    fn from(at: DateTime<Utc>) -> Self {
-        Self(at.timestamp_micros())
-    }
-}
 
 impl Type<Sqlite> for Micros {
     fn type_info() -> SqliteTypeInfo {
@@ -38,6 +32,12 @@ impl Type<Sqlite> for Micros {
 impl<'r> Decode<'r, Sqlite> for Micros {
     fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
         <i64 as Decode<Sqlite>>::decode(value).map(Self)
+    }
+}
+
+impl Encode<'_, Sqlite> for Micros {
+    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        <i64 as Encode<Sqlite>>::encode_by_ref(&self.0, buffer)
     }
 }
 

@@ -27,13 +27,13 @@ use super::fault::Fault;
 use crate::domain::NotAMember;
 
 /// An instant as it is stored.
-pub(super) fn micros(at: DateTime<Utc>) -> i64 {
-    at.timestamp_micros()
+pub(super) fn stamp(at: DateTime<Utc>) -> Micros {
+    Micros(at.timestamp_micros())
 }
 
 /// An instant that may be absent, as it is stored.
-pub(super) fn micros_opt(at: Option<DateTime<Utc>>) -> Option<i64> {
-    at.map(micros)
+pub(super) fn stamp_opt(at: Option<DateTime<Utc>>) -> Option<Micros> {
+    at.map(stamp)
 }
 
 /// A stored instant.
@@ -80,11 +80,6 @@ pub(super) fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T
     rows.into_iter().map(T::try_from).collect()
 }
 
-/// A list as one JSON text, so that a statement of fixed text takes any number of them.
-pub(super) fn json(list: &(impl serde::Serialize + ?Sized)) -> Result<String, Fault> {
-    serde_json::to_string(list).map_err(|error| Fault::Row(format!("not to be encoded: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +88,7 @@ mod tests {
     #[test]
     fn instants_keep_their_microseconds_and_may_lie_before_1970() {
         for stored in [0, 1, -1, 1_793_448_000_123_456, -62_135_596_800_000_000] {
-            assert_eq!(micros(instant("t", Micros(stored)).unwrap()), stored);
+            assert_eq!(stamp(instant("t", Micros(stored)).unwrap()).0, stored);
         }
     }
 

@@ -9,33 +9,30 @@
 //! A write first looks whether the file at the path is still the one that was opened: a ledger in a deleted file
 //! is no ledger.
 
-mod acknowledgements;
-mod attempts;
-mod audit;
+#[macro_use]
+mod dialect;
+
 mod bulk;
 mod changes;
-mod claims;
-mod classes;
-mod controls;
 mod file;
-mod findings;
-mod housekeeping;
 mod identity;
-mod intend;
 mod lock;
 mod looks;
-mod notices;
-mod orders;
 mod rates;
-mod replicas;
 mod requests;
-mod runs;
 mod schema;
+#[allow(
+    clippy::duplicate_mod,
+    reason = "each back end compiles the bodies for itself"
+)]
+#[path = "../sql/mod.rs"]
+mod sql;
 mod turn;
 
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -48,11 +45,14 @@ use sqlx::{
     Transaction,
 };
 
-pub(super) use audit::append as append_audit;
 pub use lock::DaemonLock;
+use sql::audit;
+pub(super) use sql::audit::append as append_audit;
+#[doc(hidden)]
+pub use sql::hot::{HOT, HOT_HERE};
 
 use self::file::DatabaseFile;
-use self::turn::{BulkWriter, Turn};
+use self::turn::{BulkTransaction, Turn};
 use super::changes::Changes;
 use super::fault::{Fault, Meaning};
 use super::timed::Timed;
@@ -70,8 +70,6 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 
 /// How long to wait before the file is tried again while another process sets it up.
 const OPEN_RETRY: Duration = Duration::from_millis(25);
-
-const SOON_ON_DISK: &str = "PRAGMA synchronous = NORMAL";
 
 const PROBE: &str = "UPDATE identity SET probes = probes + 1";
 
@@ -176,14 +174,57 @@ impl SqliteStore {
         self
     }
 
-    /// A writer in bulk, for what can be read again from the upstream. Its commits don't wait for the disk; the next one
-    /// that does takes them along, in their order (sqlite.org/pragma.html#pragma_synchronous), so a power cut loses the
-    /// last of them and never one from the middle.
-    async fn unhurried(&self) -> Result<BulkWriter, Fault> {
+    /// Runs `work` as the call `operation`: bounded, counted, its errors read.
+    async fn call<T, W>(
+        &self,
+        operation: &'static str,
+        work: impl Fn() -> W + Send + Sync,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, Fault>> + Send,
+    {
+        self.call_within(self.timed, operation, work).await
+    }
+
+    /// The same with another limit.
+    async fn call_within<T, W>(
+        &self,
+        timed: Timed,
+        operation: &'static str,
+        work: impl Fn() -> W + Send + Sync,
+    ) -> Result<T, StoreError>
+    where
+        W: Future<Output = Result<T, Fault>> + Send,
+    {
+        timed.call(operation, work()).await
+    }
+
+    /// Lets SQLite refresh its statistics, and cuts off the log.
+    async fn tidy(&self) -> Result<(), Fault> {
+        let mut writer = self.writer.acquire().await?;
+        sqlx::query("PRAGMA optimize").execute(&mut *writer).await?;
+        let (_, in_log, copied): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")
+            .fetch_one(&mut *writer)
+            .await?;
+        // Only when all of the log is copied is nothing left to wait for but its end being cut off.
+        if in_log > 0 && in_log == copied {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .execute(&mut *writer)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Where what only reads is asked.
+    fn reading(&self) -> &Pool {
+        &self.readers
+    }
+
+    /// Begins a transaction that writes in bulk, for what can be read again from the upstream: a power cut loses the last of
+    /// them and never one from the middle. Dropped, it is rolled back.
+    async fn unhurried(&self) -> Result<BulkTransaction, Fault> {
         self.file.still_there()?;
-        let mut writer = self.turn.bulk(&self.writer).await?;
-        set(&mut writer, SOON_ON_DISK.into_sql_str()).await?;
-        Ok(writer)
+        Ok(self.turn.begin_bulk(&self.writer).await?)
     }
 
     /// Begins a transaction that holds the write lock from its first statement on. Dropped, it is rolled back.

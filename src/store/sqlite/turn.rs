@@ -19,8 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep};
 
@@ -29,6 +28,9 @@ use crate::store::fault::Meaning;
 
 /// SQLite itself shall not wait for the lock here: it would do so in its own way.
 const BEGIN: &str = "PRAGMA busy_timeout = 0; BEGIN IMMEDIATE";
+
+/// Who can wait leaves that to SQLite.
+const BEGIN_BULK: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
 
 /// How soon who waits asks again.
 const ASK_EVERY: Duration = Duration::from_millis(1);
@@ -54,10 +56,16 @@ pub(super) struct Turn {
     begun: AtomicU64,
 }
 
-/// The writer for statements that write in bulk, each a transaction of its own.
-pub(super) struct BulkWriter {
-    writer: PoolConnection<Sqlite>,
+/// A transaction that writes in bulk. Dropped, it is rolled back.
+pub(super) struct BulkTransaction {
+    tx: Transaction<'static, Sqlite>,
     _only: OwnedMutexGuard<()>,
+}
+
+impl BulkTransaction {
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.tx.commit().await
+    }
 }
 
 impl Turn {
@@ -95,8 +103,9 @@ impl Turn {
         }
     }
 
-    /// The writer, for somebody who keeps it for long and can wait.
-    pub(super) async fn bulk(&self, writer: &Pool) -> Result<BulkWriter, sqlx::Error> {
+    /// Begins a transaction for somebody who keeps the lock for long and can wait. Its commit doesn't wait for the disk; the
+    /// next one that does takes it along, in their order (sqlite.org/pragma.html#pragma_synchronous).
+    pub(super) async fn begin_bulk(&self, writer: &Pool) -> Result<BulkTransaction, sqlx::Error> {
         let only = Arc::clone(&self.bulk).lock_owned().await;
         let since = Instant::now();
         loop {
@@ -108,10 +117,8 @@ impl Turn {
             // What others of this process do often takes several transactions in a row: a trigger is taken, then its
             // run begins. They shall not wait for a batch at each.
             if begun == self.begun.load(Ordering::Relaxed) || since.elapsed() > STAY_AWAY {
-                return Ok(BulkWriter {
-                    writer,
-                    _only: only,
-                });
+                let tx = Transaction::begin(writer, Some(BEGIN_BULK.into_sql_str())).await?;
+                return Ok(BulkTransaction { tx, _only: only });
             }
             drop(writer);
             sleep(GO_ON_WITHIN).await;
@@ -144,16 +151,16 @@ fn is_busy(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(told) if classify(told.as_ref()) == Meaning::Busy)
 }
 
-impl Deref for BulkWriter {
+impl Deref for BulkTransaction {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.writer
+        &self.tx
     }
 }
 
-impl DerefMut for BulkWriter {
+impl DerefMut for BulkTransaction {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.writer
+        &mut self.tx
     }
 }

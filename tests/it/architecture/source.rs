@@ -25,9 +25,12 @@ impl File {
         self.module().first().is_some_and(|first| first == top)
     }
 
-    /// The module it makes: `store/sqlite/mod.rs` makes `store::sqlite`. `main.rs` counts as a module of its own.
+    /// The module it makes: `store/sqlite/mod.rs` makes `store::sqlite`. `main.rs` counts as a module of its own. What
+    /// `store/sql` holds is compiled within each back end, as `store::sqlite::sql` and `store::postgres::sql`: here its
+    /// back end has no name.
     fn module(&self) -> Vec<String> {
-        let path = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        let path = self.path.replacen("store/sql/", "store/_/sql/", 1);
+        let path = path.trim_end_matches(".rs").trim_end_matches("/mod");
         let parts = path.split('/').filter(|part| *part != "lib");
         parts.map(str::to_owned).collect()
     }

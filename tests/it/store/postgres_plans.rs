@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
-use tesa_reconciler::store::postgres::HOT;
+use tesa_reconciler::store::postgres::{HOT, HOT_HERE};
 
 /// Small for ever: the living processes, what people paused and hold, what is kept of each job, org or kind.
 const SMALL: &[&str] = &[
@@ -103,7 +103,7 @@ fn walks(node: &Value, found: &mut Vec<String>) {
 /// What each statement of [`HOT`] walks through whole, when that is anything; with the planner's own settings.
 pub async fn walkers(connection: &mut PgConnection) -> Vec<String> {
     let mut walkers = Vec::new();
-    for (name, statement) in HOT {
+    for (name, statement) in HOT.iter().chain(HOT_HERE) {
         let plan = plan(connection, statement, name.starts_with("housekeeping")).await;
         let mut found = Vec::new();
         walks(&plan, &mut found);

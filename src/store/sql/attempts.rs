@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::values::{age, stamp, stamp_opt, text, texts};
-use super::{PgStore, audit, intend};
+use super::{Backend, Connection, audit, from_now, intend, span, text, texts, uuid};
 use crate::domain::ids::{ExternalReference, Org, ReplicaId, RunId};
 use crate::domain::{AttemptId, AttemptState, Operation};
 use crate::store::attempts::{
@@ -18,14 +16,14 @@ use crate::store::attempts::{
 use crate::store::controls::TAKER_LIVES;
 use crate::store::fault::Fault;
 use crate::store::rows::attempts::{AttemptRow, CountRow, StepRow, put_off_already};
-use crate::store::rows::{all, word};
+use crate::store::rows::{all, stamp, stamp_opt, word};
 use crate::store::runs::RunLease;
 use crate::store::{Actor, DAEMON, Page, StoreError};
 
-pub(super) const ADVANCE: &str = "
+pub(in crate::store) const ADVANCE: &str = sql!("
     UPDATE attempts SET state = $2, changed_at = $3, detail = $4, http_status = coalesce($5, http_status),
         verify_at = $6, confirmed_status = $8, confirmed_cancelling = $9, confirmed_last_updated = $10
-    WHERE id = $1 AND state = ANY($7) AND ($11::uuid IS NULL OR correlation_id = $11)";
+    WHERE id = $1 AND state" one_of!("$7") " AND (CAST($11 AS uuid) IS NULL OR correlation_id = $11)");
 
 const POSTPONE: &str = "
     UPDATE attempts SET verifications = verifications + $4, detail = $2, verify_at = $3
@@ -35,77 +33,82 @@ const POSTPONE: &str = "
 // that helped with it are as far as they are). A run that was lost
 // while its process lives proves nothing: somebody there may still hold the permit. Who lives is what the caller saw
 // and what the database sees now: one that came since, or came back, still owns its own.
-pub(super) const RECOVER: &str = "
-    UPDATE attempts SET state = 'unknown', changed_at = $2, verify_at = intended_at + $3::interval, detail = $4
+pub(in crate::store) const RECOVER: &str = sql!("
+    UPDATE attempts SET state = 'unknown', changed_at = $2, verify_at = intended_at + $3, detail = $4
     WHERE state = 'intended' AND (
-        (replica <> ALL($1) AND NOT EXISTS (
-            SELECT 1 FROM replicas WHERE replicas.id = attempts.replica AND last_beat >= clock_timestamp() - $5::interval))
+        (replica" none_of!("$1") dialect!(
+            sqlite: "",
+            postgres: " AND NOT EXISTS (
+            SELECT 1 FROM replicas
+            WHERE replicas.id = attempts.replica AND last_beat >= clock_timestamp() + $5::interval)"
+        ) ")
         OR EXISTS (SELECT 1 FROM runs WHERE runs.id = attempts.run_id AND runs.replica = attempts.replica
                    AND coalesce(outcome, 'lost') <> 'lost'))
-    RETURNING *";
+    RETURNING *");
 
-pub(super) const DUE: &str = "
+pub(in crate::store) const DUE: &str = "
     SELECT * FROM attempts
-    WHERE state IN ('accepted', 'unknown') AND verify_at <= $2 AND ($1::text IS NULL OR org = $1)
+    WHERE state IN ('accepted', 'unknown') AND verify_at <= $2 AND (CAST($1 AS text) IS NULL OR org = $1)
     ORDER BY verify_at, id LIMIT $3";
 
-pub(super) const OF_ORDERS: &str = "
+pub(in crate::store) const OF_ORDERS: &str = sql!("
     SELECT * FROM attempts
-    WHERE org = $1 AND external_reference = ANY($2)
-    ORDER BY external_reference, id";
+    WHERE org = $1 AND external_reference" one_of!("$2") "
+    ORDER BY external_reference, id");
 
 // The second bound changes nothing but the planner's guess, which is a third of the table for a single one.
-pub(super) const SINCE: &str = "
+pub(in crate::store) const SINCE: &str = sql!("
     SELECT * FROM attempts WHERE org = $1 AND state IN ('intended', 'accepted', 'unknown', 'needs_human')
     UNION ALL
-    SELECT * FROM attempts WHERE org = $1 AND state IN ('not_sent', 'rejected', 'confirmed', 'ineffective')
-        AND changed_at >= $2 AND changed_at < 'infinity'
-    ORDER BY id";
+    SELECT * FROM attempts" dialect!(sqlite: " INDEXED BY attempts_closed", postgres: "") "
+    WHERE org = $1 AND state IN ('not_sent', 'rejected', 'confirmed', 'ineffective')
+        AND changed_at >= $2" dialect!(sqlite: "", postgres: " AND changed_at < 'infinity'") "
+    ORDER BY id");
 
-pub(super) const STEPS: &str = "SELECT * FROM attempt_steps WHERE attempt_id = $1 ORDER BY id";
+pub(in crate::store) const STEPS: &str =
+    "SELECT * FROM attempt_steps WHERE attempt_id = $1 ORDER BY id";
 
 /// Of those that are not settled: there are few, whatever the size of the ledger.
-pub(super) const COUNTS: &str = "
+pub(in crate::store) const COUNTS: &str = "
     SELECT operation, state, count(*) AS count FROM attempts
     WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human') GROUP BY operation, state";
 
 macro_rules! listing {
     ($driver:literal) => {
-        concat!(
-            "SELECT * FROM attempts WHERE ",
-            $driver,
-            " AND id < $1 AND ($2::text IS NULL OR org = $2)
-              AND ($3::text IS NULL OR reference_id = $3 OR external_reference = $3) AND ($4::text IS NULL OR state = $4)
-              AND ($5::text IS NULL OR operation = $5) AND ($6::bigint IS NULL OR run_id = $6)
-              AND ($7::timestamptz IS NULL OR intended_at >= $7) ORDER BY id DESC LIMIT $8"
-        )
+        sql!("
+        SELECT * FROM attempts WHERE " $driver " AND id < $1 AND (CAST($2 AS text) IS NULL OR org = $2)
+            AND (CAST($3 AS text) IS NULL OR reference_id = $3 OR external_reference = $3)
+            AND (CAST($4 AS text) IS NULL OR state = $4) AND (CAST($5 AS text) IS NULL OR operation = $5)
+            AND (CAST($6 AS bigint) IS NULL OR run_id = $6)
+            AND (CAST($7 AS timestamptz) IS NULL OR intended_at >= $7)
+        ORDER BY id DESC LIMIT $8")
     };
 }
-pub(super) const LIST: &str = listing!("true");
-pub(super) const LIST_OF_REFERENCE: &str = listing!(
+pub(in crate::store) const LIST: &str = listing!("true");
+pub(in crate::store) const LIST_OF_REFERENCE: &str = listing!(
     "id IN (SELECT id FROM attempts WHERE reference_id = $3
             UNION SELECT id FROM attempts WHERE external_reference = $3)"
 );
-pub(super) const LIST_OF_RUN: &str = listing!("run_id = $6");
-pub(super) const LIST_IN_STATE: &str = listing!("state = $4");
+pub(in crate::store) const LIST_OF_RUN: &str = listing!("run_id = $6");
+pub(in crate::store) const LIST_IN_STATE: &str = listing!("state = $4");
 
 /// A line of an attempt's history.
-pub(super) struct StepLine<'a> {
-    pub(super) state: AttemptState,
-    pub(super) at: DateTime<Utc>,
-    pub(super) who: &'a str,
-    pub(super) detail: &'a str,
-    pub(super) http_status: Option<u16>,
+pub(in crate::store) struct StepLine<'a> {
+    pub(in crate::store) state: AttemptState,
+    pub(in crate::store) at: DateTime<Utc>,
+    pub(in crate::store) who: &'a str,
+    pub(in crate::store) detail: &'a str,
+    pub(in crate::store) http_status: Option<u16>,
 }
 
 /// Appends it within the caller's transaction.
-pub(super) async fn append_step(
-    tx: &mut PgConnection,
+pub(in crate::store) async fn append_step(
+    tx: &mut Connection,
     id: AttemptId,
     line: &StepLine<'_>,
 ) -> Result<(), Fault> {
     sqlx::query(
-        "INSERT INTO attempt_steps (attempt_id, state, \"at\", who, detail, http_status)
+        "INSERT INTO attempt_steps (attempt_id, state, at, who, detail, http_status)
          VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(id.0)
@@ -121,7 +124,7 @@ pub(super) async fn append_step(
 
 /// Lets an attempt take a step out of one of these states, if it is `sender`'s; false if it did not.
 async fn take_step(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     id: AttemptId,
     sender: Option<Uuid>,
     from: &[AttemptState],
@@ -144,7 +147,7 @@ async fn take_step(
         .bind(stamp_opt(
             confirmed.and_then(|version| version.last_updated),
         ))
-        .bind(sender)
+        .bind(sender.map(uuid))
         .execute(&mut *tx)
         .await?;
     if done.rows_affected() == 0 {
@@ -163,7 +166,7 @@ async fn take_step(
 
 /// Why an attempt did not take a step: it is not there, or where it stands forbids it.
 async fn refused(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     operation: &'static str,
     id: AttemptId,
     to: AttemptState,
@@ -182,7 +185,7 @@ async fn refused(
 }
 
 #[async_trait]
-impl Attempts for PgStore {
+impl Attempts for Backend {
     async fn intend(
         &self,
         lease: &RunLease,
@@ -283,11 +286,11 @@ impl Attempts for PgStore {
             let rows: Vec<AttemptRow> = sqlx::query_as(RECOVER)
                 .bind(texts(alive.iter().map(ReplicaId::as_str)))
                 .bind(stamp(now))
-                .bind(age(
-                    TimeDelta::from_std(first_look).unwrap_or(TimeDelta::MAX)
+                .bind(span(
+                    TimeDelta::from_std(first_look).unwrap_or(TimeDelta::MAX),
                 ))
                 .bind(detail)
-                .bind(age(TAKER_LIVES))
+                .bind(from_now(now, -TAKER_LIVES))
                 .fetch_all(&mut *tx)
                 .await?;
             let mut recovered: Vec<Attempt> = all(rows)?;
@@ -319,7 +322,7 @@ impl Attempts for PgStore {
                 .bind(org.map(Org::as_str))
                 .bind(stamp(now))
                 .bind(i64::from(limit))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -335,7 +338,7 @@ impl Attempts for PgStore {
             let rows: Vec<AttemptRow> = sqlx::query_as(OF_ORDERS)
                 .bind(org.as_str())
                 .bind(texts(references.iter().map(ExternalReference::as_str)))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -351,7 +354,7 @@ impl Attempts for PgStore {
             let rows: Vec<AttemptRow> = sqlx::query_as(SINCE)
                 .bind(org.as_str())
                 .bind(stamp(since))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -362,7 +365,7 @@ impl Attempts for PgStore {
         self.call("attempt", || async {
             let row: Option<AttemptRow> = sqlx::query_as("SELECT * FROM attempts WHERE id = $1")
                 .bind(id.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.reading())
                 .await?;
             row.map(Attempt::try_from).transpose()
         })
@@ -394,7 +397,7 @@ impl Attempts for PgStore {
                 .bind(filter.run_id.map(|RunId(id)| id))
                 .bind(stamp_opt(filter.since))
                 .bind(i64::from(page.limit))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -405,7 +408,7 @@ impl Attempts for PgStore {
         self.call("attempt_steps", || async {
             let rows: Vec<StepRow> = sqlx::query_as(STEPS)
                 .bind(id.0)
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -414,7 +417,7 @@ impl Attempts for PgStore {
 
     async fn attempt_counts(&self) -> Result<Vec<AttemptCount>, StoreError> {
         self.call("attempt_counts", || async {
-            let rows: Vec<CountRow> = sqlx::query_as(COUNTS).fetch_all(&self.pool).await?;
+            let rows: Vec<CountRow> = sqlx::query_as(COUNTS).fetch_all(self.reading()).await?;
             all(rows)
         })
         .await

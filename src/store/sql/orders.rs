@@ -2,40 +2,40 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use super::values::{stamp, text, texts};
-use super::{PgStore, audit, lock};
+use super::{Backend, Connection, audit, lock_org, text, texts};
 use crate::domain::AttemptId;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::store::fault::Fault;
 use crate::store::orders::{Marks, Orders};
 use crate::store::rows::orders::marks;
+use crate::store::rows::stamp;
 use crate::store::{Actor, StoreError};
 
-pub(super) const RETRIES: &str = "
+pub(in crate::store) const RETRIES: &str = sql!("
     SELECT external_reference, at, last_attempt FROM retries
-    WHERE org = $1 AND external_reference = ANY($2) ORDER BY at";
+    WHERE org = $1 AND external_reference" one_of!("$2") " ORDER BY at");
 
-pub(super) const KNOWN: &str = "
+pub(in crate::store) const KNOWN: &str = sql!("
     WITH known AS (
         SELECT external_reference, reference_id, false AS let_go FROM observations
-        WHERE org = $1 AND external_reference = ANY($2)
+        WHERE org = $1 AND external_reference" one_of!("$2") "
         UNION ALL
         SELECT external_reference, reference_id, let_go FROM duplicates
-        WHERE org = $1 AND external_reference = ANY($2)),
+        WHERE org = $1 AND external_reference" one_of!("$2") "),
     each_known AS (
-        SELECT external_reference, reference_id, bool_or(let_go) AS let_go FROM known
+        SELECT external_reference, reference_id, " dialect!(sqlite: "max", postgres: "bool_or") "(let_go) AS let_go FROM known
         GROUP BY external_reference, reference_id)
     SELECT known.external_reference, known.reference_id, known.let_go, o.status, o.persistence_type
     FROM each_known AS known
         LEFT JOIN observations AS o ON o.org = $1 AND o.reference_id = known.reference_id
-    ORDER BY known.external_reference, known.reference_id";
+    ORDER BY known.external_reference, known.reference_id");
 
-const NOTE: &str = "
+const NOTE: &str = sql!("
     INSERT INTO duplicates (org, external_reference, reference_id, seen_at, let_go)
-    SELECT $1, $2, id, $4, false FROM unnest($3::text[]) AS id ORDER BY id
-    ON CONFLICT (org, external_reference, reference_id) DO NOTHING";
+    SELECT $1, $2, seen.reference_id, $3, false FROM " rows_of!(seen: "$4" reference_id text) "
+    WHERE true ORDER BY seen.reference_id
+    ON CONFLICT (org, external_reference, reference_id) DO NOTHING");
 
 const OPEN: &str = "
     SELECT id FROM attempts WHERE org = $1 AND external_reference = $2
@@ -65,8 +65,8 @@ const RETRY: &str = "
         who = excluded.who, reason = excluded.reason, last_attempt = excluded.last_attempt";
 
 /// The marks of these orders, as the connection sees them.
-pub(super) async fn marks_of(
-    connection: &mut PgConnection,
+pub(in crate::store) async fn marks_of(
+    connection: &mut Connection,
     org: &Org,
     orders: &[ExternalReference],
 ) -> Result<Vec<(ExternalReference, Marks)>, Fault> {
@@ -85,14 +85,14 @@ pub(super) async fn marks_of(
 }
 
 #[async_trait]
-impl Orders for PgStore {
+impl Orders for Backend {
     async fn order_marks(
         &self,
         org: &Org,
         orders: &[ExternalReference],
     ) -> Result<Vec<(ExternalReference, Marks)>, StoreError> {
         self.call("order_marks", || async {
-            let mut connection = self.pool.acquire().await?;
+            let mut connection = self.reading().acquire().await?;
             marks_of(&mut connection, org, orders).await
         })
         .await
@@ -107,11 +107,11 @@ impl Orders for PgStore {
     ) -> Result<(), StoreError> {
         self.call("note_duplicates", || async {
             let mut tx = self.begin().await?;
-            sqlx::query(NOTE)
+            let note = sqlx::query(NOTE)
                 .bind(org.as_str())
                 .bind(text(order.as_str()))
-                .bind(texts(requests.iter().map(ReferenceId::as_str)))
-                .bind(stamp(now))
+                .bind(stamp(now));
+            bind_rows!(note, requests, |id| [text(id.as_str())])
                 .execute(&mut *tx)
                 .await?;
             Ok(tx.commit().await?)
@@ -128,11 +128,10 @@ impl Orders for PgStore {
     ) -> Result<Result<(), AttemptId>, StoreError> {
         self.call("retry_order", || async {
             let mut tx = self.begin().await?;
-            lock::org(&mut tx, org).await?;
-            let order = text(order.as_str());
+            lock_org(&mut tx, org).await?;
             let open: Option<i64> = sqlx::query_scalar(OPEN)
                 .bind(org.as_str())
-                .bind(&order)
+                .bind(text(order.as_str()))
                 .fetch_optional(&mut *tx)
                 .await?;
             if let Some(id) = open {
@@ -140,20 +139,20 @@ impl Orders for PgStore {
             }
             sqlx::query(KEEP)
                 .bind(org.as_str())
-                .bind(&order)
+                .bind(text(order.as_str()))
                 .bind(stamp(now))
                 .execute(&mut *tx)
                 .await?;
             for statement in LET_GO {
                 sqlx::query(statement)
                     .bind(org.as_str())
-                    .bind(&order)
+                    .bind(text(order.as_str()))
                     .execute(&mut *tx)
                     .await?;
             }
             sqlx::query(RETRY)
                 .bind(org.as_str())
-                .bind(&order)
+                .bind(text(order.as_str()))
                 .bind(stamp(now))
                 .bind(text(&actor.who))
                 .bind(text(&actor.reason))

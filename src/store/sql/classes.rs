@@ -6,24 +6,23 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::runs::hold;
-use super::values::{column, last_of_each, stamp, stamp_opt, text, texts, texts_opt};
-use super::{PgStore, lock};
+use super::{Backend, last_of_each, lock_job, text, texts};
 use crate::domain::ids::{ClassId, JobName, Org, ReferenceId};
 use crate::domain::{IdBatch, Observation};
 use crate::rules::classes::ClassKey;
 use crate::store::StoreError;
 use crate::store::classes::{ClassSize, Classes, StoredClass};
 use crate::store::rows::classes::{ClassRow, id_batch};
-use crate::store::rows::{all, number, stored_count};
+use crate::store::rows::{all, number, stamp, stamp_opt, stored_count};
 use crate::store::runs::RunLease;
 
 /// Rows a transaction: a hundred thousand are opened at once, and other transactions get their turn in between.
 const CHUNK: usize = 2_000;
 
-pub(super) const CLASSES: &str = "
+pub(in crate::store) const CLASSES: &str = "
     SELECT id, rule, detail, evidence, size, listed_at FROM classes WHERE org = $1 AND job_name = $2 ORDER BY id";
 
-pub(super) const CLASS_ID: &str = "
+pub(in crate::store) const CLASS_ID: &str = "
     SELECT id FROM classes WHERE org = $1 AND job_name = $2 AND rule = $3 AND detail = $4 AND evidence = $5";
 
 const MAKE: &str = "
@@ -32,38 +31,49 @@ const MAKE: &str = "
 
 const NOTE_LISTED: &str = "UPDATE classes SET size = $2, listed_at = $3 WHERE id = $1";
 
-pub(super) const MEMBERS: &str = "
-    SELECT coalesce(json_agg(reference_id), '[]')::text FROM (
-        SELECT reference_id FROM findings
-        WHERE class_id = $1 AND reference_id >= $2 ORDER BY reference_id LIMIT $3) AS page";
+/// All ids of a page as one JSON text.
+macro_rules! ids {
+    () => {
+        dialect!(
+            sqlite: "json_group_array(reference_id)",
+            postgres: "coalesce(json_agg(reference_id), '[]')::text",
+        )
+    };
+}
 
-pub(super) const OF_NO_CLASS: &str = "
-    SELECT coalesce(json_agg(reference_id), '[]')::text FROM (
+pub(in crate::store) const MEMBERS: &str = sql!("
+    SELECT " ids!() " FROM (
+        SELECT reference_id FROM findings
+        WHERE class_id = $1 AND reference_id >= $2 ORDER BY reference_id LIMIT $3) AS page");
+
+pub(in crate::store) const OF_NO_CLASS: &str = sql!("
+    SELECT " ids!() " FROM (
         SELECT DISTINCT reference_id FROM findings
         WHERE org = $1 AND job_name = $2 AND state <> 'resolved' AND class_id IS NULL AND reference_id >= $3
-        ORDER BY reference_id LIMIT $4) AS page";
+        ORDER BY reference_id LIMIT $4) AS page");
 
-pub(super) const WITHOUT_DETAILS: &str = "
+pub(in crate::store) const WITHOUT_DETAILS: &str = "
     SELECT reference_id FROM findings
     WHERE org = $1 AND job_name = $2 AND class_id IS NOT NULL AND since IS NULL
     ORDER BY read_at NULLS FIRST, id LIMIT $3";
 
 const SAYS: &str = "SELECT detail, evidence FROM classes WHERE id = $1";
 
-pub(super) const NEWLY_OPEN: &str = "
-    SELECT count(*) FROM unnest($3::text[]) AS asked (reference_id)
+pub(in crate::store) const NEWLY_OPEN: &str = sql!("
+    SELECT count(*) FROM " rows_of!(asked: "$3" reference_id text) "
     LEFT JOIN findings AS f ON f.reference_id = asked.reference_id AND f.org = $1 AND f.kind = 'stuck_request' AND f.detail = $2
-    WHERE f.id IS NULL OR f.state = 'resolved'";
+    WHERE f.id IS NULL OR f.state = 'resolved'");
 
 // In the UPDATE every right side sees the row as it was.
-const OPEN: &str = "
+const OPEN: &str = sql!("
     INSERT INTO findings (
         org, job_name, class_id, kind, detail, evidence, first_seen, last_seen, reference_id, state)
     SELECT $1, $2, $3, 'stuck_request', $4, $5, $6, $6, asked.reference_id, CASE WHEN EXISTS (
         SELECT 1 FROM acknowledgements AS a
         WHERE a.ended_at IS NULL AND a.org = $1 AND a.reference_id = asked.reference_id AND a.kind = 'stuck_request'
             AND a.detail = $4) THEN 'acknowledged' ELSE 'open' END
-    FROM unnest($7::text[]) AS asked (reference_id)
+    FROM " rows_of!(asked: "$8" reference_id text) "
+    WHERE true
     ON CONFLICT (reference_id, org, kind, detail) DO UPDATE SET
         job_name = excluded.job_name,
         class_id = excluded.class_id,
@@ -75,37 +85,44 @@ const OPEN: &str = "
         attention = CASE WHEN findings.state <> 'resolved' THEN findings.attention END,
         last_seen = excluded.last_seen,
         times_seen = findings.times_seen + 1,
-        times_reopened = findings.times_reopened + (findings.state = 'resolved')::int,
+        times_reopened = findings.times_reopened + CAST(findings.state = 'resolved' AS int),
         resolved_at = NULL
-    WHERE findings.state = 'resolved' OR findings.job_name <> ALL($8)";
+    WHERE findings.state = 'resolved' OR findings.job_name" none_of!("$7"));
 
-// By the row's number, which the planner can have of each value only: of a table that was just filled it knows nothing, and
-// would walk through all of the job's findings for each value.
-pub(super) const FILL: &str = "
+// By the row's number, which PostgreSQL's planner can have of each value only: of a table that was just filled it knows
+// nothing, and would walk through all of the job's findings for each value. The pluses tell SQLite's the same.
+pub(in crate::store) const FILL: &str = sql!("
     UPDATE findings SET
         external_reference = coalesce(asked.external_reference, findings.external_reference),
         since = CASE WHEN findings.since IS NULL OR asked.since > findings.since THEN asked.since ELSE findings.since END,
-        read_at = greatest(asked.read_at, findings.read_at)
-    FROM unnest($3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-        AS asked (reference_id, external_reference, since, read_at)
-    WHERE findings.id = ANY (ARRAY(
+        read_at = " greatest!() "(asked.read_at, coalesce(findings.read_at, asked.read_at))
+    FROM " rows_of!(asked:
+        "$3" reference_id text, "$4" external_reference text, "$5" since timestamptz, "$6" read_at timestamptz) "
+    WHERE " dialect!(
+    sqlite: "findings.reference_id = asked.reference_id AND +findings.org = $1 AND +findings.job_name = $2
+    AND +findings.class_id IS NOT NULL",
+    postgres: "findings.id = ANY (ARRAY(
         SELECT f.id FROM findings AS f
         WHERE f.reference_id = asked.reference_id AND f.org = $1 AND f.kind = 'stuck_request' AND f.job_name = $2
-            AND f.class_id IS NOT NULL))";
+            AND f.class_id IS NOT NULL))",
+));
 
-/// The first text that comes after `after`, byte by byte; before all where there is none. There is no NUL in a text here.
-pub(super) fn from(after: Option<&str>) -> String {
-    after.map_or_else(String::new, |after| format!("{}\u{1}", text(after)))
+/// The least character that a text can hold: PostgreSQL's have no NUL.
+const LEAST: char = dialect!(sqlite: '\0', postgres: '\u{1}');
+
+/// The first text that comes after `after`, byte by byte; before all where there is none.
+pub(in crate::store) fn from(after: Option<&str>) -> String {
+    after.map_or_else(String::new, |after| format!("{}{LEAST}", text(after)))
 }
 
 #[async_trait]
-impl Classes for PgStore {
+impl Classes for Backend {
     async fn classes(&self, org: &Org, job: &JobName) -> Result<Vec<StoredClass>, StoreError> {
         self.call("classes", || async {
             let rows: Vec<ClassRow> = sqlx::query_as(CLASSES)
                 .bind(org.as_str())
                 .bind(job.as_str())
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -122,7 +139,7 @@ impl Classes for PgStore {
     ) -> Result<Vec<ClassId>, StoreError> {
         self.call("ensure_classes", || async {
             let mut tx = self.begin().await?;
-            lock::job(&mut tx, job, org).await?;
+            lock_job(&mut tx, job, org).await?;
             hold(&mut tx, "ensure_classes", lease).await?;
             let mut ids = Vec::with_capacity(keys.len());
             for key in keys {
@@ -179,7 +196,7 @@ impl Classes for PgStore {
                 .bind(class.0)
                 .bind(from(after))
                 .bind(i64::from(limit))
-                .fetch_one(&self.pool)
+                .fetch_one(self.reading())
                 .await?;
             id_batch(&page)
         })
@@ -199,31 +216,27 @@ impl Classes for PgStore {
         let mut opened = 0;
         for chunk in ids.chunks(CHUNK) {
             let opening = || async {
-                let ids = last_of_each(texts(chunk.iter().map(ReferenceId::as_str)), Clone::clone);
+                let ids = last_of_each(chunk.iter().map(|id| text(id.as_str())), Clone::clone);
                 let mut tx = self.unhurried().await?;
-                lock::job(&mut tx, job, org).await?;
+                lock_job(&mut tx, job, org).await?;
                 hold(&mut tx, "open_members", lease).await?;
                 let (detail, evidence): (String, String) = sqlx::query_as(SAYS)
                     .bind(class.0)
                     .fetch_one(&mut *tx)
                     .await?;
-                let new: i64 = sqlx::query_scalar(NEWLY_OPEN)
+                let new = sqlx::query_scalar(NEWLY_OPEN)
                     .bind(org.as_str())
-                    .bind(&detail)
-                    .bind(&ids)
-                    .fetch_one(&mut *tx)
-                    .await?;
-                sqlx::query(OPEN)
+                    .bind(&detail);
+                let new: i64 = bind_rows!(new, ids, |id| [id]).fetch_one(&mut *tx).await?;
+                let open = sqlx::query(OPEN)
                     .bind(org.as_str())
                     .bind(job.as_str())
                     .bind(class.0)
-                    .bind(detail)
+                    .bind(&detail)
                     .bind(evidence)
                     .bind(stamp(now))
-                    .bind(ids)
-                    .bind(texts(elders.iter().map(JobName::as_str)))
-                    .execute(&mut *tx)
-                    .await?;
+                    .bind(texts(elders.iter().map(JobName::as_str)));
+                bind_rows!(open, ids, |id| [id]).execute(&mut *tx).await?;
                 tx.commit().await?;
                 number::<u64>("count", new)
             };
@@ -245,7 +258,7 @@ impl Classes for PgStore {
                 .bind(job.as_str())
                 .bind(from(after))
                 .bind(i64::from(limit))
-                .fetch_one(&self.pool)
+                .fetch_one(self.reading())
                 .await?;
             id_batch(&page)
         })
@@ -263,7 +276,7 @@ impl Classes for PgStore {
                 .bind(org.as_str())
                 .bind(job.as_str())
                 .bind(i64::from(limit))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             Ok(ids.into_iter().map(ReferenceId::from).collect())
         })
@@ -284,17 +297,16 @@ impl Classes for PgStore {
                 let seen = last_of_each(seen, |seen| &seen.reference_id);
                 let mut tx = self.unhurried().await?;
                 hold(&mut tx, "fill_details", lease).await?;
-                sqlx::query(FILL)
-                    .bind(org.as_str())
-                    .bind(job.as_str())
-                    .bind(texts(seen.iter().map(|seen| seen.reference_id.as_str())))
-                    .bind(texts_opt(seen.iter().map(|seen| {
-                        seen.external_reference.as_ref().map(|order| order.as_str())
-                    })))
-                    .bind(column(&seen, |seen| stamp_opt(seen.last_updated)))
-                    .bind(column(&seen, |seen| stamp(seen.observed_at)))
-                    .execute(&mut *tx)
-                    .await?;
+                let fill = sqlx::query(FILL).bind(org.as_str()).bind(job.as_str());
+                let fill = bind_rows!(fill, seen, |seen| [
+                    text(seen.reference_id.as_str()),
+                    seen.external_reference
+                        .as_ref()
+                        .map(|order| text(order.as_str())),
+                    stamp_opt(seen.last_updated),
+                    stamp(seen.observed_at),
+                ]);
+                fill.execute(&mut *tx).await?;
                 Ok(tx.commit().await?)
             };
             self.call("fill_details", filling).await?;

@@ -2,25 +2,23 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use super::PgStore;
-use super::values::{stamp, stamp_opt};
+use super::{Backend, Connection};
 use crate::store::audit::{Audit, AuditFilter, AuditRow};
 use crate::store::fault::Fault;
-use crate::store::rows::all;
 use crate::store::rows::controls::RawAudit;
+use crate::store::rows::{all, stamp, stamp_opt};
 use crate::store::{Actor, Page, StoreError};
 
-pub(super) const LIST: &str = "
+pub(in crate::store) const LIST: &str = "
     SELECT id, at, who, action, subject, reason FROM audit
-    WHERE id < $1 AND ($2::text IS NULL OR who = $2) AND ($3::text IS NULL OR action = $3)
-        AND ($4::timestamptz IS NULL OR at >= $4)
+    WHERE id < $1 AND (CAST($2 AS text) IS NULL OR who = $2) AND (CAST($3 AS text) IS NULL OR action = $3)
+        AND (CAST($4 AS timestamptz) IS NULL OR at >= $4)
     ORDER BY id DESC LIMIT $5";
 
 /// Appends one row within the caller's transaction.
 pub(in crate::store) async fn append(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     action: &str,
     subject: &str,
     actor: &Actor,
@@ -38,7 +36,7 @@ pub(in crate::store) async fn append(
 }
 
 #[async_trait]
-impl Audit for PgStore {
+impl Audit for Backend {
     async fn note(
         &self,
         action: &str,
@@ -62,7 +60,7 @@ impl Audit for PgStore {
                 .bind(filter.action.as_deref())
                 .bind(stamp_opt(filter.since))
                 .bind(i64::from(page.limit))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })

@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::runs::hold;
-use super::values::{column, last_of_each, stamp, stamp_opt, text, texts, texts_opt};
-use super::{PgStore, lock};
+use super::{Backend, last_of_each, lock_job, numbers, text, texts};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{FindingId, JobName, Org, ReferenceId};
 use crate::store::findings::{
@@ -19,45 +18,51 @@ use crate::store::findings::{
     Sighting,
 };
 use crate::store::rows::findings::{CountRow, FindingRow, LiveRow};
-use crate::store::rows::{all, number, word};
+use crate::store::rows::{all, number, stamp, stamp_opt, word};
 use crate::store::runs::RunLease;
 use crate::store::{Page, StoreError};
+
+/// Keeps a condition from an index that is made for other questions: SQLite counts the columns that an index answers, and
+/// can't know that an org and a job are nearly all of the table.
+macro_rules! plainly {
+    () => {
+        dialect!(sqlite: "+", postgres: "")
+    };
+}
 
 /// Rows a transaction: long enough to be worth its sync to disk, short enough that other writers get their turn.
 const CHUNK: usize = 500;
 
 macro_rules! live {
     ($which:literal) => {
-        concat!(
-            "SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen, class_id, missing_since
+        sql!("SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen, class_id, missing_since
              FROM findings
-             WHERE org = $1 AND job_name = $2 AND ",
-            $which,
-            " ORDER BY id"
-        )
+             WHERE org = $1 AND job_name = $2 AND " $which " ORDER BY id")
     };
 }
-pub(super) const LIVE: &str = live!("state <> 'resolved'");
-pub(super) const LIVE_OF_KIND: &str = live!("state <> 'resolved' AND kind = $3");
-pub(super) const LIVE_ABOUT: &str = live!("state <> 'resolved' AND reference_id = ANY($3)");
+pub(in crate::store) const LIVE: &str = live!("state <> 'resolved'");
+pub(in crate::store) const LIVE_OF_KIND: &str = live!("state <> 'resolved' AND kind = $3");
+pub(in crate::store) const LIVE_ABOUT: &str = sql!("
+    SELECT id, reference_id, kind, detail, state, attention, evidence, last_seen, class_id, missing_since
+    FROM findings
+    WHERE reference_id" one_of!("$3") " AND org = $1 AND " plainly!() "job_name = $2 AND state <> 'resolved'
+    ORDER BY id");
 
-pub(super) const LIVE_MISSING: &str = live!("missing_since IS NOT NULL");
+pub(in crate::store) const LIVE_MISSING: &str = live!("missing_since IS NOT NULL");
 
-pub(super) const WITH_ATTENTION: &str = "
+pub(in crate::store) const WITH_ATTENTION: &str = "
     SELECT DISTINCT reference_id FROM findings
     WHERE org = $1 AND job_name = $2 AND state <> 'resolved' AND attention IS NOT NULL ORDER BY reference_id";
 
-pub(super) const NEWLY_OPEN: &str = "
-    WITH seen AS (
-        SELECT * FROM unnest($2::text[], $3::text[], $4::text[]) AS seen (reference_id, kind, detail))
-    SELECT seen.kind FROM seen
+pub(in crate::store) const NEWLY_OPEN: &str = sql!("
+    SELECT seen.kind FROM " rows_of!(seen: "$2" reference_id text, "$3" kind text, "$4" detail text) "
     LEFT JOIN findings AS f ON f.org = $1 AND f.reference_id = seen.reference_id AND f.kind = seen.kind
         AND f.detail = seen.detail
-    WHERE f.id IS NULL OR f.state = 'resolved'";
+    WHERE f.id IS NULL OR f.state = 'resolved'");
 
 // In the UPDATE every right side sees the row as it was. A row that isn't resolved keeps its state: what was said of it
 // is shown, and taken back, by who says so.
-const SEE: &str = "
+const SEE: &str = sql!("
     INSERT INTO findings (
         org, job_name, first_seen, last_seen, read_at, reference_id, kind, detail, external_reference, since, attention,
         evidence, state)
@@ -65,74 +70,76 @@ const SEE: &str = "
         SELECT 1 FROM acknowledgements AS a
         WHERE a.ended_at IS NULL AND a.org = $1 AND a.reference_id = seen.reference_id AND a.kind = seen.kind
             AND a.detail = seen.detail) THEN 'acknowledged' ELSE 'open' END
-    FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::text[])
-        AS seen (reference_id, kind, detail, external_reference, since, attention, evidence)
+    FROM " rows_of!(seen:
+        "$5" reference_id text, "$6" kind text, "$7" detail text, "$8" external_reference text, "$9" since timestamptz,
+        "$10" attention text, "$11" evidence text) "
+    WHERE true
     ON CONFLICT (org, reference_id, kind, detail) DO UPDATE SET
-        job_name = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+        job_name = CASE WHEN findings.state = 'resolved' OR findings.job_name" none_of!("$4") "
             THEN excluded.job_name ELSE findings.job_name END,
         state = CASE WHEN findings.state = 'resolved' THEN excluded.state ELSE findings.state END,
-        external_reference = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+        external_reference = CASE WHEN findings.state = 'resolved' OR findings.job_name" none_of!("$4") "
             THEN excluded.external_reference ELSE findings.external_reference END,
-        since = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+        since = CASE WHEN findings.state = 'resolved' OR findings.job_name" none_of!("$4") "
             THEN excluded.since ELSE findings.since END,
-        attention = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+        attention = CASE WHEN findings.state = 'resolved' OR findings.job_name" none_of!("$4") "
             THEN excluded.attention ELSE findings.attention END,
-        evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+        evidence = CASE WHEN findings.state = 'resolved' OR findings.job_name" none_of!("$4") "
             THEN excluded.evidence ELSE findings.evidence END,
-        read_at = CASE WHEN findings.state = 'resolved' OR findings.job_name <> ALL($11)
+        read_at = CASE WHEN findings.state = 'resolved' OR findings.job_name" none_of!("$4") "
             THEN excluded.read_at ELSE findings.read_at END,
-        class_id = CASE WHEN findings.job_name = excluded.job_name OR findings.job_name = ANY($11) THEN findings.class_id END,
-        missing_since = CASE WHEN findings.job_name = ANY($11) THEN findings.missing_since END,
+        class_id = CASE WHEN findings.job_name = excluded.job_name OR findings.job_name" one_of!("$4") "
+            THEN findings.class_id END,
+        missing_since = CASE WHEN findings.job_name" one_of!("$4") " THEN findings.missing_since END,
         last_seen = excluded.last_seen,
         times_seen = findings.times_seen + 1,
-        times_reopened = findings.times_reopened + (findings.state = 'resolved')::int,
-        resolved_at = NULL";
+        times_reopened = findings.times_reopened + CAST(findings.state = 'resolved' AS int),
+        resolved_at = NULL");
 
-pub(super) const TOUCH: &str = "
+pub(in crate::store) const TOUCH: &str = sql!("
     UPDATE findings SET last_seen = $2, times_seen = times_seen + 1
-    WHERE id = ANY($1) AND state <> 'resolved'";
+    WHERE id" one_of!("$1") " AND state <> 'resolved'");
 
 // Until now its class said when it was last seen: when it was last listed. A list of this very instant did not name it.
 macro_rules! leave_the_list {
-    ($set:literal, $which:literal) => {
-        concat!(
-            "UPDATE findings SET last_seen = CASE WHEN missing_since IS NULL THEN coalesce(
-                 (SELECT greatest(c.listed_at, findings.last_seen) FROM classes AS c
-                  WHERE c.id = findings.class_id AND c.listed_at < $2), last_seen) ELSE last_seen END, ",
-            $set,
-            " WHERE id = ANY($1) AND state <> 'resolved' AND ",
-            $which
-        )
+    ($set:literal, $($which:tt)+) => {
+        sql!("UPDATE findings SET last_seen = CASE WHEN missing_since IS NULL THEN coalesce(
+                 (SELECT " greatest!() "(c.listed_at, findings.last_seen) FROM classes AS c
+                  WHERE c.id = findings.class_id AND c.listed_at < $2), last_seen) ELSE last_seen END, " $set "
+              WHERE id" one_of!("$1") " AND state <> 'resolved' AND " $($which)+)
     };
 }
-pub(super) const RESOLVE: &str = leave_the_list!(
+pub(in crate::store) const RESOLVE: &str = leave_the_list!(
     "state = 'resolved', resolved_at = $2, class_id = NULL, missing_since = NULL",
     "true"
 );
-pub(super) const MISSING: &str = leave_the_list!(
+pub(in crate::store) const MISSING: &str = leave_the_list!(
     "missing_since = $2",
-    "(missing_since IS NULL OR missing_since < $2::timestamptz - interval '24 hours')"
+    "(missing_since IS NULL OR missing_since < CAST($2 AS timestamptz) - "
+        dialect!(sqlite: "86400000000", postgres: "interval '24 hours'") ")"
 );
 
-pub(super) const BACK: &str = "
-    UPDATE findings SET missing_since = NULL WHERE id = ANY($1) AND missing_since IS NOT NULL";
+pub(in crate::store) const BACK: &str = sql!("
+    UPDATE findings SET missing_since = NULL WHERE id" one_of!("$1") " AND missing_since IS NOT NULL");
 
-pub(super) const ATTENTION: &str = "
+pub(in crate::store) const ATTENTION: &str = sql!("
     UPDATE findings SET attention = asked.attention
-    FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS asked (reference_id, kind, detail, attention)
-    WHERE findings.reference_id = asked.reference_id AND findings.org = $1 AND findings.kind = asked.kind
-        AND findings.detail = asked.detail AND findings.job_name = $2 AND findings.state <> 'resolved'";
+    FROM " rows_of!(asked: "$3" reference_id text, "$4" kind text, "$5" detail text, "$6" attention text) "
+    WHERE findings.reference_id = asked.reference_id AND " plainly!() "findings.org = $1
+        AND findings.kind = asked.kind AND findings.detail = asked.detail AND " plainly!() "findings.job_name = $2
+        AND findings.state <> 'resolved'");
 
-pub(super) const RESOLVE_LEFT_BEHIND: &str = "
+pub(in crate::store) const RESOLVE_LEFT_BEHIND: &str = sql!("
     UPDATE findings SET state = 'resolved', resolved_at = $4, class_id = NULL, missing_since = NULL
-    WHERE org = $1 AND reference_id = ANY($2) AND state <> 'resolved' AND job_name <> ALL($3)";
+    WHERE org = $1 AND reference_id" one_of!("$2") " AND state <> 'resolved' AND job_name" none_of!("$3"));
 
-const LEFT_BEHIND: &str = "
-    SELECT job_name, count(*) FROM findings WHERE state <> 'resolved' AND job_name <> ALL($1) GROUP BY job_name ORDER BY job_name";
+const LEFT_BEHIND: &str = sql!("
+    SELECT job_name, count(*) FROM findings WHERE state <> 'resolved' AND job_name" none_of!("$1") "
+    GROUP BY job_name ORDER BY job_name");
 
 // From the counts that are kept with every change; the oldest of each is one step into an index.
-pub(super) const COUNTS: &str = "
-    SELECT c.org, c.kind, c.status, sum(c.count)::bigint AS count,
+pub(in crate::store) const COUNTS: &str = "
+    SELECT c.org, c.kind, c.status, CAST(sum(c.count) AS bigint) AS count,
         CASE c.kind WHEN 'stuck_request' THEN (
             SELECT min(f.since) FROM findings AS f
             WHERE f.org = c.org AND f.kind = c.kind AND f.detail = c.status AND f.state <> 'resolved'
@@ -143,39 +150,34 @@ macro_rules! listing {
     ($driver:literal) => {
         listing!(
             $driver,
-            "($4::text IS NOT NULL OR state <> 'resolved') AND ($4::text IS NULL OR state = $4)"
+            "(CAST($4 AS text) IS NOT NULL OR state <> 'resolved') AND (CAST($4 AS text) IS NULL OR state = $4)"
         )
     };
     ($driver:literal, $states:literal) => {
-        concat!(
-            "SELECT id, org, reference_id, kind, detail, external_reference, job_name, state, attention, evidence, since,
+        sql!("SELECT id, org, reference_id, kind, detail, external_reference, job_name, state, attention, evidence, since,
                  first_seen, times_seen, times_reopened, resolved_at, class_id, missing_since, read_at,
-                 CASE WHEN class_id IS NULL OR missing_since IS NOT NULL THEN last_seen ELSE greatest(
+                 CASE WHEN class_id IS NULL OR missing_since IS NOT NULL THEN last_seen ELSE " greatest!() "(
                      last_seen, (SELECT listed_at FROM classes WHERE id = findings.class_id)) END AS last_seen
-             FROM findings WHERE ",
-            $driver,
-            " AND ",
-            $states,
-            " AND id < $1 AND ($2::text IS NULL OR org = $2) AND ($3::text IS NULL OR kind = $3)
-              AND ($5::text IS NULL OR attention = $5)
-              AND ($6::text IS NULL OR reference_id = $6 OR external_reference = $6) ORDER BY id DESC LIMIT $7"
-        )
+             FROM findings WHERE " $driver " AND " $states "
+              AND id < $1 AND (CAST($2 AS text) IS NULL OR org = $2) AND (CAST($3 AS text) IS NULL OR kind = $3)
+              AND (CAST($5 AS text) IS NULL OR attention = $5)
+              AND (CAST($6 AS text) IS NULL OR reference_id = $6 OR external_reference = $6) ORDER BY id DESC LIMIT $7")
     };
 }
-pub(super) const LIST: &str = listing!("true");
-pub(super) const LIST_LIVE: &str = listing!("state <> 'resolved'");
+pub(in crate::store) const LIST: &str = listing!("true");
+pub(in crate::store) const LIST_LIVE: &str = listing!("state <> 'resolved'");
 // What was said of a finding may outlive it.
 const LIST_ACKNOWLEDGED: &str = listing!(
     "(org, reference_id, kind, detail) IN (
         SELECT org, reference_id, kind, detail FROM acknowledgements WHERE ended_at IS NULL)",
-    "$4::text = 'acknowledged'"
+    "CAST($4 AS text) = 'acknowledged'"
 );
-pub(super) const LIST_OF_REFERENCE: &str = listing!(
+pub(in crate::store) const LIST_OF_REFERENCE: &str = listing!(
     "id IN (SELECT id FROM findings WHERE reference_id = $6
             UNION SELECT id FROM findings WHERE external_reference = $6)"
 );
 
-impl PgStore {
+impl Backend {
     async fn see_findings(
         &self,
         lease: Option<&RunLease>,
@@ -193,37 +195,35 @@ impl PgStore {
                     &seen.key.detail,
                 )
             });
-            let references = texts(seen.iter().map(|seen| seen.key.reference_id.as_str()));
-            let kinds = column(&seen, |seen| seen.key.kind.as_str());
-            let details = texts(seen.iter().map(|seen| seen.key.detail.as_str()));
             let mut tx = self.begin().await?;
-            lock::job(&mut tx, job, org).await?;
+            lock_job(&mut tx, job, org).await?;
             if let Some(lease) = lease {
                 hold(&mut tx, "apply_findings", lease).await?;
             }
-            let opened: Vec<String> = sqlx::query_scalar(NEWLY_OPEN)
-                .bind(org.as_str())
-                .bind(&references)
-                .bind(&kinds)
-                .bind(&details)
-                .fetch_all(&mut *tx)
-                .await?;
-            sqlx::query(SEE)
+            let opened = sqlx::query_scalar(NEWLY_OPEN).bind(org.as_str());
+            let opened = bind_rows!(opened, seen, |seen| [
+                text(seen.key.reference_id.as_str()),
+                seen.key.kind.as_str(),
+                text(&seen.key.detail),
+            ]);
+            let opened: Vec<String> = opened.fetch_all(&mut *tx).await?;
+            let see = sqlx::query(SEE)
                 .bind(org.as_str())
                 .bind(job.as_str())
                 .bind(stamp(now))
-                .bind(references)
-                .bind(kinds)
-                .bind(details)
-                .bind(texts_opt(seen.iter().map(|seen| {
-                    seen.external_reference.as_ref().map(|order| order.as_str())
-                })))
-                .bind(column(&seen, |seen| stamp_opt(seen.since)))
-                .bind(column(&seen, |seen| seen.attention.map(|why| why.as_str())))
-                .bind(texts(seen.iter().map(|seen| seen.evidence.as_str())))
-                .bind(texts(elders.iter().map(JobName::as_str)))
-                .execute(&mut *tx)
-                .await?;
+                .bind(texts(elders.iter().map(JobName::as_str)));
+            let see = bind_rows!(see, seen, |seen| [
+                text(seen.key.reference_id.as_str()),
+                seen.key.kind.as_str(),
+                text(&seen.key.detail),
+                seen.external_reference
+                    .as_ref()
+                    .map(|order| text(order.as_str())),
+                stamp_opt(seen.since),
+                seen.attention.map(Attention::as_str),
+                text(&seen.evidence),
+            ]);
+            see.execute(&mut *tx).await?;
             tx.commit().await?;
             opened
                 .iter()
@@ -244,7 +244,7 @@ impl PgStore {
             let mut tx = self.begin().await?;
             hold(&mut tx, "apply_findings", lease).await?;
             sqlx::query(statement)
-                .bind(column(ids, |id| id.0))
+                .bind(numbers(ids.iter().map(|id| id.0)))
                 .bind(stamp(now))
                 .execute(&mut *tx)
                 .await?;
@@ -264,17 +264,14 @@ impl PgStore {
             let asked = last_of_each(asked, |(key, _)| key);
             let mut tx = self.begin().await?;
             hold(&mut tx, "apply_findings", lease).await?;
-            sqlx::query(ATTENTION)
-                .bind(org.as_str())
-                .bind(job.as_str())
-                .bind(texts(
-                    asked.iter().map(|(key, _)| key.reference_id.as_str()),
-                ))
-                .bind(column(&asked, |(key, _)| key.kind.as_str()))
-                .bind(texts(asked.iter().map(|(key, _)| key.detail.as_str())))
-                .bind(column(&asked, |(_, why)| why.map(Attention::as_str)))
-                .execute(&mut *tx)
-                .await?;
+            let set = sqlx::query(ATTENTION).bind(org.as_str()).bind(job.as_str());
+            let set = bind_rows!(set, asked, |one| [
+                text(one.0.reference_id.as_str()),
+                one.0.kind.as_str(),
+                text(&one.0.detail),
+                one.1.map(Attention::as_str),
+            ]);
+            set.execute(&mut *tx).await?;
             Ok(tx.commit().await?)
         })
         .await
@@ -282,7 +279,7 @@ impl PgStore {
 }
 
 #[async_trait]
-impl Findings for PgStore {
+impl Findings for Backend {
     async fn live_findings(
         &self,
         org: &Org,
@@ -301,7 +298,7 @@ impl Findings for PgStore {
                 Live::OfKind(kind) => asked.bind(kind.as_str()),
                 Live::About(ids) => asked.bind(texts(ids.iter().map(ReferenceId::as_str))),
             };
-            let rows: Vec<LiveRow> = asked.fetch_all(&self.pool).await?;
+            let rows: Vec<LiveRow> = asked.fetch_all(self.reading()).await?;
             all(rows)
         })
         .await
@@ -316,7 +313,7 @@ impl Findings for PgStore {
             let rows: Vec<LiveRow> = sqlx::query_as(LIVE_MISSING)
                 .bind(org.as_str())
                 .bind(job.as_str())
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -332,7 +329,7 @@ impl Findings for PgStore {
             let ids: Vec<String> = sqlx::query_scalar(WITH_ATTENTION)
                 .bind(org.as_str())
                 .bind(job.as_str())
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             Ok(ids.into_iter().map(ReferenceId::from).collect())
         })
@@ -410,7 +407,7 @@ impl Findings for PgStore {
         self.call("left_behind", || async {
             let rows: Vec<(String, i64)> = sqlx::query_as(LEFT_BEHIND)
                 .bind(texts(configured.iter().map(JobName::as_str)))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             let counted = |(job, count): (String, i64)| Ok((job.into(), number("count", count)?));
             rows.into_iter().map(counted).collect()
@@ -442,7 +439,7 @@ impl Findings for PgStore {
                 .bind(filter.attention.map(Attention::as_str))
                 .bind(filter.reference.as_deref().map(text))
                 .bind(i64::from(page.limit))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -451,7 +448,7 @@ impl Findings for PgStore {
 
     async fn finding_counts(&self) -> Result<Vec<FindingCount>, StoreError> {
         self.call("finding_counts", || async {
-            let rows: Vec<CountRow> = sqlx::query_as(COUNTS).fetch_all(&self.pool).await?;
+            let rows: Vec<CountRow> = sqlx::query_as(COUNTS).fetch_all(self.reading()).await?;
             all(rows)
         })
         .await

@@ -2,16 +2,14 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use super::values::{age, stamp, stamp_opt, text};
-use super::{PgStore, audit, lock};
+use super::{Backend, Connection, audit, from_now, lock_job, text};
 use crate::domain::RunOutcome;
 use crate::domain::ids::{JobName, Org, RunId};
 use crate::store::controls::subject;
 use crate::store::fault::Fault;
 use crate::store::rows::runs::{RawLastRuns, RawRun};
-use crate::store::rows::{Micros, all, instant, stored_count};
+use crate::store::rows::{Micros, all, instant, stamp, stamp_opt, stored_count};
 use crate::store::runs::{
     CLOCKS_DIFFER_BY, LastRuns, NewRun, RunFilter, RunLease, RunRow, RunSummary, Runs, SET_BACK,
     Started, UnrunSlots, memory_was_ahead,
@@ -19,69 +17,91 @@ use crate::store::runs::{
 use crate::store::{Page, StoreError};
 
 // Deduplicated says only that another had the slot, so it accounts for nothing by itself.
-pub(super) const SLOT_TAKEN: &str = "
+pub(in crate::store) const SLOT_TAKEN: &str = "
     SELECT EXISTS (SELECT 1 FROM slots WHERE job_name = $1 AND org = $2 AND scheduled_at = $3)
         OR EXISTS (SELECT 1 FROM unrun_slots WHERE job_name = $1 AND org = $2 AND result <> 'deduplicated'
                    AND first_at <= $3 AND last_at >= $3)";
 
-pub(super) const RUNNING: &str =
+pub(in crate::store) const RUNNING: &str =
     "SELECT id FROM runs WHERE job_name = $1 AND org = $2 AND outcome IS NULL";
 
-pub(super) const BEAT: &str = "UPDATE runs SET last_beat = clock_timestamp() WHERE id = $1 AND token = $2 AND outcome IS NULL";
+pub(in crate::store) const BEAT: &str = sql!("
+    UPDATE runs SET last_beat = " now!("$3") " WHERE id = $1 AND token = $2 AND outcome IS NULL");
 
-pub(super) const FINISH: &str = "
+pub(in crate::store) const FINISH: &str = "
     UPDATE runs SET outcome = $3, finished_at = $4, selected = $5, observed = $6, unchanged = $7, to_act = $8,
         sent = $9, flagged = $10, skipped = $11, failed = $12, trouble = $13, capped = $14
     WHERE id = $1 AND token = $2 AND outcome IS NULL
     RETURNING job_name, org";
 
 // A run that is locked is being beaten, ended, reaped or written for right now: the next look is soon enough.
-pub(super) const REAP: &str = "
+pub(in crate::store) const REAP: &str = dialect! {
+    sqlite: "
+    UPDATE runs SET outcome = 'lost', finished_at = $2
+    WHERE outcome IS NULL AND ($1 IS NULL OR last_beat < $1)
+    RETURNING *",
+    postgres: sql!("
     UPDATE runs SET outcome = 'lost', finished_at = $2
     WHERE outcome IS NULL AND id IN (
         SELECT id FROM runs
-        WHERE outcome IS NULL AND ($1::interval IS NULL OR last_beat < clock_timestamp() - $1::interval)
+        WHERE outcome IS NULL AND (CAST($1 AS interval) IS NULL OR last_beat < " from_now!("$1") ")
         ORDER BY id FOR UPDATE SKIP LOCKED)
-    RETURNING *";
+    RETURNING *"),
+};
 
-pub(super) const LAST_SLOT: &str =
+pub(in crate::store) const LAST_SLOT: &str =
     "SELECT last_slot FROM job_memory WHERE job_name = $1 AND org = $2 AND last_slot IS NOT NULL";
 
 // By the database's clock: the caller's may be the one that is behind.
-pub(super) const AHEAD: &str = "
-    SELECT last_slot FROM job_memory
-    WHERE job_name = $1 AND org = $2 AND last_slot > clock_timestamp() + $3::interval";
+pub(in crate::store) const AHEAD: &str = sql!("
+    SELECT last_slot FROM job_memory WHERE job_name = $1 AND org = $2 AND last_slot > " from_now!("$3"));
 
 const SET_BACK_STEPS: [&str; 3] = [
-    "DELETE FROM slots WHERE job_name = $1 AND org = $2 AND scheduled_at > now()",
-    "DELETE FROM unrun_slots WHERE job_name = $1 AND org = $2 AND last_at > now()",
-    "UPDATE job_memory SET last_slot = greatest(
-         (SELECT max(scheduled_at) FROM slots WHERE job_name = $1 AND org = $2),
-         (SELECT max(last_at) FROM unrun_slots WHERE job_name = $1 AND org = $2 AND result <> 'deduplicated'))
+    sql!("DELETE FROM slots WHERE job_name = $1 AND org = $2 AND scheduled_at > " now!("$3")),
+    sql!("DELETE FROM unrun_slots WHERE job_name = $1 AND org = $2 AND last_at > " now!("$3")),
+    "UPDATE job_memory SET last_slot = (
+         SELECT max(reached) FROM (
+             SELECT max(scheduled_at) AS reached FROM slots WHERE job_name = $1 AND org = $2
+             UNION ALL
+             SELECT max(last_at) FROM unrun_slots
+             WHERE job_name = $1 AND org = $2 AND result <> 'deduplicated') AS kept)
      WHERE job_name = $1 AND org = $2",
 ];
 
 macro_rules! listing {
     ($driver:literal) => {
-        concat!(
-            "SELECT * FROM runs WHERE ",
-            $driver,
-            " AND id < $1 AND ($2::text IS NULL OR job_name = $2) AND ($3::text IS NULL OR org = $3)
-              AND ($4::text IS NULL OR outcome = $4) AND ($5::timestamptz IS NULL OR started_at >= $5) ORDER BY id DESC LIMIT $6"
-        )
+        sql!("
+        SELECT * FROM runs WHERE " $driver " AND id < $1
+            AND (CAST($2 AS text) IS NULL OR job_name = $2) AND (CAST($3 AS text) IS NULL OR org = $3)
+            AND (CAST($4 AS text) IS NULL OR outcome = $4) AND (CAST($5 AS timestamptz) IS NULL OR started_at >= $5)
+        ORDER BY id DESC LIMIT $6")
     };
 }
-pub(super) const LIST: &str = listing!("true");
-pub(super) const LIST_OF_JOB: &str = listing!("job_name = $2");
+pub(in crate::store) const LIST: &str = listing!("true");
+pub(in crate::store) const LIST_OF_JOB: &str = listing!("job_name = $2");
 
 // Beats go on meanwhile; who declares runs lost takes no row that is locked, however weakly.
-pub(super) const HELD: &str =
-    "SELECT id FROM runs WHERE id = $1 AND token = $2 AND outcome IS NULL FOR KEY SHARE";
+pub(in crate::store) const HELD: &str = sql!("
+    SELECT id FROM runs WHERE id = $1 AND token = $2 AND outcome IS NULL" dialect!(sqlite: "", postgres: " FOR KEY SHARE"));
+
+const NEXT_TOKEN: &str = dialect! {
+    sqlite: "UPDATE fencing SET token = token + 1 WHERE only_row = 1 RETURNING token",
+    postgres: "SELECT nextval('fencing')",
+};
+
+const INSERT: &str = sql!("
+    INSERT INTO runs (job_name, org, trigger, slot, replica, mode, actor, reason, token, started_at, last_beat)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, " now!("$10") ") RETURNING id");
+
+const ADVANCE: &str = sql!("
+    INSERT INTO job_memory (job_name, org, last_slot) VALUES ($1, $2, $3)
+    ON CONFLICT (job_name, org) DO UPDATE SET
+        last_slot = " greatest!() "(coalesce(job_memory.last_slot, excluded.last_slot), excluded.last_slot)");
 
 /// First in every transaction in which a run writes: refuses it when the run was taken away, and keeps it from being taken away
 /// until the transaction is over.
-pub(super) async fn hold(
-    tx: &mut PgConnection,
+pub(in crate::store) async fn hold(
+    tx: &mut Connection,
     operation: &'static str,
     lease: &RunLease,
 ) -> Result<(), Fault> {
@@ -94,14 +114,14 @@ pub(super) async fn hold(
 }
 
 /// The error of a caller whose lease is gone.
-pub(super) fn fenced(operation: &'static str, lease: &RunLease) -> Fault {
+pub(in crate::store) fn fenced(operation: &'static str, lease: &RunLease) -> Fault {
     Fault::Refused(StoreError::Fenced {
         operation,
         token: lease.token,
     })
 }
 
-async fn exists(tx: &mut PgConnection, run: &NewRun, slot: DateTime<Utc>) -> Result<bool, Fault> {
+async fn exists(tx: &mut Connection, run: &NewRun, slot: DateTime<Utc>) -> Result<bool, Fault> {
     Ok(sqlx::query_scalar(SLOT_TAKEN)
         .bind(run.job_name.as_str())
         .bind(run.org.as_str())
@@ -110,30 +130,21 @@ async fn exists(tx: &mut PgConnection, run: &NewRun, slot: DateTime<Utc>) -> Res
         .await?)
 }
 
-async fn insert(
-    tx: &mut PgConnection,
-    run: &NewRun,
-    now: DateTime<Utc>,
-) -> Result<RunLease, Fault> {
-    let token: i64 = sqlx::query_scalar("SELECT nextval('fencing')")
+async fn insert(tx: &mut Connection, run: &NewRun, now: DateTime<Utc>) -> Result<RunLease, Fault> {
+    let token: i64 = sqlx::query_scalar(NEXT_TOKEN).fetch_one(&mut *tx).await?;
+    let id: i64 = sqlx::query_scalar(INSERT)
+        .bind(run.job_name.as_str())
+        .bind(run.org.as_str())
+        .bind(run.trigger.as_str())
+        .bind(stamp_opt(run.slot))
+        .bind(run.replica.as_str())
+        .bind(run.mode.as_str())
+        .bind(&run.actor.who)
+        .bind(&run.actor.reason)
+        .bind(token)
+        .bind(stamp(now))
         .fetch_one(&mut *tx)
         .await?;
-    let id: i64 = sqlx::query_scalar(
-        "INSERT INTO runs (job_name, org, trigger, slot, replica, mode, actor, reason, token, started_at, last_beat)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp()) RETURNING id",
-    )
-    .bind(run.job_name.as_str())
-    .bind(run.org.as_str())
-    .bind(run.trigger.as_str())
-    .bind(stamp_opt(run.slot))
-    .bind(run.replica.as_str())
-    .bind(run.mode.as_str())
-    .bind(&run.actor.who)
-    .bind(&run.actor.reason)
-    .bind(token)
-    .bind(stamp(now))
-    .fetch_one(&mut *tx)
-    .await?;
     if let Some(slot) = run.slot {
         sqlx::query(
             "INSERT INTO slots (job_name, org, scheduled_at, run_id) VALUES ($1, $2, $3, $4)",
@@ -161,26 +172,22 @@ async fn insert(
 }
 
 async fn advance_last_slot(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     job: &JobName,
     org: &Org,
     slot: DateTime<Utc>,
 ) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO job_memory (job_name, org, last_slot) VALUES ($1, $2, $3)
-         ON CONFLICT (job_name, org) DO UPDATE SET
-             last_slot = greatest(job_memory.last_slot, excluded.last_slot)",
-    )
-    .bind(job.as_str())
-    .bind(org.as_str())
-    .bind(stamp(slot))
-    .execute(tx)
-    .await?;
+    sqlx::query(ADVANCE)
+        .bind(job.as_str())
+        .bind(org.as_str())
+        .bind(stamp(slot))
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
 async fn remember_outcome(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     job: &str,
     org: &str,
     outcome: RunOutcome,
@@ -203,7 +210,7 @@ async fn remember_outcome(
 
 /// Whether this very end was committed by an earlier call whose answer was lost.
 async fn finished_before(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     lease: &RunLease,
     outcome: RunOutcome,
 ) -> Result<(), Fault> {
@@ -221,11 +228,11 @@ async fn finished_before(
 }
 
 #[async_trait]
-impl Runs for PgStore {
+impl Runs for Backend {
     async fn start(&self, run: &NewRun, now: DateTime<Utc>) -> Result<Started, StoreError> {
         self.call("start", || async {
             let mut tx = self.begin().await?;
-            lock::job(&mut tx, &run.job_name, &run.org).await?;
+            lock_job(&mut tx, &run.job_name, &run.org).await?;
             if let Some(slot) = run.slot
                 && exists(&mut tx, run, slot).await?
             {
@@ -249,12 +256,13 @@ impl Runs for PgStore {
         .await
     }
 
-    async fn beat(&self, lease: &RunLease, _now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn beat(&self, lease: &RunLease, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.call("beat", || async {
             let mut tx = self.begin().await?;
             let done = sqlx::query(BEAT)
                 .bind(lease.run_id.0)
                 .bind(lease.token)
+                .bind(stamp(now))
                 .execute(&mut *tx)
                 .await?;
             if done.rows_affected() == 0 {
@@ -308,7 +316,7 @@ impl Runs for PgStore {
         self.call("reap_lost", || async {
             let mut tx = self.begin().await?;
             let rows: Vec<RawRun> = sqlx::query_as(REAP)
-                .bind(beat_before.map(|before| age(now - before)))
+                .bind(beat_before.map(|before| from_now(now, before - now)))
                 .bind(stamp(now))
                 .fetch_all(&mut *tx)
                 .await?;
@@ -327,7 +335,7 @@ impl Runs for PgStore {
     async fn record_unrun(&self, slots: &UnrunSlots, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.call("record_unrun", || async {
                 let mut tx = self.begin().await?;
-                lock::job(&mut tx, &slots.job_name, &slots.org).await?;
+                lock_job(&mut tx, &slots.job_name, &slots.org).await?;
                 // A single slot that did run, after all, is not also skipped; a longer stretch stays a stretch.
                 sqlx::query(
                     "INSERT INTO unrun_slots (job_name, org, result, first_at, last_at, count, recorded_at)
@@ -362,7 +370,7 @@ impl Runs for PgStore {
             let slot: Option<Micros> = sqlx::query_scalar(LAST_SLOT)
                 .bind(job.as_str())
                 .bind(org.as_str())
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.reading())
                 .await?;
             slot.map(|slot| instant("job_memory.last_slot", slot))
                 .transpose()
@@ -378,11 +386,11 @@ impl Runs for PgStore {
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.call("set_back", || async {
             let mut tx = self.begin().await?;
-            lock::job(&mut tx, job, org).await?;
+            lock_job(&mut tx, job, org).await?;
             let reached: Option<Micros> = sqlx::query_scalar(AHEAD)
                 .bind(job.as_str())
                 .bind(org.as_str())
-                .bind(age(CLOCKS_DIFFER_BY))
+                .bind(from_now(now, CLOCKS_DIFFER_BY))
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(reached) = reached else {
@@ -393,6 +401,7 @@ impl Runs for PgStore {
                 sqlx::query(statement)
                     .bind(job.as_str())
                     .bind(org.as_str())
+                    .bind(stamp(now))
                     .execute(&mut *tx)
                     .await?;
             }
@@ -417,7 +426,7 @@ impl Runs for PgStore {
                 .bind(filter.outcome.map(RunOutcome::as_str))
                 .bind(stamp_opt(filter.since))
                 .bind(i64::from(page.limit))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -428,7 +437,7 @@ impl Runs for PgStore {
         self.call("run", || async {
             let row: Option<RawRun> = sqlx::query_as("SELECT * FROM runs WHERE id = $1")
                 .bind(id.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.reading())
                 .await?;
             row.map(RunRow::try_from).transpose()
         })
@@ -441,7 +450,7 @@ impl Runs for PgStore {
                 "SELECT job_name, org, last_started, last_outcome, last_success FROM job_memory
                      WHERE last_started IS NOT NULL ORDER BY job_name, org",
             )
-            .fetch_all(&self.pool)
+            .fetch_all(self.reading())
             .await?;
             all(rows)
         })

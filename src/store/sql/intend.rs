@@ -1,79 +1,88 @@
 //! The intent: every check and the ledger's row in one transaction, exact over all replicas.
 //!
-//! Two locks make it so. The first statement takes the lock of the org: intents of one org come one after the other, and
-//! each statement after it sees what the one before committed, so both caps are exact and the order's one open attempt
-//! is never guessed. The second locks the run's row against its end: a run can't be declared lost between the look at
-//! its lease and the commit, so nobody takes over while the permit is made out.
+//! On SQLite the transaction has the file's write lock throughout. On PostgreSQL two locks make it so. The first statement
+//! takes the lock of the org: intents of one org come one after the other, and each statement after it sees what the one
+//! before committed, so both caps are exact and the order's one open attempt is never guessed. The second locks the run's
+//! row against its end: a run can't be declared lost between the look at its lease and the commit, so nobody takes over
+//! while the permit is made out.
 //!
-//! An hour and a pause's end are told by the database's clock: a replica whose own is ahead gets no second hour.
+//! An hour and a pause's end are told by the database's clock where it has one: a replica whose own is ahead gets no
+//! second hour.
 //!
 //! A pause or latch committed while an intent is under way may come too late for that one, never for the next.
 //!
-//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch, open
-//! attempt, the caller's recheck, the run's cap, the hour's cap.
+//! The order of the checks is part of the contract (every back end answers alike): lease, pause, latch,
+//! acknowledgement, open attempt, the caller's recheck, the run's cap, the hour's cap.
 
-use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::attempts::{self, StepLine, append_step};
 use super::runs::hold;
-use super::values::{stamp, stamp_opt, text, texts};
-use super::{PgStore, lock, orders};
+use super::{Arguments, Backend, Connection, Database, lock_org, orders, text, texts, uuid};
 use crate::domain::ids::ExternalReference;
 use crate::domain::{AttemptId, AttemptState};
 use crate::store::DAEMON;
 use crate::store::attempts::{IntentLimits, IntentRefused, NewAttempt};
 use crate::store::fault::Fault;
 use crate::store::orders::OrderFacts;
-use crate::store::rows::all;
 use crate::store::rows::attempts::AttemptRow;
+use crate::store::rows::{all, stamp, stamp_opt};
 use crate::store::runs::RunLease;
 
-pub(super) const PAUSED: &str = "
-    SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN ($1, '') AND (until IS NULL OR until > clock_timestamp()))";
+pub(in crate::store) const PAUSED: &str = sql!("
+    SELECT EXISTS (SELECT 1 FROM pauses WHERE job_name IN ($1, '') AND (until IS NULL OR until > " now!("$2") "))");
 
-pub(super) const LATCHED: &str =
+pub(in crate::store) const LATCHED: &str =
     "SELECT EXISTS (SELECT 1 FROM latches WHERE job_name = $1 AND org = $2)";
 
-pub(super) const ACKNOWLEDGED: &str = "
+pub(in crate::store) const ACKNOWLEDGED: &str = "
     SELECT EXISTS (
         SELECT 1 FROM acknowledgements WHERE ended_at IS NULL AND org = $1 AND reference_id = $2)
       OR EXISTS (
         SELECT 1 FROM acknowledgements WHERE ended_at IS NULL AND org = $1 AND external_reference = $3)";
 
-pub(super) const REPEATED: &str = "
+pub(in crate::store) const REPEATED: &str = "
     SELECT id FROM attempts WHERE correlation_id = $1 AND run_id = $2 AND state = 'intended'";
 
-pub(super) const OPEN_ATTEMPT: &str = "
+pub(in crate::store) const OPEN_ATTEMPT: &str = "
     SELECT id FROM attempts WHERE org = $1 AND (external_reference = $2 OR reference_id = $3)
         AND state IN ('intended', 'accepted', 'unknown', 'needs_human')";
 
 // What never left the house counts towards no cap.
-pub(super) const OF_RUN: &str =
+pub(in crate::store) const OF_RUN: &str =
     "SELECT count(*) FROM attempts WHERE run_id = $1 AND state <> 'not_sent'";
 
 // Not clock_timestamp(): what may change within a statement can't be looked up in an index.
-pub(super) const OF_HOUR: &str = "
+pub(in crate::store) const OF_HOUR: &str = sql!("
     SELECT count(*) FROM attempts
-    WHERE org = $1 AND counted_at > statement_timestamp() - interval '1 hour' AND state <> 'not_sent'";
+    WHERE org = $1 AND counted_at > "
+        dialect!(sqlite: "$2", postgres: "statement_timestamp() - interval '1 hour'") " AND state <> 'not_sent'");
+
+const INSERT: &str = sql!("
+    INSERT INTO attempts (
+        org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
+        before_status, before_cancelling, before_last_updated, issue_sequence, before_issue_resolved,
+        before_issue_last_updated, due_since, correlation_id, intended_at, changed_at, counted_at, detail)
+    VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, " now!("$17") ", '')
+    RETURNING id");
 
 /// See [`crate::store::Attempts::intend`].
-pub(super) async fn intend(
-    store: &PgStore,
+pub(in crate::store) async fn intend(
+    store: &Backend,
     lease: &RunLease,
     attempt: &NewAttempt,
     limits: IntentLimits,
     now: DateTime<Utc>,
 ) -> Result<Result<AttemptId, IntentRefused>, Fault> {
     let mut tx = store.begin().await?;
-    lock::org(&mut tx, &attempt.org).await?;
+    lock_org(&mut tx, &attempt.org).await?;
     hold(&mut tx, "intend", lease).await?;
-    if let Some(refused) = steered_away(&mut tx, attempt).await? {
+    if let Some(refused) = steered_away(&mut tx, attempt, now).await? {
         return Ok(Err(refused));
     }
     // The answer to an earlier call may have been lost with its commit done: the same intent is not a second one.
     let repeated: Option<i64> = sqlx::query_scalar(REPEATED)
-        .bind(attempt.correlation_id)
+        .bind(uuid(attempt.correlation_id))
         .bind(lease.run_id.0)
         .fetch_optional(&mut *tx)
         .await?;
@@ -97,7 +106,9 @@ pub(super) async fn intend(
     if count(of_run, &mut tx).await? >= i64::from(limits.per_run) {
         return Ok(Err(IntentRefused::RunCap));
     }
-    let of_hour = sqlx::query_scalar(OF_HOUR).bind(attempt.org.as_str());
+    let of_hour = sqlx::query_scalar(OF_HOUR)
+        .bind(attempt.org.as_str())
+        .bind(stamp(now - TimeDelta::hours(1)));
     if count(of_hour, &mut tx).await? >= i64::from(limits.per_hour) {
         return Ok(Err(IntentRefused::HourCap));
     }
@@ -106,14 +117,14 @@ pub(super) async fn intend(
     Ok(Ok(id))
 }
 
-type Count<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments>;
+type Count<'q> = sqlx::query::QueryScalar<'q, Database, i64, Arguments>;
 
-async fn count(query: Count<'_>, tx: &mut PgConnection) -> Result<i64, Fault> {
+async fn count(query: Count<'_>, tx: &mut Connection) -> Result<i64, Fault> {
     Ok(query.fetch_one(tx).await?)
 }
 
 /// What is known of the order by now.
-async fn facts(tx: &mut PgConnection, attempt: &NewAttempt) -> Result<OrderFacts, Fault> {
+async fn facts(tx: &mut Connection, attempt: &NewAttempt) -> Result<OrderFacts, Fault> {
     let order = std::slice::from_ref(&attempt.external_reference);
     let rows: Vec<AttemptRow> = sqlx::query_as(attempts::OF_ORDERS)
         .bind(attempt.org.as_str())
@@ -132,11 +143,13 @@ async fn facts(tx: &mut PgConnection, attempt: &NewAttempt) -> Result<OrderFacts
 }
 
 async fn steered_away(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     attempt: &NewAttempt,
+    now: DateTime<Utc>,
 ) -> Result<Option<IntentRefused>, Fault> {
     let paused: bool = sqlx::query_scalar(PAUSED)
         .bind(attempt.job_name.as_str())
+        .bind(stamp(now))
         .fetch_one(&mut *tx)
         .await?;
     if paused {
@@ -160,38 +173,33 @@ async fn steered_away(
 }
 
 async fn insert(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     lease: &RunLease,
     attempt: &NewAttempt,
     now: DateTime<Utc>,
 ) -> Result<AttemptId, Fault> {
-    let id: i64 = sqlx::query_scalar(
-        "INSERT INTO attempts (
-             org, reference_id, external_reference, operation, state, job_name, rule, run_id, replica,
-             before_status, before_cancelling, before_last_updated, issue_sequence, before_issue_resolved,
-             before_issue_last_updated, due_since, correlation_id, intended_at, changed_at, detail)
-         VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, '')
-         RETURNING id",
-    )
-    .bind(attempt.org.as_str())
-    .bind(text(attempt.reference_id.as_str()))
-    .bind(text(attempt.external_reference.as_str()))
-    .bind(attempt.operation.as_str())
-    .bind(attempt.job_name.as_str())
-    .bind(attempt.rule.as_str())
-    .bind(lease.run_id.0)
-    .bind(attempt.replica.as_str())
-    .bind(text(attempt.before.status.as_str()))
-    .bind(attempt.before.cancelling)
-    .bind(stamp_opt(attempt.before.last_updated))
-    .bind(attempt.issue_sequence)
-    .bind(attempt.before_issue.map(|issue| issue.resolved))
-    .bind(stamp_opt(attempt.before_issue.and_then(|issue| issue.last_updated)))
-    .bind(stamp_opt(attempt.due_since))
-    .bind(attempt.correlation_id)
-    .bind(stamp(now))
-    .fetch_one(&mut *tx)
-    .await?;
+    let id: i64 = sqlx::query_scalar(INSERT)
+        .bind(attempt.org.as_str())
+        .bind(text(attempt.reference_id.as_str()))
+        .bind(text(attempt.external_reference.as_str()))
+        .bind(attempt.operation.as_str())
+        .bind(attempt.job_name.as_str())
+        .bind(attempt.rule.as_str())
+        .bind(lease.run_id.0)
+        .bind(attempt.replica.as_str())
+        .bind(text(attempt.before.status.as_str()))
+        .bind(attempt.before.cancelling)
+        .bind(stamp_opt(attempt.before.last_updated))
+        .bind(attempt.issue_sequence)
+        .bind(attempt.before_issue.map(|issue| issue.resolved))
+        .bind(stamp_opt(
+            attempt.before_issue.and_then(|issue| issue.last_updated),
+        ))
+        .bind(stamp_opt(attempt.due_since))
+        .bind(uuid(attempt.correlation_id))
+        .bind(stamp(now))
+        .fetch_one(&mut *tx)
+        .await?;
     let first = StepLine {
         state: AttemptState::Intended,
         at: now,

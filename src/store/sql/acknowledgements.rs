@@ -5,31 +5,25 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::runs::hold;
-use super::values::{column, stamp, stamp_opt, text, texts};
-use super::{PgStore, audit};
+use super::{Backend, Connection, audit, numbers, text, texts};
 use crate::domain::ids::{ExternalReference, FindingId, Org, ReferenceId};
 use crate::store::acknowledgements::{Acknowledgement, AcknowledgementChange, Acknowledgements};
 use crate::store::fault::Fault;
 use crate::store::rows::acknowledgements::AcknowledgementRow;
-use crate::store::rows::all;
+use crate::store::rows::{all, stamp, stamp_opt};
 use crate::store::runs::RunLease;
 use crate::store::{Actor, StoreError};
 
-pub(super) const NOT_LIVE: &str = "
-    SELECT asked.id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
-    WHERE NOT EXISTS (SELECT 1 FROM findings WHERE findings.id = asked.id AND state <> 'resolved')
-    ORDER BY place";
+pub(in crate::store) const LIVE: &str =
+    sql!("SELECT id FROM findings WHERE id" one_of!("$1") " AND state <> 'resolved'");
 
-pub(super) const NOT_ACKNOWLEDGED: &str = "
-    SELECT asked.id FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (id, place)
-    WHERE NOT EXISTS (
-        SELECT 1 FROM findings AS f JOIN acknowledgements AS a
-            ON a.org = f.org AND a.reference_id = f.reference_id AND a.kind = f.kind AND a.detail = f.detail
-        WHERE f.id = asked.id AND a.ended_at IS NULL)
-    ORDER BY place";
+pub(in crate::store) const ACKNOWLEDGED: &str = sql!("
+    SELECT f.id FROM findings AS f JOIN acknowledgements AS a
+        ON a.org = f.org AND a.reference_id = f.reference_id AND a.kind = f.kind AND a.detail = f.detail
+    WHERE f.id" one_of!("$1") " AND a.ended_at IS NULL");
 
 // What is not known of the request itself is taken from the finding, whose detail says where it is stuck.
-pub(super) const SAY: &str = "
+pub(in crate::store) const SAY: &str = sql!("
     INSERT INTO acknowledgements (
         org, reference_id, kind, detail, external_reference, status, cancelling, last_updated, who, reason, given_at)
     SELECT f.org, f.reference_id, f.kind, f.detail, coalesce(o.external_reference, f.external_reference),
@@ -37,43 +31,43 @@ pub(super) const SAY: &str = "
         coalesce(o.cancelling, CASE WHEN f.kind = 'stuck_request' THEN f.detail = 'CANCELLING' END),
         coalesce(o.last_updated, CASE WHEN f.kind = 'stuck_request' THEN f.since END), $2, $3, $4
     FROM findings AS f LEFT JOIN observations AS o ON o.reference_id = f.reference_id AND o.org = f.org
-    WHERE f.id = ANY($1) ORDER BY f.id";
+    WHERE f.id" one_of!("$1") " ORDER BY f.id");
 
-const SHOW_SAID: &str = "
+const SHOW_SAID: &str = sql!("
     UPDATE findings SET state = 'acknowledged'
-    WHERE id = ANY($1) AND state = 'open'";
+    WHERE id" one_of!("$1") " AND state = 'open'");
 
-pub(super) const TAKE_BACK: &str = "
+pub(in crate::store) const TAKE_BACK: &str = sql!("
     UPDATE acknowledgements SET ended_at = $2, ended_why = $3
     WHERE ended_at IS NULL AND (org, reference_id, kind, detail) IN (
-        SELECT org, reference_id, kind, detail FROM findings WHERE id = ANY($1))
-    RETURNING *";
+        SELECT org, reference_id, kind, detail FROM findings WHERE id" one_of!("$1") ")
+    RETURNING *");
 
-pub(super) const SHOW_TAKEN_BACK: &str = "
+pub(in crate::store) const SHOW_TAKEN_BACK: &str = sql!("
     UPDATE findings SET state = 'open'
-    WHERE id = ANY($1) AND state = 'acknowledged'";
+    WHERE id" one_of!("$1") " AND state = 'acknowledged'");
 
-pub(super) const ABOUT: &str = "
+pub(in crate::store) const ABOUT: &str = sql!("
     SELECT * FROM acknowledgements
-    WHERE ended_at IS NULL AND org = $1 AND reference_id = ANY($2)
+    WHERE ended_at IS NULL AND org = $1 AND reference_id" one_of!("$2") "
     UNION
     SELECT * FROM acknowledgements
-    WHERE ended_at IS NULL AND org = $1 AND external_reference = ANY($3)
-    ORDER BY id";
+    WHERE ended_at IS NULL AND org = $1 AND external_reference" one_of!("$3") "
+    ORDER BY id");
 
-pub(super) const HOLDING: &str = "
-    SELECT * FROM acknowledgements WHERE ended_at IS NULL AND ($1::text IS NULL OR org = $1) ORDER BY id";
+pub(in crate::store) const HOLDING: &str = "
+    SELECT * FROM acknowledgements WHERE ended_at IS NULL AND (CAST($1 AS text) IS NULL OR org = $1) ORDER BY id";
 
-pub(super) const HOLDING_IDS: &str = "
+pub(in crate::store) const HOLDING_IDS: &str = "
     SELECT DISTINCT reference_id FROM acknowledgements WHERE ended_at IS NULL AND org = $1 ORDER BY reference_id";
 
-pub(super) const OF_REQUEST: &str =
+pub(in crate::store) const OF_REQUEST: &str =
     "SELECT * FROM acknowledgements WHERE reference_id = $2 AND org = $1 ORDER BY id";
 
 const KEEP: &str = "
     UPDATE acknowledgements SET external_reference = coalesce(external_reference, $2), status = coalesce(status, $3),
         cancelling = coalesce(cancelling, $4), last_updated = coalesce(last_updated, $5),
-        repeated = coalesce(repeated, $6), ended_why = $7::text, ended_at = CASE WHEN $7::text IS NOT NULL THEN $8::timestamptz END
+        repeated = coalesce(repeated, $6), ended_why = $7, ended_at = CASE WHEN $7 IS NOT NULL THEN $8 END
     WHERE id = $1 AND ended_at IS NULL
     RETURNING org || '/' || reference_id || ' ' || kind";
 
@@ -86,30 +80,31 @@ const SHOW_ENDED: &str = "
         WHERE a.ended_at IS NULL AND a.org = findings.org AND a.reference_id = findings.reference_id
             AND a.kind = findings.kind AND a.detail = findings.detail)";
 
-impl PgStore {
-    /// Refuses all if one is missing.
+impl Backend {
+    /// Refuses all of them if the statement doesn't find each.
     async fn none_missing(
-        tx: &mut sqlx::PgConnection,
+        tx: &mut Connection,
         statement: &'static str,
         operation: &'static str,
-        listed: &[i64],
+        ids: &[FindingId],
         which: &str,
     ) -> Result<(), Fault> {
-        let missing: Vec<i64> = sqlx::query_scalar(statement)
-            .bind(listed)
+        let found: Vec<i64> = sqlx::query_scalar(statement)
+            .bind(numbers(ids.iter().map(|id| id.0)))
             .fetch_all(tx)
             .await?;
+        let missing = ids.iter().filter(|id| !found.contains(&id.0));
+        let missing: Vec<String> = missing.map(FindingId::to_string).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let missing: Vec<String> = missing.iter().map(i64::to_string).collect();
         let what = format!("finding {} {which}", missing.join(", "));
         Err(Fault::Refused(StoreError::NotFound { operation, what }))
     }
 }
 
 #[async_trait]
-impl Acknowledgements for PgStore {
+impl Acknowledgements for Backend {
     async fn acknowledge_findings(
         &self,
         ids: &[FindingId],
@@ -118,10 +113,9 @@ impl Acknowledgements for PgStore {
     ) -> Result<(), StoreError> {
         let operation = "acknowledge_findings";
         self.call(operation, || async {
-            let listed = column(ids, |id| id.0);
+            let listed = numbers(ids.iter().map(|id| id.0));
             let mut tx = self.begin().await?;
-            Self::none_missing(&mut tx, NOT_LIVE, operation, &listed, "that isn't resolved")
-                .await?;
+            Self::none_missing(&mut tx, LIVE, operation, ids, "that isn't resolved").await?;
             sqlx::query(SAY)
                 .bind(&listed)
                 .bind(&actor.who)
@@ -149,10 +143,10 @@ impl Acknowledgements for PgStore {
     ) -> Result<Vec<Acknowledgement>, StoreError> {
         let operation = "unacknowledge_findings";
         self.call(operation, || async {
-            let listed = column(ids, |id| id.0);
+            let listed = numbers(ids.iter().map(|id| id.0));
             let mut tx = self.begin().await?;
             let which = "that is acknowledged";
-            Self::none_missing(&mut tx, NOT_ACKNOWLEDGED, operation, &listed, which).await?;
+            Self::none_missing(&mut tx, ACKNOWLEDGED, operation, ids, which).await?;
             let taken: Vec<AcknowledgementRow> = sqlx::query_as(TAKE_BACK)
                 .bind(&listed)
                 .bind(stamp(now))
@@ -183,7 +177,7 @@ impl Acknowledgements for PgStore {
                 .bind(org.as_str())
                 .bind(texts(requests.iter().map(ReferenceId::as_str)))
                 .bind(texts(orders.iter().map(ExternalReference::as_str)))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -197,7 +191,7 @@ impl Acknowledgements for PgStore {
         self.call("acknowledgements", || async {
             let rows: Vec<AcknowledgementRow> = sqlx::query_as(HOLDING)
                 .bind(org.map(Org::as_str))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })
@@ -208,7 +202,7 @@ impl Acknowledgements for PgStore {
         self.call("acknowledged_ids", || async {
             let ids: Vec<String> = sqlx::query_scalar(HOLDING_IDS)
                 .bind(org.as_str())
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             Ok(ids.into_iter().map(ReferenceId::from).collect())
         })
@@ -224,7 +218,7 @@ impl Acknowledgements for PgStore {
             let rows: Vec<AcknowledgementRow> = sqlx::query_as(OF_REQUEST)
                 .bind(org.as_str())
                 .bind(text(request.as_str()))
-                .fetch_all(&self.pool)
+                .fetch_all(self.reading())
                 .await?;
             all(rows)
         })

@@ -3,31 +3,38 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::PgStore;
-use super::values::{stamp, texts};
+use super::{Backend, texts};
 use crate::domain::{Alert, AlertName, AlertState};
 use crate::store::StoreError;
 use crate::store::notices::{Notice, Notices};
-use crate::store::rows::all;
 use crate::store::rows::notices::RawNotice;
+use crate::store::rows::{all, stamp};
 
-// Every statement on one row takes the same four values. In those on all rows $1 are the wanted names. Looked at with every round, so that a round without news writes nothing.
-pub(super) const DIFFERS: &str = "
+/// The wanted alerts that stand; their names are `$1`.
+macro_rules! wanted {
+    () => {
+        sql!("standing_alerts WHERE alert IN ("
+            dialect!(sqlite: "SELECT value FROM json_each($1)", postgres: "SELECT unnest($1::text[])") ")")
+    };
+}
+
+// Looked at with every round, so that a round without news writes nothing.
+pub(in crate::store) const DIFFERS: &str = sql!("
     SELECT EXISTS (
-        SELECT alert, org, subject, count FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[]))
+        SELECT alert, org, subject, count FROM " wanted!() "
         EXCEPT SELECT alert, org, subject, count FROM notices WHERE standing)
     OR EXISTS (
         SELECT alert, org, subject FROM notices WHERE standing
-        EXCEPT SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[])))";
+        EXCEPT SELECT alert, org, subject FROM " wanted!() ")");
 
 // Replicas keep the book one after the other: each of the statements that follow sees what the one before left.
-const LOCK: &str = "LOCK TABLE notices IN SHARE ROW EXCLUSIVE MODE";
+const LOCK: Option<&str> =
+    dialect!(sqlite: None, postgres: Some("LOCK TABLE notices IN SHARE ROW EXCLUSIVE MODE"));
 
 // One that comes back before its end was told, or tried to be told, has never been away for the receiver.
-const OPEN: &str = "
+const OPEN: &str = sql!("
     INSERT INTO notices (alert, org, subject, since, count, standing, told, tries, next_try, changed_at)
-    SELECT alert, org, subject, coalesce(since, $2), count, true, false, 0, $2, $2 FROM standing_alerts
-    WHERE alert IN (SELECT unnest($1::text[]))
+    SELECT alert, org, subject, coalesce(since, $2), count, true, false, 0, $2, $2 FROM " wanted!() "
     ON CONFLICT (alert, org, subject) DO UPDATE SET
         count = excluded.count,
         standing = true,
@@ -35,30 +42,30 @@ const OPEN: &str = "
         since = CASE WHEN notices.standing OR (notices.told AND notices.tries = 0) THEN notices.since
                      ELSE excluded.since END,
         tries = CASE WHEN notices.standing THEN notices.tries ELSE 0 END,
-        next_try = CASE WHEN notices.standing THEN notices.next_try ELSE greatest(notices.next_try, $2) END,
-        changed_at = CASE WHEN notices.standing THEN notices.changed_at ELSE $2 END";
+        next_try = CASE WHEN notices.standing THEN notices.next_try ELSE " greatest!() "(notices.next_try, $2) END,
+        changed_at = CASE WHEN notices.standing THEN notices.changed_at ELSE $2 END");
 
 // Nobody was told of it and nobody tried, so there is no end to tell either.
-const FORGET: &str = "
+const FORGET: &str = sql!("
     DELETE FROM notices
     WHERE standing AND NOT told AND tries = 0 AND (alert, org, subject) NOT IN (
-        SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[])))";
+        SELECT alert, org, subject FROM " wanted!() ")");
 
 // Not before a delivery that is under way is over: the end must not overtake the beginning.
-const END: &str = "
-    UPDATE notices SET standing = false, tries = 0, next_try = greatest(next_try, $2), changed_at = $2
+const END: &str = sql!("
+    UPDATE notices SET standing = false, tries = 0, next_try = " greatest!() "(next_try, $2), changed_at = $2
     WHERE standing AND (alert, org, subject) NOT IN (
-        SELECT alert, org, subject FROM standing_alerts WHERE alert IN (SELECT unnest($1::text[])))";
+        SELECT alert, org, subject FROM " wanted!() ")");
 
-pub(super) const DUE: &str =
+pub(in crate::store) const DUE: &str =
     "SELECT EXISTS (SELECT 1 FROM notices WHERE NOT (standing AND told) AND next_try <= $1)";
 
-pub(super) const TAKE: &str = "
+pub(in crate::store) const TAKE: &str = sql!("
     UPDATE notices SET next_try = $2, tries = tries + 1
     WHERE (alert, org, subject) = (
         SELECT alert, org, subject FROM notices WHERE NOT (standing AND told) AND next_try <= $1
-        ORDER BY next_try, changed_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING alert, org, subject, since, count, standing, changed_at, tries";
+        ORDER BY next_try, changed_at LIMIT 1" skip_locked!() ")
+    RETURNING alert, org, subject, since, count, standing, changed_at, tries");
 
 const TOLD_OPEN: &str = "
     UPDATE notices SET told = true, tries = 0, next_try = $4 WHERE alert = $1 AND org = $2 AND subject = $3";
@@ -69,8 +76,7 @@ const TOLD_RESOLVED: &str = "
     WHERE alert = $1 AND org = $2 AND subject = $3 AND standing";
 
 const ENDED: &str =
-    "
-    DELETE FROM notices WHERE alert = $1 AND org = $2 AND subject = $3 AND NOT standing AND $4::timestamptz IS NOT NULL";
+    "DELETE FROM notices WHERE alert = $1 AND org = $2 AND subject = $3 AND NOT standing";
 
 const POSTPONE: &str =
     "UPDATE notices SET next_try = $4 WHERE alert = $1 AND org = $2 AND subject = $3";
@@ -79,8 +85,8 @@ const TOLD: &str = "
     SELECT alert, org, subject, since, count, standing, changed_at, tries FROM notices
     WHERE standing AND told ORDER BY alert, org, subject";
 
-impl PgStore {
-    /// Runs the statements on one alert's row, in one transaction.
+impl Backend {
+    /// Runs the statements on one alert's row, in one transaction. Each of them takes the same four values.
     async fn set_notice(
         &self,
         operation: &'static str,
@@ -106,7 +112,7 @@ impl PgStore {
 }
 
 #[async_trait]
-impl Notices for PgStore {
+impl Notices for Backend {
     async fn keep_notices(
         &self,
         wanted: &[AlertName],
@@ -116,13 +122,15 @@ impl Notices for PgStore {
             let wanted = texts(wanted.iter().map(|name| name.as_str()));
             let differs: bool = sqlx::query_scalar(DIFFERS)
                 .bind(&wanted)
-                .fetch_one(&self.pool)
+                .fetch_one(self.reading())
                 .await?;
             if !differs {
                 return Ok(());
             }
             let mut tx = self.begin().await?;
-            sqlx::query(LOCK).execute(&mut *tx).await?;
+            if let Some(lock) = LOCK {
+                sqlx::query(lock).execute(&mut *tx).await?;
+            }
             for statement in [OPEN, FORGET, END] {
                 sqlx::query(statement)
                     .bind(&wanted)
@@ -143,7 +151,7 @@ impl Notices for PgStore {
         self.call("take_notice", || async {
             let due: bool = sqlx::query_scalar(DUE)
                 .bind(stamp(now))
-                .fetch_one(&self.pool)
+                .fetch_one(self.reading())
                 .await?;
             if !due {
                 return Ok(None);
@@ -185,7 +193,7 @@ impl Notices for PgStore {
 
     async fn told_notices(&self) -> Result<Vec<Notice>, StoreError> {
         self.call("told_notices", || async {
-            let rows: Vec<RawNotice> = sqlx::query_as(TOLD).fetch_all(&self.pool).await?;
+            let rows: Vec<RawNotice> = sqlx::query_as(TOLD).fetch_all(self.reading()).await?;
             all(rows)
         })
         .await

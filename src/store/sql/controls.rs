@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 
 use super::runs::hold;
-use super::values::{age, column, stamp, stamp_opt};
-use super::{PgStore, audit, changes};
+use super::{Backend, Connection, audit, from_now, numbers};
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use crate::store::controls::{
     CircuitRow, Controls, Latch, Opening, Pause, TAKER_LIVES, TriggerRow, ended, scope, subject,
@@ -17,30 +14,63 @@ use crate::store::controls::{
 };
 use crate::store::fault::Fault;
 use crate::store::rows::controls::{ALL_JOBS, RawCircuit, RawLatch, RawPause, RawTrigger};
-use crate::store::rows::{Micros, all, instant};
+use crate::store::rows::{Micros, all, instant, stamp, stamp_opt};
 use crate::store::runs::RunLease;
 use crate::store::{Actor, StoreError};
 
-pub(super) const TAKE_TRIGGERS: &str = "
+pub(in crate::store) const TAKE_TRIGGERS: &str = sql!("
     UPDATE triggers SET taken_by = $1
     WHERE id IN (
         SELECT id FROM triggers
         WHERE run_id IS NULL AND (taken_by IS NULL OR taken_by = $1
-            OR taken_by NOT IN (SELECT id FROM replicas WHERE last_beat >= clock_timestamp() - $2::interval))
-        ORDER BY id FOR UPDATE SKIP LOCKED)
-    RETURNING id, job_name, org, who, reason, requested_at, run_id";
+            OR taken_by NOT IN (SELECT id FROM replicas WHERE last_beat >= " from_now!("$2") "))
+        ORDER BY id" skip_locked!() ")
+    RETURNING id, job_name, org, who, reason, requested_at, run_id");
+
+const OVER: &str = sql!("
+    DELETE FROM pauses WHERE until <= " now!("$1") " RETURNING job_name, who, reason, since, until");
+
+const ANY_OVER: &str = sql!("
+    SELECT EXISTS (SELECT 1 FROM pauses WHERE until <= " now!("$1") ")");
+
+const RESUME: &str = sql!("
+    DELETE FROM pauses WHERE job_name = $1 AND (until IS NULL OR until > " now!("$2") ")");
+
+const PAUSES: &str = sql!("
+    SELECT job_name, who, reason, since, until FROM pauses
+    WHERE until IS NULL OR until > " now!("$1") " ORDER BY job_name");
+
+const ANSWER: &str = sql!("
+    UPDATE triggers SET run_id = $2
+    WHERE id" one_of!("$1") " AND run_id IS NULL");
+
+const CIRCUITS: &str = sql!("
+    SELECT *, coalesce(probe_at <= " now!("$1") ", true) AS due FROM circuits ORDER BY org");
+
+const OPEN_CIRCUIT: &str = sql!("
+    INSERT INTO circuits (org, state, cause, failures, opened_at, probe_at)
+    VALUES ($1, 'open', $2, $3, " now!("$6") ", " from_now!("$4") ")
+    ON CONFLICT (org) DO UPDATE SET
+        state = 'open', cause = excluded.cause, failures = excluded.failures,
+        opened_at = CASE WHEN circuits.state = 'closed' THEN excluded.opened_at ELSE circuits.opened_at END,
+        probe_at = excluded.probe_at
+    WHERE circuits.state = 'closed' OR $5");
+
+const CLAIM_PROBE: &str = sql!("
+    UPDATE circuits SET state = 'half_open', probe_at = " from_now!("$2") "
+    WHERE org = $1 AND state <> 'closed' AND coalesce(probe_at <= " now!("$3") ", true)
+    RETURNING *, false AS due");
 
 fn stored_name(job: Option<&JobName>) -> &str {
     job.map_or(ALL_JOBS, JobName::as_str)
 }
 
 /// Ends those that are over, within the caller's transaction.
-async fn end_pauses(tx: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Pause>, Fault> {
-    let rows: Vec<RawPause> = sqlx::query_as(
-        "DELETE FROM pauses WHERE until <= clock_timestamp() RETURNING job_name, who, reason, since, until",
-    )
-    .fetch_all(&mut *tx)
-    .await?;
+async fn end_pauses(tx: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Pause>, Fault> {
+    let rows: Vec<RawPause> = sqlx::query_as(OVER)
+        .bind(stamp(now))
+        .fetch_all(&mut *tx)
+        .await?;
     let over: Vec<Pause> = all(rows)?;
     for pause in &over {
         let subject = scope(pause.job_name.as_ref());
@@ -49,7 +79,7 @@ async fn end_pauses(tx: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Pau
     Ok(over)
 }
 
-impl PgStore {
+impl Backend {
     async fn put_pause(
         &self,
         job: Option<&JobName>,
@@ -63,7 +93,7 @@ impl PgStore {
             end_pauses(&mut tx, now).await?;
             let longer: Option<RawPause> = sqlx::query_as(
                 "SELECT job_name, who, reason, since, until FROM pauses
-                 WHERE job_name = $1 AND $2::timestamptz IS NOT NULL AND (until IS NULL OR until > $2)",
+                 WHERE job_name = $1 AND CAST($2 AS timestamptz) IS NOT NULL AND (until IS NULL OR until > $2)",
             )
             .bind(stored_name(job))
             .bind(stamp_opt(until))
@@ -85,15 +115,14 @@ impl PgStore {
             .execute(&mut *tx)
             .await?;
             audit::append(&mut tx, "pause", scope(job), actor, now).await?;
-            changes::tell(&mut tx).await?;
-            Ok(tx.commit().await?)
+            self.steer(tx).await
         })
         .await
     }
 }
 
 #[async_trait]
-impl Controls for PgStore {
+impl Controls for Backend {
     async fn pause(
         &self,
         job: Option<&JobName>,
@@ -117,11 +146,10 @@ impl Controls for PgStore {
     async fn end_pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
         self.call("end_pauses", || async {
             // Asked every few seconds and nearly always for nothing: look before taking a lock.
-            let any: bool = sqlx::query_scalar(
-                "SELECT EXISTS (SELECT 1 FROM pauses WHERE until <= clock_timestamp())",
-            )
-            .fetch_one(&self.pool)
-            .await?;
+            let any: bool = sqlx::query_scalar(ANY_OVER)
+                .bind(stamp(now))
+                .fetch_one(self.reading())
+                .await?;
             if !any {
                 return Ok(vec![]);
             }
@@ -141,33 +169,29 @@ impl Controls for PgStore {
     ) -> Result<bool, StoreError> {
         self.call("resume", || async {
             let mut tx = self.begin().await?;
-                end_pauses(&mut tx, now).await?;
-            let done = sqlx::query(
-                "DELETE FROM pauses WHERE job_name = $1 AND (until IS NULL OR until > clock_timestamp())",
-            )
-            .bind(stored_name(job))
-            .execute(&mut *tx)
-            .await?;
+            end_pauses(&mut tx, now).await?;
+            let done = sqlx::query(RESUME)
+                .bind(stored_name(job))
+                .bind(stamp(now))
+                .execute(&mut *tx)
+                .await?;
             if done.rows_affected() == 0 {
                 tx.commit().await?;
-                    return Ok(false);
+                return Ok(false);
             }
             audit::append(&mut tx, "resume", scope(job), actor, now).await?;
-            changes::tell(&mut tx).await?;
-            tx.commit().await?;
+            self.steer(tx).await?;
             Ok(true)
         })
         .await
     }
 
-    async fn pauses(&self, _now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
+    async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
         self.call("pauses", || async {
-            let rows: Vec<RawPause> = sqlx::query_as(
-                "SELECT job_name, who, reason, since, until FROM pauses
-                     WHERE until IS NULL OR until > clock_timestamp() ORDER BY job_name",
-            )
-            .fetch_all(&self.pool)
-            .await?;
+            let rows: Vec<RawPause> = sqlx::query_as(PAUSES)
+                .bind(stamp(now))
+                .fetch_all(self.reading())
+                .await?;
             all(rows)
         })
         .await
@@ -198,8 +222,7 @@ impl Controls for PgStore {
                 return Ok(false);
             }
             audit::append(&mut tx, "latch", &subject(job, org), actor, now).await?;
-            changes::tell(&mut tx).await?;
-            tx.commit().await?;
+            self.steer(tx).await?;
             Ok(true)
         })
         .await
@@ -232,8 +255,7 @@ impl Controls for PgStore {
             .execute(&mut *tx)
             .await?;
             audit::append(&mut tx, "release", &subject(job, org), actor, now).await?;
-            changes::tell(&mut tx).await?;
-            tx.commit().await?;
+            self.steer(tx).await?;
             Ok(true)
         })
         .await
@@ -244,7 +266,7 @@ impl Controls for PgStore {
             let rows: Vec<RawLatch> = sqlx::query_as(
                 "SELECT job_name, org, since, reason FROM latches ORDER BY job_name, org",
             )
-            .fetch_all(&self.pool)
+            .fetch_all(self.reading())
             .await?;
             all(rows)
         })
@@ -262,7 +284,7 @@ impl Controls for PgStore {
             )
             .bind(job.as_str())
             .bind(org.as_str())
-            .fetch_optional(&self.pool)
+            .fetch_optional(self.reading())
             .await?;
             at.map(|at| instant("releases.released_at", at)).transpose()
         })
@@ -290,8 +312,7 @@ impl Controls for PgStore {
             .fetch_one(&mut *tx)
             .await?;
             audit::append(&mut tx, "trigger", &subject(job, org), actor, now).await?;
-            changes::tell(&mut tx).await?;
-            tx.commit().await?;
+            self.steer(tx).await?;
             Ok(TriggerId(id))
         })
         .await
@@ -300,13 +321,13 @@ impl Controls for PgStore {
     async fn take_triggers(
         &self,
         replica: &ReplicaId,
-        _now: DateTime<Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Vec<TriggerRow>, StoreError> {
         self.call("take_triggers", || async {
             // Asked every second or two and nearly always empty: look before taking the write lock.
             let waiting: bool =
                 sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM triggers WHERE run_id IS NULL)")
-                    .fetch_one(&self.pool)
+                    .fetch_one(self.reading())
                     .await?;
             if !waiting {
                 return Ok(Vec::new());
@@ -314,7 +335,7 @@ impl Controls for PgStore {
             let mut tx = self.begin().await?;
             let rows: Vec<RawTrigger> = sqlx::query_as(TAKE_TRIGGERS)
                 .bind(replica.as_str())
-                .bind(age(TAKER_LIVES))
+                .bind(from_now(now, -TAKER_LIVES))
                 .fetch_all(&mut *tx)
                 .await?;
             let mut taken: Vec<TriggerRow> = all(rows)?;
@@ -328,14 +349,11 @@ impl Controls for PgStore {
     async fn answer_triggers(&self, ids: &[TriggerId], run: RunId) -> Result<(), StoreError> {
         self.call("answer_triggers", || async {
             let mut tx = self.begin().await?;
-            sqlx::query(
-                "UPDATE triggers SET run_id = $2
-                     WHERE id = ANY($1) AND run_id IS NULL",
-            )
-            .bind(column(ids, |id| id.0))
-            .bind(run.0)
-            .execute(&mut *tx)
-            .await?;
+            sqlx::query(ANSWER)
+                .bind(numbers(ids.iter().map(|id| id.0)))
+                .bind(run.0)
+                .execute(&mut *tx)
+                .await?;
             Ok(tx.commit().await?)
         })
         .await
@@ -347,20 +365,19 @@ impl Controls for PgStore {
                     "SELECT id, job_name, org, who, reason, requested_at, run_id FROM triggers WHERE id = $1",
                 )
                 .bind(id.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(self.reading())
                 .await?;
                 row.map(TriggerRow::try_from).transpose()
             })
             .await
     }
 
-    async fn circuits(&self, _now: DateTime<Utc>) -> Result<Vec<CircuitRow>, StoreError> {
+    async fn circuits(&self, now: DateTime<Utc>) -> Result<Vec<CircuitRow>, StoreError> {
         self.call("circuits", || async {
-            let rows: Vec<RawCircuit> = sqlx::query_as(
-                "SELECT *, coalesce(probe_at <= clock_timestamp(), true) AS due FROM circuits ORDER BY org",
-            )
-            .fetch_all(&self.pool)
-            .await?;
+            let rows: Vec<RawCircuit> = sqlx::query_as(CIRCUITS)
+                .bind(stamp(now))
+                .fetch_all(self.reading())
+                .await?;
             all(rows)
         })
         .await
@@ -370,26 +387,19 @@ impl Controls for PgStore {
         &self,
         org: &Org,
         opening: &Opening,
-        _now: DateTime<Utc>,
+        now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.call("open_circuit", || async {
             let mut tx = self.begin().await?;
-            sqlx::query(
-                "INSERT INTO circuits (org, state, cause, failures, opened_at, probe_at)
-                 VALUES ($1, 'open', $2, $3, clock_timestamp(), clock_timestamp() + $4::interval)
-                 ON CONFLICT (org) DO UPDATE SET
-                     state = 'open', cause = excluded.cause, failures = excluded.failures,
-                     opened_at = CASE WHEN circuits.state = 'closed' THEN excluded.opened_at ELSE circuits.opened_at END,
-                     probe_at = excluded.probe_at
-                 WHERE circuits.state = 'closed' OR $5",
-            )
-            .bind(org.as_str())
-            .bind(opening.cause.as_str())
-            .bind(i64::from(opening.failures))
-            .bind(span(opening.pause))
-            .bind(opening.after_probe)
-            .execute(&mut *tx)
-            .await?;
+            sqlx::query(OPEN_CIRCUIT)
+                .bind(org.as_str())
+                .bind(opening.cause.as_str())
+                .bind(i64::from(opening.failures))
+                .bind(from_now(now, span(opening.pause)))
+                .bind(opening.after_probe)
+                .bind(stamp(now))
+                .execute(&mut *tx)
+                .await?;
             Ok(tx.commit().await?)
         })
         .await
@@ -399,19 +409,16 @@ impl Controls for PgStore {
         &self,
         org: &Org,
         hold: Duration,
-        _now: DateTime<Utc>,
+        now: DateTime<Utc>,
     ) -> Result<Option<CircuitRow>, StoreError> {
         self.call("claim_probe", || async {
             let mut tx = self.begin().await?;
-            let row: Option<RawCircuit> = sqlx::query_as(
-                "UPDATE circuits SET state = 'half_open', probe_at = clock_timestamp() + $2::interval
-                 WHERE org = $1 AND state <> 'closed' AND coalesce(probe_at <= clock_timestamp(), true)
-                 RETURNING *, false AS due",
-            )
-            .bind(org.as_str())
-            .bind(span(hold))
-            .fetch_optional(&mut *tx)
-            .await?;
+            let row: Option<RawCircuit> = sqlx::query_as(CLAIM_PROBE)
+                .bind(org.as_str())
+                .bind(from_now(now, span(hold)))
+                .bind(stamp(now))
+                .fetch_optional(&mut *tx)
+                .await?;
             tx.commit().await?;
             row.map(CircuitRow::try_from).transpose()
         })
@@ -435,6 +442,6 @@ impl Controls for PgStore {
 }
 
 /// A span that is not a span of our time is a year.
-fn span(span: Duration) -> PgInterval {
-    age(TimeDelta::from_std(span).unwrap_or(TimeDelta::days(365)))
+fn span(span: Duration) -> TimeDelta {
+    TimeDelta::from_std(span).unwrap_or(TimeDelta::days(365))
 }

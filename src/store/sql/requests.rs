@@ -1,0 +1,176 @@
+//! Observations and decisions. How many of them at once are written is each back end's own.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::super::requests::{write_decisions, write_observations};
+use super::runs::hold;
+use super::{Backend, last_of_each, text, texts};
+use crate::domain::ids::{JobName, Org, ReferenceId};
+use crate::domain::{Decision, Observation};
+use crate::store::StoreError;
+use crate::store::requests::{RememberedDecision, Requests};
+use crate::store::rows::all;
+use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow, contradicted};
+use crate::store::runs::RunLease;
+
+pub(in crate::store) const OBSERVATIONS: &str = sql!("
+    SELECT * FROM observations
+    WHERE org = $1 AND reference_id" one_of!("$2"));
+
+pub(in crate::store) const FIND_OBSERVATIONS: &str = "
+    SELECT * FROM observations
+    WHERE (reference_id = $2 OR external_reference = $2) AND (CAST($1 AS text) IS NULL OR org = $1)
+    ORDER BY org, reference_id";
+
+// What was decided and looked at rests on the observation, and goes with it.
+const FORGET: [&str; 3] = [
+    "DELETE FROM observations WHERE org = $1 AND reference_id = $2",
+    "DELETE FROM decisions WHERE org = $1 AND reference_id = $2",
+    "DELETE FROM looks WHERE org = $1 AND reference_id = $2 AND job_name IN (SELECT job_name FROM sweeps WHERE org = $1)",
+];
+
+pub(in crate::store) const DECISIONS_ABOUT: &str = "
+    SELECT * FROM decisions WHERE org = $1 AND reference_id = $2 ORDER BY job_name";
+
+impl Backend {
+    /// In a run, or in none.
+    async fn observe(
+        &self,
+        operation: &'static str,
+        lease: Option<&RunLease>,
+        org: &Org,
+        observations: &[Observation],
+    ) -> Result<Vec<ReferenceId>, StoreError> {
+        self.call(operation, || async {
+            let mut seen: Vec<_> = observations.iter().collect();
+            seen.sort_by_key(|seen| (seen.last_updated, seen.observed_at));
+            let seen = last_of_each(seen, |seen| &seen.reference_id);
+            let mut tx = self.unhurried().await?;
+            if let Some(lease) = lease {
+                hold(&mut tx, operation, lease).await?;
+            }
+            let written = write_observations(&mut tx, org, &seen).await?;
+            // Nearly always all of them.
+            let mut known = Vec::new();
+            if written < seen.len() as u64 {
+                let rows: Vec<ObservationRow> = sqlx::query_as(OBSERVATIONS)
+                    .bind(org.as_str())
+                    .bind(texts(seen.iter().map(|seen| seen.reference_id.as_str())))
+                    .fetch_all(&mut *tx)
+                    .await?;
+                known = all(rows)?;
+            }
+            tx.commit().await?;
+            Ok(contradicted(&seen, known))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Requests for Backend {
+    async fn remember_observations(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        observations: &[Observation],
+    ) -> Result<Vec<ReferenceId>, StoreError> {
+        self.observe("remember_observations", Some(lease), org, observations)
+            .await
+    }
+
+    async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<bool, StoreError> {
+        let seen = std::slice::from_ref(seen);
+        let older = self.observe("remember_verified", None, org, seen).await?;
+        Ok(!older.is_empty())
+    }
+
+    async fn observations(
+        &self,
+        org: &Org,
+        ids: &[ReferenceId],
+    ) -> Result<Vec<Observation>, StoreError> {
+        self.call("observations", || async {
+            let rows: Vec<ObservationRow> = sqlx::query_as(OBSERVATIONS)
+                .bind(org.as_str())
+                .bind(texts(ids.iter().map(ReferenceId::as_str)))
+                .fetch_all(self.reading())
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn find_observations(
+        &self,
+        org: Option<&Org>,
+        reference: &str,
+    ) -> Result<Vec<(Org, Observation)>, StoreError> {
+        self.call("find_observations", || async {
+            let rows: Vec<FoundRow> = sqlx::query_as(FIND_OBSERVATIONS)
+                .bind(org.map(Org::as_str))
+                .bind(text(reference))
+                .fetch_all(self.reading())
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+
+    async fn forget_observation(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<(), StoreError> {
+        self.call("forget_observation", || async {
+            let mut tx = self.begin().await?;
+            hold(&mut tx, "forget_observation", lease).await?;
+            for statement in FORGET {
+                sqlx::query(statement)
+                    .bind(org.as_str())
+                    .bind(text(id.as_str()))
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn remember_decisions(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        job: &JobName,
+        at: DateTime<Utc>,
+        decisions: &[Decision],
+    ) -> Result<u64, StoreError> {
+        self.call("remember_decisions", || async {
+            let decided = last_of_each(decisions, |decision| &decision.reference_id);
+            let mut tx = self.unhurried().await?;
+            hold(&mut tx, "remember_decisions", lease).await?;
+            let written = write_decisions(&mut tx, lease.run_id, org, job, at, &decided).await?;
+            tx.commit().await?;
+            Ok(written)
+        })
+        .await
+    }
+
+    async fn decisions_about(
+        &self,
+        org: &Org,
+        id: &ReferenceId,
+    ) -> Result<Vec<RememberedDecision>, StoreError> {
+        self.call("decisions_about", || async {
+            let rows: Vec<DecisionRow> = sqlx::query_as(DECISIONS_ABOUT)
+                .bind(org.as_str())
+                .bind(text(id.as_str()))
+                .fetch_all(self.reading())
+                .await?;
+            all(rows)
+        })
+        .await
+    }
+}
