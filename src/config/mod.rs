@@ -21,6 +21,7 @@ mod nearest;
 mod notify;
 mod page;
 mod peer;
+pub(crate) mod postgres_url;
 mod problem;
 mod reload;
 mod rule;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::keys::{Key, Kind, Section};
+use super::postgres_url;
 use super::problem::Problems;
 use super::tree::{Node, Table};
 use super::value::{self, Reader, TEN_YEARS};
@@ -115,6 +116,12 @@ fn url(node: &Node, problems: &mut Problems) -> Option<String> {
             "a password must not stand in the url",
             "secrets come from files: put it into a file and name that in state.password_file",
         );
+        return None;
+    }
+    if let Err(fault) = postgres_url::check(&url) {
+        // What is misspelt may be a secret's name.
+        problems.conceal(node);
+        problems.report_with_help(&node.place, fault.message, fault.help);
         return None;
     }
     Some(text)

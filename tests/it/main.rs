@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod deploy;
 mod e2e;
+mod field;
 #[path = "../support/memory/mod.rs"]
 mod memory;
 mod metrics;

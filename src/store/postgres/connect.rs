@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use reqwest::Url;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::Pool;
+use crate::config::postgres_url;
 use crate::store::fault::Fault;
 use crate::store::{StoreError, StoreOptions};
 
@@ -25,11 +27,27 @@ pub(super) fn patience(options: &StoreOptions) -> Duration {
 
 /// Reads the URL and the password. The URL is in no error: it may hold what nobody should see.
 pub(super) fn options(url: &str, options: &StoreOptions) -> Result<PgConnectOptions, Fault> {
-    let mut connect: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
+    let unreadable = |why: &dyn std::fmt::Display| {
         refuse(format!(
-            "state.url can't be read ({error}); write `postgres://USER@HOST/DATABASE`"
+            "the store's url can't be read ({why}); write `postgres://USER@HOST/DATABASE`"
         ))
-    })?;
+    };
+    let parsed = Url::parse(url).map_err(|error| unreadable(&error))?;
+    // The configuration asked the same; a URL of the command line comes here first.
+    postgres_url::check(&parsed).map_err(|fault| refuse(format!("the store's url: {fault}")))?;
+    let mut connect: PgConnectOptions = url
+        .parse()
+        .map_err(|error: sqlx::Error| unreadable(&error))?;
+    let named = |name: &str| parsed.query_pairs().any(|(key, _)| key == name);
+    if parsed.password().is_none() && !named("password") {
+        // Secrets come from the file that is named, so neither PGPASSWORD nor ~/.pgpass is asked. To the driver an
+        // empty password is none.
+        connect = connect.password("");
+    }
+    if !named("sslmode") && !named("ssl-mode") {
+        // Nor does PGSSLMODE weaken what nobody can see in the configuration.
+        connect = connect.ssl_mode(PgSslMode::Prefer);
+    }
     if connect.get_application_name().is_none() {
         connect = connect.application_name(NAME);
     }

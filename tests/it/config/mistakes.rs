@@ -169,6 +169,8 @@ fn the_other_sections_refuse_what_makes_no_sense() {
             ("[state]\nurl = \"sqlite::memory:\"\n", "6:7", "would forget which writes were sent", "name a file"),
             ("[state]\nurl = \"postgres://u:pw@h/d\"\n", "6:7", "a password must not stand in the url", "state.password_file"),
             ("[state]\nurl = \"postgres://u@h/d?password=pw\"\n", "6:7", "a password must not stand in the url", "state.password_file"),
+            ("[state]\nurl = \"postgres://u@h/d?sslmdoe=verify-full\"\n", "6:7", "\"sslmdoe\" is no parameter of the url that is known", "did you mean `sslmode`?"),
+            ("[state]\nurl = \"postgres://u@h/d?sslmode=verify_full\"\n", "6:7", "\"verify_full\" is not a value of sslmode", "did you mean `verify-full`?"),
             ("[state]\npassword_file = \"p\"\n", "6:1", "SQLite has no password", "postgres://"),
             ("[http]\nlisten = \":9999\"\n", "6:10", "\":9999\" is not an address and a port", "\"127.0.0.1:9999\""),
             ("[daemon]\nlog_level = \"inof\"\n", "6:13", "\"inof\" is not a level", "did you mean `info`?"),

@@ -1,0 +1,4 @@
+//! What went wrong for people who run software of this kind, a test a case, by the name of the case. The small input
+//! is the one of the report; the right value is what is asked for here.
+
+mod postgres_url;
