@@ -11,8 +11,6 @@ pub(super) use super::PgStore as Backend;
 pub(super) use super::lock::{job as lock_job, org as lock_org};
 pub(super) use super::values::{age as span, json, text, texts};
 
-pub(super) type Database = sqlx::Postgres;
-pub(super) type Arguments = sqlx::postgres::PgArguments;
 pub(super) type Connection = sqlx::PgConnection;
 
 /// Takes this back end's half.

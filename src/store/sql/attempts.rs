@@ -30,9 +30,9 @@ const POSTPONE: &str = "
     WHERE id = $1 AND state IN ('accepted', 'unknown') AND (verify_at IS NULL OR verify_at <= $5) RETURNING state";
 
 // Of a process that is gone; or of a run that its own process ended, and with it whoever would have sent there (those
-// that helped with it are as far as they are). A run that was lost
-// while its process lives proves nothing: somebody there may still hold the permit. Who lives is what the caller saw
-// and what the database sees now: one that came since, or came back, still owns its own.
+// that helped with it are as far as they are). A run that was lost while its process lives proves nothing: somebody there
+// may still hold the permit. Who lives is what the caller saw, and what PostgreSQL sees now, where there may be replicas:
+// one that came since, or came back, still owns its own.
 pub(in crate::store) const RECOVER: &str = sql!("
     UPDATE attempts SET state = 'unknown', changed_at = $2, verify_at = intended_at + $3, detail = $4
     WHERE state = 'intended' AND (
@@ -56,7 +56,7 @@ pub(in crate::store) const OF_ORDERS: &str = sql!("
     WHERE org = $1 AND external_reference" one_of!("$2") "
     ORDER BY external_reference, id");
 
-// The second bound changes nothing but the planner's guess, which is a third of the table for a single one.
+// PostgreSQL's second bound changes nothing but the planner's guess, which is a third of the table for a single one.
 pub(in crate::store) const SINCE: &str = sql!("
     SELECT * FROM attempts WHERE org = $1 AND state IN ('intended', 'accepted', 'unknown', 'needs_human')
     UNION ALL

@@ -18,7 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::attempts::{self, StepLine, append_step};
 use super::runs::hold;
-use super::{Arguments, Backend, Connection, Database, lock_org, orders, text, texts, uuid};
+use super::{Backend, Connection, lock_org, orders, text, texts, uuid};
 use crate::domain::ids::ExternalReference;
 use crate::domain::{AttemptId, AttemptState};
 use crate::store::DAEMON;
@@ -102,25 +102,24 @@ pub(in crate::store) async fn intend(
     if let Err(refused) = attempt.recheck.ask(&facts) {
         return Ok(Err(refused));
     }
-    let of_run = sqlx::query_scalar(OF_RUN).bind(lease.run_id.0);
-    if count(of_run, &mut tx).await? >= i64::from(limits.per_run) {
+    let of_run: i64 = sqlx::query_scalar(OF_RUN)
+        .bind(lease.run_id.0)
+        .fetch_one(&mut *tx)
+        .await?;
+    if of_run >= i64::from(limits.per_run) {
         return Ok(Err(IntentRefused::RunCap));
     }
-    let of_hour = sqlx::query_scalar(OF_HOUR)
+    let of_hour: i64 = sqlx::query_scalar(OF_HOUR)
         .bind(attempt.org.as_str())
-        .bind(stamp(now - TimeDelta::hours(1)));
-    if count(of_hour, &mut tx).await? >= i64::from(limits.per_hour) {
+        .bind(stamp(now - TimeDelta::hours(1)))
+        .fetch_one(&mut *tx)
+        .await?;
+    if of_hour >= i64::from(limits.per_hour) {
         return Ok(Err(IntentRefused::HourCap));
     }
     let id = insert(&mut tx, lease, attempt, now).await?;
     tx.commit().await?;
     Ok(Ok(id))
-}
-
-type Count<'q> = sqlx::query::QueryScalar<'q, Database, i64, Arguments>;
-
-async fn count(query: Count<'_>, tx: &mut Connection) -> Result<i64, Fault> {
-    Ok(query.fetch_one(tx).await?)
 }
 
 /// What is known of the order by now.

@@ -39,8 +39,7 @@ pub(in crate::store) mod requests;
 pub(in crate::store) mod runs;
 
 use super::dialect::{
-    Arguments, Backend, Connection, Database, from_now, json, lock_job, lock_org, numbers, span,
-    text, texts, uuid,
+    Backend, Connection, from_now, json, lock_job, lock_org, numbers, span, text, texts, uuid,
 };
 
 /// The last of each key, in the order of the keys. One statement can't change a row twice; and transactions that take

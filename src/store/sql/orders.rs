@@ -158,7 +158,7 @@ impl Orders for Backend {
                 .bind(text(&actor.reason))
                 .execute(&mut *tx)
                 .await?;
-            let subject = format!("{org}/{order}");
+            let subject = format!("{org}/{}", text(order.as_str()));
             audit::append(&mut tx, "retry", &subject, actor, now).await?;
             tx.commit().await?;
             Ok(Ok(()))

@@ -12,8 +12,6 @@ use crate::domain::ids::{JobName, Org};
 use crate::store::fault::Fault;
 use crate::store::rows::{Micros, stamp};
 
-pub(super) type Database = sqlx::Sqlite;
-pub(super) type Arguments = sqlx::sqlite::SqliteArguments;
 pub(super) type Connection = sqlx::SqliteConnection;
 
 /// Takes this back end's half.

@@ -164,3 +164,17 @@ async fn a_nul_in_what_upstream_says_does_not_stop_the_batch() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn an_order_with_a_nul_is_marked_and_retried_like_any_other() {
+    let fresh = Fresh::postgres().await;
+    let (store, order) = (&*fresh.store, "o\0p".into());
+    store
+        .note_duplicates(&org(), &order, &["a\0b".into()], at(0))
+        .await
+        .unwrap();
+    let retried = store.retry_order(&org(), &order, &person(), at(1)).await;
+    assert_eq!(retried.unwrap(), Ok(()));
+    let marks = store.order_marks(&org(), &[order]).await.unwrap();
+    assert_eq!(marks.len(), 1);
+}
