@@ -29,6 +29,7 @@ pub mod steer;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 
 use self::common::{Common, Session};
@@ -70,7 +71,10 @@ struct Global {
         long,
         global = true,
         value_name = "FILE",
-        env = "TESA_RECONCILER_CONFIG"
+        env = "TESA_RECONCILER_CONFIG",
+        // An empty variable is an unset one, and no mistake.
+        value_hint = clap::ValueHint::FilePath,
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
     )]
     config: Option<PathBuf>,
     /// How data is printed

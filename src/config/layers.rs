@@ -66,7 +66,10 @@ impl Environment {
                 "CREDENTIALS_DIRECTORY" => {
                     environment.credentials_directory = Some(value).filter(|path| !path.is_empty());
                 }
-                _ if name.starts_with(PREFIX) => environment.settings.push((name, value)),
+                // An empty variable is an unset one.
+                _ if name.starts_with(PREFIX) && !value.is_empty() => {
+                    environment.settings.push((name, value));
+                }
                 _ => {}
             }
         }

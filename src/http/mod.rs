@@ -5,6 +5,7 @@
 //! the upstream, whose outage must not take all replicas out of service. `/metrics` always answers, whatever is
 //! down. None of them reads a body, changes anything or needs to be secret.
 
+mod guests;
 mod health;
 mod server;
 

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,16 +12,17 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+
+use super::guests::{Guests, Place};
 
 /// A request's head must have arrived by then; it is also how long an idle connection is kept.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of a request's head; the least that the library takes.
 const HEAD_BYTES: usize = 8192;
-/// Connections at once; more wait to be accepted.
+/// Connections at once; for more, those that are idle for the longest time are closed.
 const CONNECTIONS: usize = 64;
 /// How long answers under way may take after the stop.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -72,19 +72,21 @@ pub(super) async fn serve_within(
     router: Router,
     shutdown: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let guests = Guests::default();
     let connections = TaskTracker::new();
     while let Some(accepted) = shutdown
-        .run_until_cancelled(accept(&listener, &places))
+        .run_until_cancelled(accept(&listener, &guests, limits.connections))
         .await
     {
         match accepted {
             Ok((stream, place)) => {
-                let work = converse(limits, stream, router.clone(), shutdown.clone());
-                connections.spawn(async move {
-                    work.await;
-                    drop(place);
-                });
+                connections.spawn(converse(
+                    limits,
+                    stream,
+                    place,
+                    router.clone(),
+                    shutdown.clone(),
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "an HTTP connection could not be accepted");
@@ -106,20 +108,32 @@ pub(super) async fn serve_within(
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+    guests: &Guests,
+    most: usize,
+) -> io::Result<(TcpStream, Place)> {
     let (stream, _peer) = listener.accept().await?;
-    Ok((stream, place))
+    Ok((stream, guests.place(most).await))
 }
 
 /// One connection, to its end. What goes wrong on it is the client's affair, and only worth a debug line.
-async fn converse(limits: Limits, stream: TcpStream, router: Router, shutdown: CancellationToken) {
-    let service =
-        TowerToHyperService::new(router.map_request(|request: Request<_>| request.map(Body::new)));
+async fn converse(
+    limits: Limits,
+    stream: TcpStream,
+    place: Place,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let (came, made) = (place.marker(), place.marker());
+    let answering = router
+        .map_request(move |request: Request<_>| {
+            came.set_busy(true);
+            request.map(Body::new)
+        })
+        .map_response(move |response| {
+            made.set_busy(false);
+            response
+        });
+    let service = TowerToHyperService::new(answering);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_within)
@@ -128,6 +142,10 @@ async fn converse(limits: Limits, stream: TcpStream, router: Router, shutdown: C
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
+        () = place.shown_out() => {
+            tracing::debug!("an HTTP connection was closed to make room for another");
+            return;
+        }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

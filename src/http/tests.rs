@@ -280,6 +280,26 @@ async fn a_head_that_never_ends_is_cut_off_and_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn those_who_only_sit_there_make_room_for_a_prober() {
+    let server = World::default().served(GENEROUS).await;
+    let mut idle = Vec::new();
+    // Some never speak, some stop in the middle of a head, some keep a connection that was answered.
+    for said in [
+        "",
+        "GET /livez HTTP/1.1\r\nhost: lo",
+        "GET /livez HTTP/1.1\r\nhost: l\r\n\r\n",
+    ] {
+        for _ in 0..GENEROUS.connections {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            idle.push(stream);
+        }
+        let asked = tokio::time::timeout(Duration::from_secs(1), server.get("/livez"));
+        assert_eq!(asked.await.expect("within a second").0, 200, "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stop_ends_the_server_although_a_client_keeps_its_connection() {
     let server = World::default().served(GENEROUS).await;
     let mut idle = TcpStream::connect(server.address).await.unwrap();

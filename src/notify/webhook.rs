@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::config::{Notify, NotifyFormat};
 use crate::domain::AlertName;
-use crate::tesamanager::{Connections, TlsError, describe, http_client};
+use crate::tesamanager::{Connections, TlsError, describe, http_client, token_in};
 
 /// Why nobody can be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,11 +161,8 @@ async fn bearer(path: &Path) -> Result<HeaderValue, Undelivered> {
     };
     let text = tokio::fs::read_to_string(path).await;
     let text = SecretString::from(text.map_err(|error| fault(format!("can't be read: {error}")))?);
-    let token = text.expose_secret().trim();
-    if token.is_empty() {
-        return Err(fault("is empty".to_owned()));
-    }
-    let header = SecretString::from(format!("Bearer {token}"));
+    let token = token_in(text.expose_secret()).map_err(|why| fault(why.to_owned()))?;
+    let header = SecretString::from(format!("Bearer {}", token.expose_secret()));
     let mut value = HeaderValue::from_str(header.expose_secret())
         .map_err(|_| fault("holds more than one line, or no token".to_owned()))?;
     value.set_sensitive(true);

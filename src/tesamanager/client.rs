@@ -20,6 +20,7 @@ use super::id_stream::Bounds;
 use super::limits::{Limits, LocalRates, Rates};
 use super::read::{self, Question};
 use super::retry::Budget;
+use super::reuse::Reuse;
 use super::skew::Skew;
 use super::tls::{self, TlsError};
 use super::{Accepted, IdStream, ListFilter, ReadError, Ready, Tesamanager, WriteError};
@@ -54,6 +55,7 @@ pub struct HttpTesamanager {
     pub(super) limits: Arc<Limits>,
     pub(super) haste: Haste,
     pub(super) budget: Arc<Budget>,
+    pub(super) reuse: Arc<Reuse>,
     pub(super) clock: SharedClock,
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
@@ -113,6 +115,7 @@ impl HttpTesamanager {
             limits: Arc::new(limits),
             haste: Haste::Sweep,
             budget: Arc::default(),
+            reuse: Arc::new(Reuse::new(settings)),
             clock,
             connect_timeout: settings.connect_timeout,
             request_timeout: settings.request_timeout,
@@ -254,10 +257,7 @@ impl Tesamanager for HttpTesamanager {
     }
 
     async fn prepare_write(&self, org: &Org) -> Result<Ready, ReadError> {
-        let no_token = |error: AuthError| ReadError::Auth {
-            operation: "write",
-            detail: error.to_string(),
-        };
+        let no_token = |error: AuthError| read::no_token("write", &error);
         // Without a token no place in the rate is taken; and while one was waited for, the token may have ended.
         self.tokens.bearer().await.map_err(no_token)?;
         let admitted = self.limits.admit_write(org, self.haste).await;

@@ -19,6 +19,7 @@ mod limits;
 mod read;
 pub mod redact;
 mod retry;
+mod reuse;
 mod skew;
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ use crate::reconcile::guard::WritePermit;
 
 use auth::Bearer;
 
-pub use auth::AuthError;
+pub use auth::{AuthError, token_in};
 pub use carrier::InProcess;
 pub use client::{BuildError, HttpTesamanager};
 pub use error::{Problem, ReadError, WriteError};

@@ -7,6 +7,8 @@ use backon::BackoffBuilder as _;
 use bytes::Bytes;
 use reqwest::{Response, StatusCode};
 
+use super::auth::AuthError;
+use super::carrier::Carrier;
 use super::client::HttpTesamanager;
 use super::error::{Problem, ReadError};
 use super::limits::{NoLeave, Slot};
@@ -50,6 +52,28 @@ impl From<ReadError> for Failure {
         Self {
             again: error.is_ill_health(),
             error,
+            after: None,
+        }
+    }
+}
+
+impl Failure {
+    /// The connection ended before there was an answer.
+    const fn broke_off(&self) -> bool {
+        matches!(
+            self.error,
+            ReadError::Transient {
+                cause: IllHealth::Reset,
+                ..
+            }
+        )
+    }
+
+    /// The token endpoint was asked again already, as often as makes sense.
+    fn without_token(question: &Question<'_>, error: &AuthError) -> Self {
+        Self {
+            error: no_token(question.name(), error),
+            again: false,
             after: None,
         }
     }
@@ -120,7 +144,7 @@ impl HttpTesamanager {
         match self.tokens.after_refusal(&bearer).await {
             Ok(Some(newer)) => bearer = newer,
             Ok(None) => return Err(self.unauthorised(question, &problem).into()),
-            Err(error) => return Err(auth(question, error.to_string()).into()),
+            Err(error) => return Err(Failure::without_token(question, &error)),
         }
         let head = self.ask(question, &bearer).await?;
         if head.response.status() == StatusCode::UNAUTHORIZED {
@@ -130,13 +154,29 @@ impl HttpTesamanager {
         self.judge(question, &bearer, head).await
     }
 
-    async fn bearer(&self, question: &Question<'_>) -> Result<super::auth::Bearer, ReadError> {
+    async fn bearer(&self, question: &Question<'_>) -> Result<super::auth::Bearer, Failure> {
         let bearer = self.tokens.bearer().await;
-        bearer.map_err(|error| auth(question, error.to_string()))
+        bearer.map_err(|error| Failure::without_token(question, &error))
     }
 
+    /// Asks; and once more on a fresh connection when a kept one was dead.
     async fn ask<'a>(
         &self,
+        question: &Question<'a>,
+        bearer: &super::auth::Bearer,
+    ) -> Result<Head<'a>, Failure> {
+        let asked = self.ask_by(&self.carrier, question, bearer).await;
+        match (asked, self.reuse.fresh(&self.carrier)) {
+            (Err(failure), Some(fresh)) if failure.broke_off() => {
+                self.ask_by(fresh, question, bearer).await
+            }
+            (asked, _) => asked,
+        }
+    }
+
+    async fn ask_by<'a>(
+        &self,
+        carrier: &Carrier,
         question: &Question<'a>,
         bearer: &super::auth::Bearer,
     ) -> Result<Head<'a>, Failure> {
@@ -156,11 +196,10 @@ impl HttpTesamanager {
         let correlation_id = self.clock.uuid();
         let request = transport::request(method, url, bearer.header(), correlation_id, None);
         let call = Call::begin(question.name(), org, correlation_id, nth);
-        let sent = call
-            .send(&self.carrier, request, self.request_timeout)
-            .await;
+        let sent = call.send(carrier, request, self.request_timeout).await;
         let response =
             sent.map_err(|failed| transient(question.name(), failed.ill_health(), failed.detail))?;
+        self.reuse.answered();
         self.note_skew(&response);
         Ok(Head {
             response,
@@ -258,6 +297,15 @@ pub fn violation(operation: ReadOperation, org: &Org, detail: &str, body: &[u8])
     ReadError::Contract {
         operation,
         detail: detail.to_owned(),
+    }
+}
+
+/// There is no token for a call: the credentials are to be mended, or those who make tokens are unwell.
+pub fn no_token(operation: &'static str, error: &AuthError) -> ReadError {
+    let detail = error.to_string();
+    match error.ill_health() {
+        Some(cause) => transient(operation, cause, detail),
+        None => ReadError::Auth { operation, detail },
     }
 }
 

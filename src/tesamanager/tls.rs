@@ -12,7 +12,7 @@ use crate::config;
 
 /// Well below the idle time after which servers commonly close: a write on a connection that closes under it has
 /// an unknown outcome.
-const IDLE: Duration = Duration::from_secs(15);
+pub(super) const IDLE: Duration = Duration::from_secs(15);
 
 /// Why there is no HTTP client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,12 +63,24 @@ pub struct Connections<'a> {
 
 /// The client for the upstream and its token endpoint.
 pub fn client(settings: &config::Tesamanager) -> Result<Client, TlsError> {
-    http_client(&Connections {
+    http_client(&upstream(settings))
+}
+
+fn upstream(settings: &config::Tesamanager) -> Connections<'_> {
+    Connections {
         section: "tesamanager",
         url: &settings.base_url,
         ca_file: settings.ca_file.as_deref(),
         connect_timeout: settings.connect_timeout,
         idle: settings.max_in_flight.unwrap_or(LARGEST),
+    }
+}
+
+/// The same client, but for one thing: it keeps no connection, so each call is made on a new one.
+pub fn fresh_client(settings: &config::Tesamanager) -> Result<Client, TlsError> {
+    http_client(&Connections {
+        idle: 0,
+        ..upstream(settings)
     })
 }
 

@@ -58,8 +58,9 @@ pub(super) fn options(url: &str, options: &StoreOptions) -> Result<PgConnectOpti
                 file.display()
             ))
         })?;
-        // Editors and `echo` end a file with a newline, which no password does.
+        // Editors and `echo` end a file with a newline, which no password does; some begin it with a mark.
         let password = password.trim_end_matches(['\r', '\n']);
+        let password = password.trim_start_matches('\u{feff}');
         if password.is_empty() {
             return Err(refuse(format!(
                 "state.password_file {} is empty",

@@ -161,6 +161,8 @@ async fn headers(path: &Path) -> Result<HeaderMap, Undelivered> {
 /// `Name: value` a line; empty lines and those that begin with `#` say nothing. Else the number of the bad line.
 fn parse(text: &str) -> Result<HeaderMap, usize> {
     let mut headers = HeaderMap::new();
+    // Editors of another system put the first character in front.
+    let text = text.trim_start_matches('\u{feff}');
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {

@@ -51,6 +51,8 @@ fn parse(text: &[u8]) -> Result<Account, &'static str> {
     if text.trim_ascii().is_empty() {
         return Err("is empty");
     }
+    // Editors of another system put it in front of what is JSON otherwise.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let Ok(Value::Object(fields)) = serde_json::from_slice(text) else {
         return Err("is no JSON object");
     };
@@ -79,6 +81,7 @@ mod tests {
         });
         let account = parse(whole.to_string().as_bytes()).unwrap();
         assert!(!format!("{account:?}").contains("CANARY"));
+        assert!(parse(format!("\u{feff}{whole}").as_bytes()).is_ok());
         assert!(account.scope.is_none());
         for name in ["private_key_id", "private_key", "client_email", "token_uri"] {
             let mut part = whole.clone();

@@ -18,8 +18,23 @@ use super::account::Account;
 /// How long an assertion is good for.
 const LIFETIME_SECONDS: i64 = 3600;
 
+/// An assertion is dated back by so much: a token endpoint whose clock is a little behind ours would refuse one from its
+/// future.
+const BACK_DATED_SECONDS: i64 = 30;
+
 /// An RSA key from its PEM text, PKCS#8 or PKCS#1. The error is a fault of the service account file.
 pub fn key(pem: &SecretString) -> Result<RsaKeyPair, &'static str> {
+    let text = pem.expose_secret();
+    if text.contains("ENCRYPTED") {
+        return Err(
+            "has a private_key that is encrypted: give it without its passphrase (`openssl pkey` takes it off)",
+        );
+    }
+    if !text.trim().contains('\n') && text.contains("\\n") {
+        return Err(
+            "has a private_key with `\\n` written out where its lines break: the file was escaped twice, fetch it again",
+        );
+    }
     let der = PrivateKeyDer::from_pem_slice(pem.expose_secret().as_bytes())
         .map_err(|_| "has a private_key that is no PEM text")?;
     let key = match &der {
@@ -33,11 +48,13 @@ pub fn key(pem: &SecretString) -> Result<RsaKeyPair, &'static str> {
 /// The signed assertion that `account` shows to the token endpoint.
 pub fn assertion(account: &Account, now: DateTime<Utc>) -> Result<SecretString, &'static str> {
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": account.private_key_id});
+    let issued = now.timestamp() - BACK_DATED_SECONDS;
     let mut claims = json!({
         "iss": account.client_email,
         "aud": account.token_uri,
-        "iat": now.timestamp(),
-        "exp": now.timestamp() + LIFETIME_SECONDS,
+        "iat": issued,
+        // No endpoint takes one that is good for longer than an hour.
+        "exp": issued + LIFETIME_SECONDS,
     });
     if let Some(scope) = &account.scope {
         claims["scope"] = Value::from(scope.as_str());
@@ -105,7 +122,7 @@ mod tests {
             json(claims),
             json!({
                 "iss": "robot@example.com", "aud": "https://authn.example/token", "scope": "tesa",
-                "iat": 1_774_747_800, "exp": 1_774_751_400,
+                "iat": 1_774_747_770, "exp": 1_774_751_370,
             })
         );
         let key = key(&SecretString::from(TEST_KEY)).unwrap();
@@ -120,12 +137,24 @@ mod tests {
             "",
             "CANARY",
             "-----BEGIN PRIVATE KEY-----\nQ0FOQVJZ\n-----END PRIVATE KEY-----\n",
+            "-----BEGIN PRIVATE KEY-----\\nQ0FOQVJZ\\n-----END PRIVATE KEY-----\\n",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nQ0FOQVJZ\n-----END ENCRYPTED PRIVATE KEY-----\n",
         ] {
             let fault = assertion(&account(pem), DateTime::UNIX_EPOCH).unwrap_err();
             assert!(
                 fault.contains("private_key") && !fault.contains("CANARY"),
                 "{fault}"
             );
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_mangled_or_locked_is_told_how() {
+        let mangled = TEST_KEY.replace('\n', "\\n");
+        let locked = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nQUJD\n-----END RSA PRIVATE KEY-----";
+        for (pem, says) in [(mangled.as_str(), "escaped twice"), (locked, "encrypted")] {
+            let fault = key(&SecretString::from(pem)).unwrap_err();
+            assert!(fault.contains(says), "{fault}");
         }
     }
 

@@ -18,10 +18,12 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::Problem;
 use crate::clock::SharedClock;
 use crate::config;
+use crate::domain::IllHealth;
 use given::Given;
 pub use refusals::Refusals;
 use service_account::ServiceAccount;
 use token_file::TokenFile;
+pub use token_file::token as token_in;
 
 /// A token as a header, and which one it is.
 #[derive(Clone)]
@@ -81,8 +83,18 @@ pub enum AuthError {
     Unreachable {
         /// Its host.
         host: String,
+        /// In which way.
+        cause: IllHealth,
         /// What happened.
         detail: String,
+    },
+    /// The token endpoint answers, but is unwell: that is nothing to mend here.
+    #[error("the token endpoint {host} is unwell: it answered {http_status}")]
+    Unwell {
+        /// Its host.
+        host: String,
+        /// The status code: 408, 429, or 500 and above.
+        http_status: u16,
     },
     /// The token endpoint refuses the service account.
     #[error(
@@ -107,6 +119,20 @@ pub enum AuthError {
         /// What is wrong with the answer.
         fault: &'static str,
     },
+}
+
+impl AuthError {
+    /// In which way the token endpoint is unwell; none where the credentials are wrong.
+    pub const fn ill_health(&self) -> Option<IllHealth> {
+        match self {
+            Self::Unreachable { cause, .. } => Some(*cause),
+            Self::Unwell {
+                http_status: 429, ..
+            } => Some(IllHealth::Http429),
+            Self::Unwell { .. } => Some(IllHealth::Http5xx),
+            _ => None,
+        }
+    }
 }
 
 /// The source of tokens.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::account::{self, Account};
 use super::{AuthError, Bearer, jwt};
 use crate::clock::SharedClock;
+use crate::telemetry::catalogue::TOKEN_OPERATION;
 use crate::telemetry::record;
 use crate::tesamanager::{retry, transport, wire};
 
@@ -200,7 +201,7 @@ impl ServiceAccount {
         let jitter = |ceiling| retry::full_jitter(ceiling, self.clock.random());
         let hiccup = |error: &AuthError| match error {
             AuthError::Unreachable { .. } => true,
-            AuthError::Refused { http_status, .. } => *http_status >= 500,
+            AuthError::Unwell { http_status, .. } => *http_status >= 500,
             _ => false,
         };
         (|| self.ask(&account))
@@ -220,8 +221,11 @@ impl ServiceAccount {
             jwt::assertion(account, now).map_err(|fault| account::unusable(&self.path, fault))?;
         let unreachable = |failed: transport::Failed| AuthError::Unreachable {
             host: host.clone(),
+            cause: failed.ill_health(),
             detail: failed.detail,
         };
+        let began = Instant::now();
+        let count = |code: &str| record::upstream_request(TOKEN_OPERATION, code, began.elapsed());
         let form = [
             ("grant_type", GRANT),
             ("assertion", assertion.expose_secret()),
@@ -233,11 +237,21 @@ impl ServiceAccount {
             .form(&form)
             .send()
             .await
-            .map_err(|error| unreachable(transport::classify(&error)))?;
+            .map_err(|error| transport::classify(&error))
+            .inspect_err(|failed| count(failed.code))
+            .map_err(unreachable)?;
         let status = response.status();
         let body = transport::read_body(response, transport::LARGEST_ERROR)
             .await
+            .inspect_err(|failed| count(failed.code))
             .map_err(unreachable)?;
+        count(status.as_str());
+        if matches!(status.as_u16(), 408 | 429 | 500..) {
+            return Err(AuthError::Unwell {
+                host,
+                http_status: status.as_u16(),
+            });
+        }
         if !status.is_success() {
             return Err(AuthError::Refused {
                 host,

@@ -94,10 +94,7 @@ impl TokenFile {
     async fn load(&self, loaded: &mut Option<Loaded>, stamp: Stamp) -> Result<Bearer, AuthError> {
         let text = tokio::fs::read_to_string(&self.path).await;
         let text = SecretString::from(text.map_err(|error| self.unreadable(&error))?);
-        let token = SecretString::from(text.expose_secret().trim());
-        if token.expose_secret().is_empty() {
-            return Err(self.unusable("is empty"));
-        }
+        let token = token(text.expose_secret()).map_err(|fault| self.unusable(fault))?;
         let known = loaded.as_ref();
         let unchanged = known.filter(|known| known.token.expose_secret() == token.expose_secret());
         let generation = match (unchanged, known) {
@@ -106,7 +103,7 @@ impl TokenFile {
             (None, None) => 0,
         };
         let bearer = Bearer::new(&token, generation)
-            .ok_or_else(|| self.unusable("holds more than one line, or no token"))?;
+            .ok_or_else(|| self.unusable("holds what can't stand in a header"))?;
         if let Some(expiry) = jwt::expiry(&token) {
             record::token_expiry(expiry);
         }
@@ -136,9 +133,72 @@ impl TokenFile {
     }
 }
 
+/// The token that is all that the file may hold. What else people put into such a file is refused with the way out,
+/// rather than sent and refused there without one.
+pub fn token(text: &str) -> Result<SecretString, &'static str> {
+    // Editors of another system put the first character in front.
+    let token = text.trim_start_matches('\u{feff}').trim();
+    if token.is_empty() {
+        return Err("is empty");
+    }
+    if token.starts_with('{') || token.starts_with('[') {
+        return Err(
+            "holds JSON: write the token alone (a service account's file belongs in service_account_file)",
+        );
+    }
+    if token.starts_with("-----BEGIN") {
+        return Err("holds a key or a certificate, and no token");
+    }
+    let mut words = token.split_ascii_whitespace();
+    let first = words.next().unwrap_or_default();
+    if ["bearer", "authorization:"]
+        .iter()
+        .any(|word| first.eq_ignore_ascii_case(word))
+    {
+        return Err("begins with `Bearer`, which is added by itself: write the token alone");
+    }
+    if token.starts_with(['"', '\'', '`']) {
+        return Err("has the token in quotes: write it without");
+    }
+    if words.next().is_some() {
+        return Err("holds more than one word or line: write the token alone");
+    }
+    if !token.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("holds characters that no token has: write it anew");
+    }
+    Ok(SecretString::from(token))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_token_is_taken_for_one() {
+        for (text, taken) in [
+            ("\u{feff}abc\r\n", "abc"),
+            ("  a.b-c_d~e+f/g== \n", "a.b-c_d~e+f/g=="),
+        ] {
+            assert_eq!(token(text).unwrap().expose_secret(), taken);
+        }
+        for (text, way_out) in [
+            ("\u{feff} \n", "is empty"),
+            ("Bearer CANARY", "write the token alone"),
+            ("Authorization: Bearer CANARY", "write the token alone"),
+            ("\"CANARY\"", "without"),
+            ("'CANARY'", "without"),
+            ("{\"access_token\":\"CANARY\"}", "service_account_file"),
+            ("-----BEGIN PRIVATE KEY-----\nCANARY", "no token"),
+            ("CANARY CANARY", "more than one word"),
+            ("CANARY\nCANARY", "more than one word"),
+            ("CANÁRY", "anew"),
+            ("CANARY\0", "anew"),
+        ] {
+            let fault = token(text).unwrap_err();
+            assert!(fault.contains(way_out), "{text:?}: {fault}");
+            assert!(!fault.contains("CAN"), "{fault}");
+        }
+    }
 
     async fn shown(file: &TokenFile) -> String {
         let bearer = file.bearer().await.unwrap();

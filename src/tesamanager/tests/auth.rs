@@ -134,6 +134,27 @@ async fn no_token_means_an_auth_error_that_names_the_file_and_the_host_and_no_st
 }
 
 #[tokio::test]
+async fn a_token_endpoint_that_is_away_or_unwell_is_ill_health_and_no_refusal() {
+    let unwell = Server::start(|_, _| answer(503, "")).await;
+    let upstream = Server::start(|_, _| answer(200, LEAST)).await;
+    let nobody = "http://127.0.0.1:1".to_owned();
+    for (authn, says) in [(&nobody, "can't be reached"), (&unwell.url, "503")] {
+        let fixture = client_with_account(&upstream.url, authn);
+        let error = read(&fixture.client).await.unwrap_err();
+        let said = error.to_string();
+        assert!(error.is_ill_health() && !error.ends_the_run(), "{said}");
+        assert!(said.contains("the token endpoint 127.0.0.1"), "{said}");
+        assert!(
+            said.contains(says) && !said.contains("not authorised"),
+            "{said}"
+        );
+        let error = fixture.client.prepare_write(&org()).await.unwrap_err();
+        assert!(error.is_ill_health(), "{error}");
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_hiccup_of_the_token_endpoint_is_survived() {
     let authn = Server::start(|number, _| match number {
         0 => answer(503, ""),

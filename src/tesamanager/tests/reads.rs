@@ -112,6 +112,42 @@ async fn an_outage_gets_a_tenth_of_retries_not_a_multiple() {
     assert_eq!(server.seen().len(), 30 + 3);
 }
 
+/// hyperium/hyper#2136: a server closed after each answer without a word of it, and the circuit opened.
+#[tokio::test]
+async fn a_kept_connection_that_is_dead_costs_no_retry() {
+    let known = std::sync::Mutex::new(std::collections::HashSet::new());
+    let server = Server::start(move |_, request| {
+        if known.lock().unwrap().insert(request.connection) {
+            answer(200, LEAST)
+        } else {
+            Reply::Close(vec![])
+        }
+    })
+    .await;
+    let fixture = client(&server.url);
+    while fixture.client.budget.withdraw() {}
+    for _ in 0..8 {
+        read(&fixture).await.unwrap();
+    }
+    let closed = server.seen().len() - 8;
+    assert!(closed > 0, "no connection was used twice");
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_off_on_fresh_connections_too_is_unwell() {
+    let server = Server::start(|number, _| match number {
+        0 => answer(200, LEAST),
+        _ => Reply::Close(vec![]),
+    })
+    .await;
+    let fixture = client(&server.url);
+    while fixture.client.budget.withdraw() {}
+    read(&fixture).await.unwrap();
+    let error = read(&fixture).await.unwrap_err();
+    assert!(error.is_ill_health(), "{error}");
+    assert_eq!(server.seen().len(), 1 + 2);
+}
+
 #[tokio::test]
 async fn a_hang_ends_with_the_time_out() {
     let server = Server::start(|_, _| Reply::Hang(vec![])).await;

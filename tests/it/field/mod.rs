@@ -1,4 +1,7 @@
 //! What went wrong for people who run software of this kind, a test a case, by the name of the case. The small input
 //! is the one of the report; the right value is what is asked for here.
 
+mod environment;
 mod postgres_url;
+mod sockets;
+mod token;
