@@ -188,7 +188,11 @@ impl Survey<'_> {
                 .collect();
             if !gone.is_empty() {
                 let of = [class.id];
-                let by = By::Classes(&of, class.classes);
+                // One that belongs to another class of the detail was left out by two lists, and is not over.
+                let same = all
+                    .iter()
+                    .filter(|one| is_told(one) && one.key.detail == class.detail);
+                let by = By::Classes(&of, same.map(|one| one.class).collect());
                 let changes = self.settle_gone(&gone, &by, false, reads).await?;
                 self.apply(lease, changes).await?;
                 missing.extend(gone);

@@ -93,11 +93,17 @@ impl Reconciler {
         let (job, org) = (&order.job, &order.org);
         let classes = classes::compile(&job.rules, org, &self.unsupported_filters);
         survey.trusted(classes::asks(&classes).into_iter()).await?;
-        let lists = survey.ask_all(&classes::asks(&classes)).await?;
+        let lists = survey.ask_all(&classes::in_turn(&classes)).await?;
         let answers = lists.sorted();
         let mut reads = Reads::default();
         let members = survey
-            .members(&classes, &job.rules, &answers, &mut reads)
+            .members(
+                &classes,
+                &job.rules,
+                &answers,
+                lists.moving(&answers),
+                &mut reads,
+            )
             .await?;
         let mut tally = Tally {
             selected: members.iter().map(|one| one.ids.len() as u64).sum(),

@@ -38,12 +38,18 @@ impl Reconciler {
         let writes = self.write_policy(&job.name, org).await?;
         let survey = self.survey(order, writes, now, Some(lease), stop);
         let classes = classes::compile(&job.rules, org, &self.unsupported_filters);
-        let lists = survey.ask_all(&classes::asks(&classes)).await?;
+        let lists = survey.ask_all(&classes::in_turn(&classes)).await?;
         let answers = lists.sorted();
         let remembered = self.store.classes(org, &job.name).await?;
         let mut reads = Reads::default();
         let members = survey
-            .members(&classes, &job.rules, &answers, &mut reads)
+            .members(
+                &classes,
+                &job.rules,
+                &answers,
+                lists.moving(&answers),
+                &mut reads,
+            )
             .await?;
         let turn = Turn {
             number: lease.run_id.0.unsigned_abs(),

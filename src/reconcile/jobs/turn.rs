@@ -117,11 +117,17 @@ impl Reconciler {
         }
         let classes = classes::compile(&order.job.rules, &order.org, &self.unsupported_filters);
         survey.trusted(classes::asks(&classes).into_iter()).await?;
-        let lists = survey.ask_all(&classes::asks(&classes)).await?;
+        let lists = survey.ask_all(&classes::in_turn(&classes)).await?;
         let (answers, mut reads) = (lists.sorted(), Reads::default());
         let rules = &order.job.rules;
         let members = survey
-            .members(&classes, rules, &answers, &mut reads)
+            .members(
+                &classes,
+                rules,
+                &answers,
+                lists.moving(&answers),
+                &mut reads,
+            )
             .await?;
         let id = request.reference_id.as_str();
         if !members.iter().any(|one| algebra::contains(&one.ids, id)) {

@@ -1,9 +1,11 @@
-//! The answers to a job's list calls, each call made once.
+//! The answers to a job's list calls.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, Utc};
 
+use super::algebra;
 use crate::domain::{IdList, ReadOperation};
 use crate::reconcile::survey::{Survey, SurveyError};
 use crate::rules::classes::Ask;
@@ -23,15 +25,33 @@ pub fn filter(ask: &Ask, now: DateTime<Utc>) -> ListFilter {
 
 /// The ids that each question answered.
 #[derive(Debug, Default)]
-pub struct Lists(BTreeMap<Ask, IdList>);
+pub struct Lists {
+    answers: BTreeMap<Ask, IdList>,
+    /// The answers to what was asked once more.
+    again: Vec<(Ask, IdList)>,
+}
 
 impl Lists {
     /// In ascending order, each once.
     pub fn sorted(&self) -> BTreeMap<&Ask, Vec<&str>> {
-        self.0
+        self.answers
             .iter()
             .map(|(ask, ids)| (ask, ids.sorted()))
             .collect()
+    }
+
+    /// Whom two answers to one question don't agree on; in ascending order.
+    pub fn moving<'l>(&'l self, answers: &BTreeMap<&Ask, Vec<&'l str>>) -> Vec<&'l str> {
+        let mut moving = Vec::new();
+        for (ask, again) in &self.again {
+            let (first, again) = (
+                answers.get(ask).map_or(&[][..], Vec::as_slice),
+                again.sorted(),
+            );
+            moving = algebra::union(moving, &algebra::minus(first, &again));
+            moving = algebra::union(moving, &algebra::minus(&again, first));
+        }
+        moving
     }
 }
 
@@ -43,7 +63,12 @@ impl Survey<'_> {
         for ask in asks {
             let ids = self.ask(ask, left).await?;
             left -= ids.len() as u64;
-            lists.0.insert((*ask).clone(), ids);
+            match lists.answers.entry((*ask).clone()) {
+                Entry::Occupied(_) => lists.again.push(((*ask).clone(), ids)),
+                Entry::Vacant(first) => {
+                    first.insert(ids);
+                }
+            }
         }
         Ok(lists)
     }

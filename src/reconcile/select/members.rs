@@ -9,6 +9,7 @@ use super::algebra;
 use crate::domain::id_list;
 use crate::domain::{IdList, Observation};
 use crate::reconcile::claims::Answers;
+use crate::reconcile::claims::judge::{self, Judgement};
 use crate::reconcile::reads::Reads;
 use crate::reconcile::survey::{CHUNK, Survey, SurveyError};
 use crate::rules::classes::{self, Ask, Class, ClassKey};
@@ -28,23 +29,27 @@ pub struct Members<'a> {
 }
 
 impl Survey<'_> {
-    /// The members of each class. The first rule that matches wins: who is in a class is in none after it.
+    /// The members of each class. The first rule that matches wins: who is in a class is in none after it. Who is `moving`
+    /// while this is asked is in none at all; the next run sees where it has come to.
     pub async fn members<'a>(
         &self,
         classes: &'a [Class],
         rules: &'a [Rule],
         lists: &Answers<'a>,
+        moving: Vec<&'a str>,
         reads: &mut Reads,
     ) -> Result<Vec<Members<'a>>, SurveyError> {
         let mut all = Vec::with_capacity(classes.len());
-        let mut taken: Vec<&str> = Vec::new();
+        let mut taken = moving;
         for class in classes {
             let mut ids = algebra::minus(answer(lists, &class.within), &taken);
             for ask in &class.without {
                 ids = algebra::minus(&ids, answer(lists, ask));
             }
             if class.is_residual {
-                ids = self.matching(class, rules, ids, reads).await?;
+                let moved;
+                (ids, moved) = self.matching(class, rules, ids, reads).await?;
+                taken = algebra::union(taken, &moved);
             }
             taken = algebra::union(taken, &ids);
             let rule = &rules[class.rule];
@@ -59,14 +64,15 @@ impl Survey<'_> {
     }
 
     /// Those of a residual class that its rule matches, by what is remembered of them where the list proves that they did
-    /// not change since, else by a read. Those that can't be read are no members: nobody knows.
+    /// not change since, else by a read. Those that can't be read are no members: nobody knows. Then those that have changed
+    /// since the list.
     async fn matching<'a>(
         &self,
         class: &Class,
         rules: &[Rule],
         ids: Vec<&'a str>,
         reads: &mut Reads,
-    ) -> Result<Vec<&'a str>, SurveyError> {
+    ) -> Result<(Vec<&'a str>, Vec<&'a str>), SurveyError> {
         let matcher = &rules[class.rule].matcher;
         let matches = |request: &Observation| {
             let subject = Subject {
@@ -76,7 +82,7 @@ impl Survey<'_> {
             };
             request.status == class.status && matcher.matches(subject, self.context.now)
         };
-        let mut matching: HashSet<String> = HashSet::new();
+        let (mut matching, mut moved): (HashSet<String>, HashSet<String>) = Default::default();
         let (mut unread, mut unproven) = (Vec::new(), Vec::new());
         for chunk in id_list::chunks(ids.iter().copied(), CHUNK) {
             let mut known = self.store.observations(self.context.org, &chunk).await?;
@@ -105,11 +111,15 @@ impl Survey<'_> {
             reads.batch(&batch);
             let found = batch.fresh.iter().filter(|(seen, _)| matches(seen));
             matching.extend(found.map(|(seen, _)| seen.reference_id.to_string()));
+            let changed = batch.fresh.iter().filter(|(seen, _)| {
+                let look = judge::listed(&class.within, seen, self.asked());
+                look == Judgement::CantTell && seen.last_updated.is_some()
+            });
+            moved.extend(changed.map(|(seen, _)| seen.reference_id.to_string()));
         }
-        Ok(ids
-            .into_iter()
-            .filter(|id| matching.contains(*id))
-            .collect())
+        let those =
+            |set: &HashSet<String>| ids.iter().copied().filter(|id| set.contains(*id)).collect();
+        Ok((those(&matching), those(&moved)))
     }
 
     /// Those of the class that did not change since the first of these reads.

@@ -119,7 +119,7 @@ async fn what_stands_is_not_read_again_nor_after_a_restart_nor_by_another_proces
         costs.iter().all(|(reads, _)| *reads <= 3),
         "only samples: {costs:?}"
     );
-    assert!(costs.iter().all(|(_, lists)| *lists <= 4), "{costs:?}");
+    assert!(costs.iter().all(|(_, lists)| *lists <= 5), "{costs:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

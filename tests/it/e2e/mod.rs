@@ -8,6 +8,7 @@ mod ahead;
 mod answers;
 mod backoff;
 mod barrier;
+mod between;
 mod claims;
 mod clocks;
 mod daemon;

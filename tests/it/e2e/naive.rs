@@ -15,7 +15,7 @@ const OWNERS: [&str; 3] = ["NEBA", "VULA_COMMERCIAL", "VULA_REGULATED"];
 const KINDS: [&str; 2] = ["ACTIVATION", "TERMINATION"];
 
 /// A rule's lines, without its name.
-fn rule() -> impl Strategy<Value = String> {
+pub fn rule() -> impl Strategy<Value = String> {
     let statuses = prop::option::of(prop::sample::subsequence(STATUSES.to_vec(), 1..3));
     let owners = prop::option::weighted(0.2, prop::sample::subsequence(OWNERS.to_vec(), 1..3));
     let kind = prop::option::weighted(0.4, prop::sample::select(KINDS.to_vec()));
@@ -37,21 +37,64 @@ fn rule() -> impl Strategy<Value = String> {
     )
 }
 
-/// One request: where it stands in the lists above, its flags, and the minutes since its last change.
-type Seed = (usize, usize, usize, bool, bool, u32);
+/// The job of these rules.
+pub fn job_of(rules: &[String]) -> String {
+    let named = rules.iter().enumerate();
+    let rules: String = named
+        .map(|(n, lines)| format!("[[job.rule]]\nname = \"r{n}\"\n{lines}"))
+        .collect();
+    format!("[[job]]\nname = \"retry-stuck\"\nkind = \"retry_stuck\"\nevery = \"5m\"\n{rules}")
+}
 
-fn populate(world: &World, seeds: &[Seed]) {
-    for (n, (status, owner, kind, ours, cancelling, minutes)) in seeds.iter().enumerate() {
-        world.patch(json!({
-            "external_reference": format!("ORDER-{n}"), "status": STATUSES[*status], "age": format!("{minutes}m"),
-            "territory_owner": OWNERS[*owner], "persistence_type": KINDS[*kind],
-            "auto_installation": ours, "cancelling": cancelling,
-        }));
+/// One request: where it stands in the lists above, its flags, and the minutes since its last change.
+#[derive(Debug, Clone, Copy)]
+pub struct Seed {
+    status: usize,
+    owner: usize,
+    kind: usize,
+    ours: bool,
+    cancelling: bool,
+    minutes: u32,
+}
+
+impl Seed {
+    /// The same, changed this minute.
+    pub fn just_now(self) -> Self {
+        Self { minutes: 0, ..self }
+    }
+}
+
+pub fn seed() -> impl Strategy<Value = Seed> {
+    let flags = (any::<bool>(), any::<bool>());
+    (0..4_usize, 0..3_usize, 0..2_usize, flags, 5..400_u32).prop_map(
+        |(status, owner, kind, (ours, cancelling), minutes)| Seed {
+            status,
+            owner,
+            kind,
+            ours,
+            cancelling,
+            minutes,
+        },
+    )
+}
+
+/// The nth order is there.
+pub fn place(world: &World, n: usize, seed: &Seed) {
+    world.patch(json!({
+        "external_reference": format!("ORDER-{n}"), "status": STATUSES[seed.status],
+        "age": format!("{}m", seed.minutes), "territory_owner": OWNERS[seed.owner],
+        "persistence_type": KINDS[seed.kind], "auto_installation": seed.ours, "cancelling": seed.cancelling,
+    }));
+}
+
+pub fn populate(world: &World, seeds: &[Seed]) {
+    for (n, seed) in seeds.iter().enumerate() {
+        place(world, n, seed);
     }
 }
 
 /// What a naive reader of everything comes to.
-fn naive(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, String)> {
+pub fn naive(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for n in 0..requests {
         for id in world.sandbox().references(ORG, &format!("ORDER-{n}")) {
@@ -86,7 +129,7 @@ fn naive(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, String)
     found
 }
 
-async fn flagged(world: &World) -> Vec<(String, String)> {
+pub async fn flagged(world: &World) -> Vec<(String, String)> {
     let stuck = FindingFilter {
         kind: Some(FindingKind::StuckRequest),
         ..FindingFilter::default()
@@ -112,31 +155,16 @@ fn lists_come_to_what_a_naive_reader_of_everything_would() {
         max_shrink_iters: 40,
         ..Config::default()
     };
-    let seed = (
-        0..4_usize,
-        0..3_usize,
-        0..2_usize,
-        any::<bool>(),
-        any::<bool>(),
-        5..400_u32,
-    );
     let worlds = (
         prop::collection::vec(rule(), 1..5),
-        prop::collection::vec(seed, 1..40),
+        prop::collection::vec(seed(), 1..40),
         prop::option::of(prop::sample::select(
             tesa_reconciler::domain::Filter::ALL.to_vec(),
         )),
     );
     TestRunner::new(config)
         .run(&worlds, |(rules, seeds, unsupported)| {
-            let named = rules.iter().enumerate();
-            let rules: Vec<String> = named
-                .map(|(n, lines)| format!("[[job.rule]]\nname = \"r{n}\"\n{lines}"))
-                .collect();
-            let jobs = format!(
-                "[[job]]\nname = \"retry-stuck\"\nkind = \"retry_stuck\"\nevery = \"5m\"\n{}",
-                rules.concat()
-            );
+            let jobs = job_of(&rules);
             // What could never match is refused, and so is no world of this property.
             prop_assume!(super::daemon::is_sound(&jobs));
             let settings = unsupported.map_or_else(String::new, |filter| {
@@ -154,7 +182,12 @@ fn lists_come_to_what_a_naive_reader_of_everything_would() {
                     "{jobs}{settings}"
                 );
                 // Some move now, which makes them young; the next runs come to the same as a first one would.
-                let moves = |&(a, b, c, d, e, _): &Seed| ((a + 1) % 4, b, c, !d, e, 0);
+                let moves = |seed: &Seed| Seed {
+                    status: (seed.status + 1) % 4,
+                    ours: !seed.ours,
+                    minutes: 0,
+                    ..*seed
+                };
                 let moved: Vec<Seed> = seeds.iter().map(moves).collect();
                 populate(&world, &moved[..moved.len() / 2]);
                 for _ in 0..3 {
