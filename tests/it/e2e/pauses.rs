@@ -122,8 +122,8 @@ async fn what_was_read_too_long_before_the_write_is_read_again() {
         let stop = tokio_util::sync::CancellationToken::new();
         live.reconciler.run(&order, &stop).await
     });
-    // Two lists and a sample of one come before it.
-    while world.calls().get("list_reference_ids") != Some(&4) {
+    // Three lists and a sample of one come before it.
+    while world.calls().get("list_reference_ids") != Some(&5) {
         tokio::task::yield_now().await;
     }
     world.patch(serde_json::json!({"external_reference": "ORDER-1", "status": "VALIDATING"}));
