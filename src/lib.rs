@@ -3,6 +3,7 @@
 //! Read `app.rs` for how it is wired, `domain/` for what it is about, `reconcile/` for what it does.
 
 pub mod app;
+mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,6 +3,7 @@
 //! Tables have no borders and no colour: they read the same on a terminal, in a pipe and in a mail. JSON is the
 //! serialised row, so its keys are the fields' names and stay.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -47,7 +48,7 @@ pub fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Strin
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(columns.iter().map(|title| title.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| printable(cell, "")));
     }
     // The library pads every line to the table's width.
     let lines: Vec<String> = table
@@ -64,7 +65,7 @@ pub fn json(value: &impl Serialize) -> io::Result<()> {
 
 /// Prints a text and a line end on stdout. A reader that went away (`| head`) is no failure.
 pub fn text(text: &str) -> io::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    match writeln!(io::stdout().lock(), "{}", printable(text, "\n\t")) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
@@ -73,7 +74,29 @@ pub fn text(text: &str) -> io::Result<()> {
 /// Says something on stderr.
 pub fn note(message: &str) {
     // Nobody can be told that stderr is closed.
-    let _ = writeln!(io::stderr().lock(), "{message}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(message, "\n\t"));
+}
+
+/// `text` with nothing in it that a terminal obeys: what the upstream or a person wrote may hold escape sequences, or
+/// letters that turn the line's direction. They are shown as they are spelt in most languages, but for those `allowed`.
+pub fn printable<'t>(text: &'t str, allowed: &str) -> Cow<'t, str> {
+    let obeyed = |c: char| {
+        (c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+            && !allowed.contains(c)
+    };
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match u32::from(c) {
+            code @ ..0x7f if obeyed(c) => shown.push_str(&format!("\\x{code:02x}")),
+            // As JSON spells them, so that what is JSON stays so.
+            code if obeyed(c) => shown.push_str(&format!("\\u{code:04x}")),
+            _ => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// An instant in a table.
@@ -100,6 +123,22 @@ pub fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printed_raw() {
+        for (text, shown) in [
+            ("CLI-7\u{1b}]0;x\u{7}", "CLI-7\\x1b]0;x\\x07"),
+            ("two\nlines\r", "two\\x0alines\\x0d"),
+            ("\u{9b}31m\u{202e}cod", "\\u009b31m\\u202ecod"),
+            ("\u{7f}", "\\u007f"),
+            ("año €", "año €"),
+        ] {
+            assert_eq!(printable(text, ""), shown);
+        }
+        assert_eq!(printable("a\n\tb\u{1b}", "\n\t"), "a\n\tb\\x1b");
+        let rows = [vec!["a\u{1b}[31m".to_owned()]];
+        assert!(!table(&["code"], rows.into_iter()).contains('\u{1b}'));
+    }
 
     #[test]
     fn what_was_not_read_yet_is_told_from_what_is_not_there() {

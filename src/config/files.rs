@@ -10,11 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::keys::{Kind, SECTIONS};
-use super::problem::{Problems, looks_like_a_secret, shown};
+use super::problem::{Place, Problems, looks_like_a_secret, shown};
 use super::tree::{self, Table, Value};
 
 /// The folder beside the configuration from which the unit loads its credentials.
 const SECRETS: &str = "secrets";
+
+/// Where the state is of a daemon whose configuration is in `/etc`.
+const MACHINES_STATE: &str = "/var/lib/tesa-reconciler";
 
 /// Where relative names are looked for.
 pub(super) struct Folders<'a> {
@@ -41,6 +44,7 @@ pub(super) fn resolve(
     need: Need,
     problems: &mut Problems,
 ) {
+    place_store(root, folders.beside);
     for section in SECTIONS.iter().filter(|section| !section.repeated) {
         for key in section.keys.iter().filter(|key| key.kind == Kind::File) {
             let Some((_, table)) = tree::section(root, section.path) else {
@@ -71,6 +75,38 @@ pub(super) fn resolve(
             }
         }
     }
+}
+
+/// Says where SQLite's file is, whatever folder a command is started in.
+fn place_store(root: &mut Table, beside: &Path) {
+    let Some(entry) = tree::section(root, "state").and_then(|(_, table)| table.get("url")) else {
+        return;
+    };
+    let (place, Value::Text(url)) = (entry.node.place.clone(), &entry.node.value) else {
+        return;
+    };
+    let placed = store_file(url, &place, beside).and_then(|path| std::path::absolute(path).ok());
+    if let Some(path) = placed
+        && let Some(table) = tree::section_mut(root, "state", &place)
+        && let Some(entry) = table.get_mut("url")
+    {
+        entry.node.value = Value::Text(format!("sqlite:{}", path.display()));
+    }
+}
+
+/// A relative file of SQLite's by what its name is relative to: the configuration that names it, or the folder that a
+/// person is in who names it. One that nobody names is beside the configuration too, unless that is the machine's.
+fn store_file(url: &str, place: &Place, beside: &Path) -> Option<PathBuf> {
+    let name = url.strip_prefix("sqlite:")?;
+    let name = Path::new(name.strip_prefix("//").unwrap_or(name));
+    if name.is_absolute() || name.as_os_str().is_empty() || url.contains(":memory:") {
+        return None;
+    }
+    Some(match place {
+        Place::Environment(_) | Place::Flag(_) => name.to_owned(),
+        Place::Default(_) if beside.starts_with("/etc") => Path::new(MACHINES_STATE).join(name),
+        _ => beside.join(name),
+    })
 }
 
 fn find(name: &Path, folders: &Folders<'_>) -> io::Result<PathBuf> {
@@ -135,4 +171,39 @@ fn way_out(name: &str, folders: &Folders<'_>) -> String {
         beside.display(),
         secrets.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_store_is_where_its_name_was_written() {
+        let (default, file) = (Place::Default("default"), Place::File(0..1));
+        let shell = Place::Flag("--state-url");
+        for (url, place, beside, expected) in [
+            ("sqlite:x.db", &file, "/srv/t", Some("/srv/t/x.db")),
+            ("sqlite://x.db", &file, "/srv/t", Some("/srv/t/x.db")),
+            ("sqlite:x.db", &default, "/srv/t", Some("/srv/t/x.db")),
+            (
+                "sqlite:x.db",
+                &default,
+                "/etc/tesa-reconciler",
+                Some("/var/lib/tesa-reconciler/x.db"),
+            ),
+            (
+                "sqlite:x.db",
+                &file,
+                "/etc/tesa-reconciler",
+                Some("/etc/tesa-reconciler/x.db"),
+            ),
+            ("sqlite:x.db", &shell, "/srv/t", Some("x.db")),
+            ("sqlite:///x.db", &file, "/srv/t", None),
+            ("sqlite::memory:", &file, "/srv/t", None),
+            ("postgres://u@h/d", &file, "/srv/t", None),
+        ] {
+            let found = store_file(url, place, Path::new(beside));
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{url} {place:?}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub(super) const SECTION: Section = Section {
             "url",
             Kind::Url,
             "\"sqlite:tesa-reconciler.db\"",
-            "sqlite:FILE (by default in $STATE_DIRECTORY, or here) or postgres://USER@HOST/DATABASE.",
+            "sqlite:FILE or postgres://USER@HOST/DATABASE. A relative FILE is beside this file; by default it is in $STATE_DIRECTORY, else beside this file, else (for one in /etc) in /var/lib/tesa-reconciler.",
         ),
         Key::optional(
             "password_file",

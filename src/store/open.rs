@@ -67,9 +67,10 @@ pub async fn open_for_daemon(
     Ok(Arc::new(store.held_by(lock)))
 }
 
-/// There is a store at `url`, as far as that can be told without connecting: a SQLite file that isn't there is none.
+/// There is a store at `url`, as far as that can be told without connecting: a SQLite file that isn't there is none. One
+/// that this user may not even look for is told by opening it.
 pub fn exists(url: &str) -> bool {
-    sqlite_path(url).map_or(true, |path| path.exists())
+    sqlite_path(url).map_or(true, |path| path.try_exists().unwrap_or(true))
 }
 
 /// The file that a `sqlite:` URL names: `sqlite:file.db`, `sqlite:///absolute/file.db`; taken as it is written,

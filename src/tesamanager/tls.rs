@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Url};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::limits::LARGEST;
 use super::transport;
@@ -153,7 +156,23 @@ fn read_ca(section: &'static str, path: &Path) -> Result<Vec<Certificate>, TlsEr
     if certificates.is_empty() {
         return Err(fault("no certificate in it (PEM is wanted)".to_owned()));
     }
+    usable(&pem).map_err(fault)?;
     Ok(certificates)
+}
+
+/// Each of them can be trusted; else the first that can't. The client's builder would only say that there is one.
+fn usable(pem: &[u8]) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
+        added.map_err(|error| {
+            let nth = index + 1;
+            format!("its certificate no. {nth} can't be used ({error}): replace it, or take it out")
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -172,6 +191,22 @@ mod tests {
         ] {
             assert_eq!(is_loopback(url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn an_entry_of_a_ca_file_that_can_not_be_used_is_counted_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let good = include_str!("tests/test-only-ca.pem");
+        let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        std::fs::write(&path, format!("{good}{broken}")).unwrap();
+        let error = read_ca("tesamanager", &path).unwrap_err().to_string();
+        assert!(
+            error.contains("ca.pem") && error.contains("no. 2"),
+            "{error}"
+        );
+        std::fs::write(&path, format!("{good}{good}")).unwrap();
+        assert_eq!(read_ca("tesamanager", &path).unwrap().len(), 2);
     }
 
     #[test]

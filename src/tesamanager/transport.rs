@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::carrier::Carrier;
 use super::redact;
 use super::retry;
+use crate::certificates;
 use crate::domain::IllHealth;
 use crate::domain::ids::Org;
 use crate::telemetry::{record, traces};
@@ -274,6 +275,10 @@ fn is_reset(error: &reqwest::Error) -> bool {
 
 /// The causes of a failure, outermost first. The library's own first line is left out: it holds the URL.
 pub fn describe(error: &reqwest::Error) -> String {
+    // Its dates are no secrets, and the way out depends on them.
+    if let Some(words) = certificates::tls_error(error).and_then(certificates::outside_its_dates) {
+        return words;
+    }
     let mut causes: Vec<String> = Vec::new();
     let mut source = error.source();
     while let Some(cause) = source {

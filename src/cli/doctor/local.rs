@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::exit::Exit;
 use super::Check;
-use crate::app::ALIVE_WITHIN;
+use crate::app::{ALIVE_WITHIN, store_options};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::store::controls::CircuitRow;
@@ -26,7 +26,7 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
         .map(|rest| PathBuf::from(rest.strip_prefix("//").unwrap_or(rest)));
     let mut alive = false;
     if store::exists(url) {
-        alive = store_check(url, checks).await;
+        alive = store_check(config, checks).await;
     } else if let Some(file) = &file {
         checks.push(to_be_made(url, file));
     }
@@ -37,10 +37,11 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
 }
 
 /// Opens it, and answers whether a daemon is at work on it.
-async fn store_check(url: &str, checks: &mut Vec<Check>) -> bool {
+async fn store_check(config: &Config, checks: &mut Vec<Check>) -> bool {
+    let url = &config.state.url;
     let options = StoreOptions {
         create_if_missing: false,
-        ..StoreOptions::default()
+        ..store_options(&config.state)
     };
     let store = match store::open(url, &options).await {
         Ok(store) => store,

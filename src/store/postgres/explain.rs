@@ -2,11 +2,12 @@
 //!
 //! Later the same errors mean that something changed at the server's side, and count as an outage like any other.
 
-use std::error::Error as _;
+use std::borrow::Cow;
 
 use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use crate::certificates;
 use crate::store::fault::Fault;
 
 /// Completes a refusal with who refused and the way out. What is no refusal (nobody answers, time is up) stays as it is.
@@ -22,11 +23,12 @@ pub(super) fn unreached(error: sqlx::Error, asked: &PgConnectOptions) -> Fault {
     ))
 }
 
-fn way_out(error: &sqlx::Error, mode: PgSslMode) -> Option<&'static str> {
+fn way_out(error: &sqlx::Error, mode: PgSslMode) -> Option<Cow<'static, str>> {
     match error {
-        sqlx::Error::Database(told) => of_code(told.code()?.as_ref(), mode),
+        sqlx::Error::Database(told) => of_code(told.code()?.as_ref(), mode).map(Cow::from),
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::NotFound => Some(
-            "it is what state.url names: a socket's folder as `host`, or a file as `sslrootcert`, `sslcert` or `sslkey`",
+            "it is what state.url names: a socket's folder as `host`, or a file as `sslrootcert`, `sslcert` or `sslkey`"
+                .into(),
         ),
         sqlx::Error::Tls(_) | sqlx::Error::Io(_) => of_tls(tls(error)?),
         _ => None,
@@ -41,16 +43,23 @@ fn of_code(code: &str, mode: PgSslMode) -> Option<&'static str> {
             "it may take connections with TLS only: say `sslmode=verify-full` in state.url instead of going without",
         ),
         "28000" => Some("its pg_hba.conf must allow this user, database and address"),
+        // What a pooler says to the settings that each connection begins with.
+        "08P01" => Some(
+            "a pooler seems to stand before it: name the server itself, because sessions are needed, with their settings and locks",
+        ),
         "3D000" => Some("create the database, or correct its name in state.url"),
         _ => None,
     }
 }
 
-fn of_tls(error: &rustls::Error) -> Option<&'static str> {
+fn of_tls(error: &rustls::Error) -> Option<Cow<'static, str>> {
+    if let Some(dates) = certificates::outside_its_dates(error) {
+        return Some(dates.into());
+    }
     let rustls::Error::InvalidCertificate(why) = error else {
-        return Some("it and this program agree on no way to speak TLS");
+        return Some("it and this program agree on no way to speak TLS".into());
     };
-    Some(match why {
+    let words = match why {
         UnknownIssuer => {
             "its certificate is signed by no authority that is known here: name the right one in state.url \
              (`sslrootcert=FILE`)"
@@ -60,25 +69,17 @@ fn of_tls(error: &rustls::Error) -> Option<&'static str> {
              this one"
         }
         _ => "its certificate can't be trusted: give the server a valid one",
-    })
+    };
+    Some(words.into())
 }
 
 /// What the TLS library said, wherever the driver packed it.
 fn tls(error: &sqlx::Error) -> Option<&rustls::Error> {
-    let mut cause = error.source();
-    if let sqlx::Error::Io(io) = error {
-        cause = io.get_ref().map(|inner| inner as _);
+    match error {
+        sqlx::Error::Io(io) => certificates::tls_error(io),
+        sqlx::Error::Tls(inner) => certificates::tls_error(&**inner),
+        _ => None,
     }
-    while let Some(inner) = cause {
-        if let Some(found) = inner.downcast_ref() {
-            return Some(found);
-        }
-        cause = match inner.downcast_ref::<std::io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as _),
-            None => inner.source(),
-        };
-    }
-    None
 }
 
 #[cfg(test)]

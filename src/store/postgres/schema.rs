@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
 
 use super::{Pool, connect};
 use crate::store::fault::Fault;
@@ -22,6 +22,11 @@ pub(super) async fn migrate(options: &PgConnectOptions, limit: Duration) -> Resu
     let mut connection = connect::alone(options, limit).await?;
     // `run` does the same, but its future can't be proven `Send` inside an async trait.
     let done = MIGRATOR.run_direct(None, &mut connection, false).await;
+    if done.as_ref().is_err_and(is_denied) {
+        // On another connection: on this one a transaction has just failed.
+        let mut other = connect::alone(options, limit).await?;
+        may_make_tables(&mut other).await?;
+    }
     done.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             Fault::Sql(error)
@@ -35,6 +40,35 @@ pub(super) async fn migrate(options: &PgConnectOptions, limit: Duration) -> Resu
         other => refuse(other.to_string()),
     })?;
     Ok(connection.close().await?)
+}
+
+/// PostgreSQL's insufficient_privilege.
+fn is_denied(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(sqlx::Error::Database(told))
+    | MigrateError::ExecuteMigration(sqlx::Error::Database(told), _)) = error
+    else {
+        return false;
+    };
+    told.code().as_deref() == Some("42501")
+}
+
+/// Since PostgreSQL 15 nobody but its owner may make a table in the schema `public`, unless told so.
+async fn may_make_tables(connection: &mut PgConnection) -> Result<(), Fault> {
+    let (schema, may, user): (Option<String>, Option<bool>, String) = sqlx::query_as(
+        "SELECT current_schema()::text, has_schema_privilege(current_schema(), 'CREATE'), current_user::text",
+    )
+    .fetch_one(connection)
+    .await?;
+    match (schema, may) {
+        (None, _) => Err(refuse(
+            "no schema of the search path is there, or may be used: make it, or name another in state.url (`options[search_path]=SCHEMA`)"
+                .to_owned(),
+        )),
+        (Some(schema), Some(false)) => Err(refuse(format!(
+            "the user {user} may not make tables in the schema {schema}: have its owner say `GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{user}\"`"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn refuse(detail: String) -> Fault {
@@ -62,6 +96,10 @@ pub(super) async fn check(pool: &Pool) -> Result<SchemaState, Fault> {
     }
     match ours.len() - applied.len() {
         0 => Ok(SchemaState::Current),
-        pending => Ok(SchemaState::Behind { pending }),
+        pending => {
+            // Told now, before a start or a person tries it in vain.
+            may_make_tables(&mut *pool.acquire().await?).await?;
+            Ok(SchemaState::Behind { pending })
+        }
     }
 }

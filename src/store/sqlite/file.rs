@@ -1,7 +1,7 @@
 //! The database's file: made private, and known again by its inode.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,9 @@ const MARK: &str = ".id";
 
 /// Stands there from the moment that a file is made where there was none until its schema is.
 const TO_BE_MARKED: &str = "new";
+
+/// How a database begins.
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// A file that was there when the store was opened.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ impl DatabaseFile {
         let identity =
             identity(&path).map_err(|error| Fault::Unavailable(why_not(&path, &error)))?;
         let file = Self { path, identity };
+        file.is_a_database()?;
         let is_new = !was_there
             && COMPANIONS
                 .iter()
@@ -52,6 +56,21 @@ impl DatabaseFile {
             file.promise_mark()?;
         }
         Ok(file)
+    }
+
+    /// An empty file is about to become one; what begins otherwise is damaged, or another program's.
+    fn is_a_database(&self) -> Result<(), Fault> {
+        let unreadable = |error| Fault::Unavailable(why_not(&self.path, &error));
+        let mut head = Vec::with_capacity(MAGIC.len());
+        let file = fs::File::open(&self.path).map_err(unreadable)?;
+        file.take(16).read_to_end(&mut head).map_err(unreadable)?;
+        if head.is_empty() || head == MAGIC {
+            return Ok(());
+        }
+        Err(Fault::Unavailable(format!(
+            "{} is no SQLite database: it is damaged, or another program's; restore it from a backup, or change state.url",
+            self.path.display()
+        )))
     }
 
     /// What stands in the file beside the database: the id of the store that was made here.

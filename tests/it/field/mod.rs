@@ -2,6 +2,9 @@
 //! is the one of the report; the right value is what is asked for here.
 
 mod environment;
+mod postgres_rights;
 mod postgres_url;
 mod sockets;
+mod store_file;
+mod terminal;
 mod token;
