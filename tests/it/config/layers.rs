@@ -260,7 +260,7 @@ fn a_variable_that_sets_nothing_is_refused_by_its_name() {
             "a duration needs its unit",
             Some("30s"),
         ),
-        ("TESAMANAGER__ORGS", "", "no org, nothing to do", None),
+        ("TESAMANAGER__ORGS", "[]", "no org, nothing to do", None),
         (
             "TESAMANAGER__ORGS",
             "[\"a\"",
@@ -282,6 +282,13 @@ fn a_variable_that_sets_nothing_is_refused_by_its_name() {
         );
         assert!(!errors.to_string().contains("s3cret"), "{errors}");
     }
+}
+
+#[test]
+fn an_empty_variable_is_an_unset_one() {
+    let empty = [("TESA_RECONCILER__TESAMANAGER__ORGS", "")];
+    let expected = parse(LEAST).unwrap();
+    assert_eq!(parse_with(LEAST, empty).unwrap(), expected);
 }
 
 #[test]
