@@ -3,11 +3,12 @@
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes};
+use futures::TryStreamExt as _;
 use tower::ServiceExt as _;
 
 use super::Sandbox;
-use crate::tesamanager::InProcess;
+use crate::tesamanager::{AnswerBody, InProcess};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -24,19 +25,13 @@ impl Sandbox {
 impl InProcess for WithoutSockets {
     async fn answer(
         &self,
-        request: http::Request<reqwest::Body>,
-    ) -> Result<http::Response<reqwest::Body>, String> {
-        // The body is asked for as the network would ask for it: a write that must not leave any more fails here.
-        let (head, body) = request.into_parts();
-        let body = to_bytes(Body::new(body), usize::MAX).await;
-        let body = body.map_err(|error| error.to_string())?;
-        let request = http::Request::from_parts(head, Body::from(body));
-        let answer = match self.0.clone().oneshot(request).await {
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<AnswerBody>, String> {
+        let answer = match self.0.clone().oneshot(request.map(Body::from)).await {
             Ok(answer) => answer,
             Err(never) => match never {},
         };
-        let (head, body) = answer.into_parts();
-        let body = reqwest::Body::wrap_stream(body.into_data_stream());
-        Ok(http::Response::from_parts(head, body))
+        Ok(answer
+            .map(|body| -> AnswerBody { Box::pin(body.into_data_stream().map_err(Into::into)) }))
     }
 }

@@ -45,7 +45,7 @@ use crate::reconcile::guard::WritePermit;
 use auth::Bearer;
 
 pub use auth::{AuthError, token_in};
-pub use carrier::InProcess;
+pub use carrier::{AnswerBody, InProcess};
 pub use client::{BuildError, HttpTesamanager};
 pub use error::{Problem, ReadError, WriteError};
 pub use limits::{LARGEST as MOST_IN_FLIGHT, Rates};

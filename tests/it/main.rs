@@ -9,6 +9,8 @@ mod config;
 mod deploy;
 mod e2e;
 mod field;
+// The simulation uses the rest of it.
+#[allow(dead_code)]
 #[path = "../support/memory/mod.rs"]
 mod memory;
 mod metrics;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use tesa_reconciler::domain::ids::Org;
-use tesa_reconciler::domain::{AttemptState, Status};
-use tesa_reconciler::store::findings::FindingFilter;
+use tesa_reconciler::domain::{AttemptState, FindingKind, Status};
+use tesa_reconciler::store::findings::{Finding, FindingFilter};
 use tesa_reconciler::store::runs::RunFilter;
 use tesa_reconciler::store::{
     Acknowledgements as _, Controls as _, Findings as _, Page, Runs as _,
@@ -52,6 +52,7 @@ pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), Str
         .findings(&FindingFilter::default(), Page::first(1_000))
         .await
         .map_err(told)?;
+    findings_are_true(world, plan, &findings)?;
     // Whom a person has told, or has been told of.
     let mut known: BTreeSet<&str> = BTreeSet::new();
     known.extend(said.iter().map(|word| word.key.reference_id.as_str()));
@@ -77,6 +78,51 @@ pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), Str
                     order.name
                 ));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Of what is stuck there is a finding, and of what is not there is none.
+fn findings_are_true(world: &World, plan: &Plan, findings: &[Finding]) -> Result<(), String> {
+    let stuck = |finding: &&Finding| finding.key.kind == FindingKind::StuckRequest;
+    let settled_for = |at: chrono::DateTime<chrono::Utc>| world.now() - at;
+    for finding in findings.iter().filter(stuck) {
+        let id = finding.key.reference_id.as_str();
+        let Some(request) = world.sandbox.request(ORG, id) else {
+            continue;
+        };
+        let stands = match request.cancelling {
+            true => "CANCELLING",
+            false => request.status.as_str(),
+        };
+        let is_old_news = settled_for(request.last_updated) > TimeDelta::minutes(20);
+        if stands != finding.key.detail && is_old_news {
+            return Err(format!(
+                "a finding of what is over: {finding:?} {request:?}"
+            ));
+        }
+    }
+    for order in &plan.orders {
+        let Some(id) = world
+            .sandbox
+            .references(ORG, &order.name)
+            .into_iter()
+            .next()
+        else {
+            continue;
+        };
+        let request = world.sandbox.request(ORG, &id);
+        let is_stuck = request.is_some_and(|request| {
+            request.status == Status::Validating
+                && !request.cancelling
+                && settled_for(request.last_updated) > TimeDelta::minutes(80)
+        });
+        let mut of_it = findings
+            .iter()
+            .filter(|finding| finding.key.reference_id.as_str() == id);
+        if is_stuck && !of_it.any(|finding| stuck(&finding)) {
+            return Err(format!("{} is stuck and there is no finding", order.name));
         }
     }
     Ok(())

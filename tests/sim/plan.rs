@@ -145,9 +145,9 @@ impl Plan {
         let orders: Vec<Order> = (0..dice.between(3, 12))
             .map(|n| order(&mut dice, n))
             .collect();
-        let mut happenings: Vec<(Duration, Happening)> = (0..dice.between(0, 14))
+        let mut happenings: Vec<(Duration, Happening)> = (0..dice.between(0, 24))
             .map(|_| {
-                let at = dice.seconds(0, TROUBLE);
+                let at = instant(&mut dice);
                 (at, happening(&mut dice, replicas, orders.len()))
             })
             .collect();
@@ -193,9 +193,22 @@ impl std::fmt::Display for Plan {
     }
 }
 
+/// Mostly when a run is under way: they begin with the minute.
+fn instant(dice: &mut Dice) -> Duration {
+    match dice.percent(60) {
+        true => {
+            let minute = dice.between(0, TROUBLE / MINUTE);
+            Duration::from_secs(minute * MINUTE) + dice.seconds(0, 8)
+        }
+        false => dice.seconds(0, TROUBLE),
+    }
+}
+
 fn order(dice: &mut Dice, n: u64) -> Order {
     let name = format!("ORDER-{n}");
-    let age = format!("{}m", dice.between(0, 240));
+    // Some are stuck already, and others become so in the course of the trouble.
+    let oldest = dice.pick(&[30, 30, 240]);
+    let age = format!("{}s", dice.between(0, oldest * MINUTE));
     let (patch, is_repairable) = match dice.between(0, 10) {
         0..5 => (json!({"status": "NOT_SENT"}), true),
         5 | 6 => (
@@ -225,7 +238,7 @@ fn order(dice: &mut Dice, n: u64) -> Order {
 fn happening(dice: &mut Dice, replicas: usize, orders: usize) -> Happening {
     let replica = usize::try_from(dice.between(0, replicas as u64)).unwrap();
     let order = usize::try_from(dice.between(0, orders as u64)).unwrap();
-    match dice.between(0, 20) {
+    match dice.between(0, 22) {
         0..7 => {
             let long = dice.seconds(5, 20 * MINUTE);
             Happening::Upstream(upstream(dice), long)
@@ -276,7 +289,7 @@ fn happening(dice: &mut Dice, replicas: usize, orders: usize) -> Happening {
             true => Happening::Clock(replica, clock(dice)),
             false => Happening::StoreClock(clock(dice)),
         },
-        16 => Happening::Order(order, change(dice)),
+        16 | 17 => Happening::Order(order, change(dice)),
         _ => Happening::Person(act(dice, order)),
     }
 }
@@ -353,10 +366,10 @@ fn upstream(dice: &mut Dice) -> Fault {
 
 /// What becomes of an order without us.
 fn change(dice: &mut Dice) -> Value {
-    match dice.between(0, 4) {
-        0 => json!({"status": "NOT_SENT"}),
-        1 => json!({"status": "PROCESSING"}),
-        2 => json!({"status": "INSTALLED"}),
+    match dice.between(0, 6) {
+        0..3 => json!({"status": "NOT_SENT"}),
+        3 => json!({"status": "PROCESSING"}),
+        4 => json!({"status": "INSTALLED"}),
         _ => json!({"cancelling": true}),
     }
 }

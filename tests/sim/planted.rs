@@ -4,7 +4,7 @@
 //! choice between it and its fault. So one build has them all, and the source has none. That each still stands where it is
 //! said to is tested with everything else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,9 @@ pub fn is(name: &str) -> bool {
     *NAME == name
 }
 "#;
+
+/// The copy's.
+const VERSION: &str = "0.0.0-planted";
 
 #[derive(Debug, Deserialize)]
 struct File {
@@ -42,7 +45,8 @@ pub struct Mutation {
 
 /// All of them.
 pub fn mutations() -> Vec<Mutation> {
-    let file: File = toml::from_str(include_str!("mutations.toml")).unwrap();
+    let text = fs::read_to_string(root().join("tests/sim/mutations.toml")).unwrap();
+    let file: File = toml::from_str(&text).unwrap();
     file.mutation
 }
 
@@ -84,6 +88,12 @@ pub fn plant_all(copy: &Path) {
         files.insert(part.into(), fs::read_to_string(root().join(part)).unwrap());
     }
     files.insert("Cargo.toml".into(), manifest());
+    // Under another version, so that its programs are other files than the package's own.
+    let lock = files.get_mut(Path::new("Cargo.lock")).unwrap();
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    let own = format!("name = \"{name}\"\nversion = \"{version}\"");
+    assert!(lock.contains(&own));
+    *lock = lock.replace(&own, &format!("name = \"{name}\"\nversion = \"{VERSION}\""));
     for mutation in mutations() {
         let text = files.get_mut(&mutation.file).unwrap();
         *text = mutation.plant(text).unwrap();
@@ -111,6 +121,7 @@ fn manifest() -> String {
     if let Some(toml::Value::Array(tests)) = table.get_mut("test") {
         tests.retain(|test| test["name"].as_str() == Some("sim"));
     }
+    table["package"]["version"] = VERSION.into();
     table.insert("workspace".to_owned(), toml::Table::new().into());
     table.to_string()
 }
@@ -130,7 +141,8 @@ fn read_all(part: &Path, files: &mut BTreeMap<PathBuf, String>) {
 #[test]
 fn every_mutation_stands_where_it_is_said_to() {
     let all = mutations();
-    assert!(all.len() >= 25, "{} mutations", all.len());
+    let names: BTreeSet<&str> = all.iter().map(|one| one.name.as_str()).collect();
+    assert!(names.len() >= 25, "{} mutations", names.len());
     for mutation in &all {
         let text = fs::read_to_string(root().join(&mutation.file)).unwrap();
         mutation.plant(&text).unwrap();
@@ -149,7 +161,9 @@ fn plant() {
 #[test]
 #[ignore = "prints a list for tests/simulate"]
 fn list() {
-    for mutation in mutations() {
-        println!("mutation {}", mutation.name);
+    let mut names: Vec<String> = mutations().into_iter().map(|one| one.name).collect();
+    names.dedup();
+    for name in names {
+        println!("mutation {name}");
     }
 }

@@ -53,6 +53,7 @@ base_url = "https://upstream.invalid/v1"
 orgs = ["{ORG}"]
 token_file = "token"
 settle_time = "5s"
+writes_per_second = 1
 [state]
 url = "postgres://simulated.invalid/state"
 [safety]

@@ -4,8 +4,9 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tesa_reconciler::sandbox::WithoutSockets;
-use tesa_reconciler::tesamanager::InProcess;
+use tesa_reconciler::tesamanager::{AnswerBody, InProcess};
 use tokio::sync::watch;
 
 /// How a process is.
@@ -99,8 +100,8 @@ pub struct Wire {
 impl InProcess for Wire {
     async fn answer(
         &self,
-        request: http::Request<reqwest::Body>,
-    ) -> Result<http::Response<reqwest::Body>, String> {
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<AnswerBody>, String> {
         self.pulse.goes().await;
         // Others run while it is on its way, and whoever is gone by then has sent nothing.
         tokio::task::yield_now().await;

@@ -361,7 +361,9 @@ impl World {
             Happening::Order(order, change) => {
                 let name = self.plan.orders[order].name.clone();
                 let mut change = change;
-                change["external_reference"] = serde_json::json!(name);
+                // The first of them, should a create have made another one beside it.
+                let ids = self.sandbox.references(ORG, &name);
+                change["reference_id"] = serde_json::json!(ids[0]);
                 patch(&self.sandbox, &change);
                 let now = self.clock.now();
                 self.cancelled

@@ -11,6 +11,7 @@ mod collector;
 mod commands;
 mod configuration;
 mod crash;
+mod crash_points;
 mod credentials;
 pub mod daemon;
 mod doctor;
