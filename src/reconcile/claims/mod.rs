@@ -20,12 +20,13 @@ use super::findings;
 use super::plan::{self, instant};
 use super::reads::Reads;
 use super::select::algebra;
-use super::survey::{Survey, SurveyError};
+use super::survey::{CHUNK, Survey, SurveyError};
 use crate::domain::ids::ReferenceId;
 use crate::domain::{Filter, FindingKind, Observation};
 use crate::rules::classes::{Ask, Class};
 use crate::store::claims::Contradiction;
-use crate::store::findings::Sighting;
+use crate::store::findings::{FindingChanges, Live, Sighting};
+use crate::store::runs::RunLease;
 use crate::telemetry::record;
 use crate::tesamanager::ReadError;
 
@@ -235,13 +236,19 @@ impl Survey<'_> {
         Ok(sightings)
     }
 
-    /// Looks again at what contradicted one of these lists before: what does so no longer is forgotten. Answers the
-    /// filters in doubt, which are sampled more.
+    /// Looks again at what contradicted one of these lists before: what does so no longer is forgotten, and its finding is
+    /// over; so is what a filter said that nobody asks by any more. Answers the filters in doubt, which are sampled more.
     async fn look_at_old_doubts(&self, lists: &Answers<'_>) -> Result<Vec<Filter>, SurveyError> {
         let org = self.context.org;
         let mut doubted = Vec::new();
         let mut right_again: BTreeMap<Filter, Vec<ReferenceId>> = BTreeMap::new();
-        for one in self.store.contradictions(org).await? {
+        let known = self.store.contradictions(org).await?;
+        for one in known.clone() {
+            if self.unsupported.contains(&one.filter) {
+                let forgotten = right_again.entry(one.filter).or_default();
+                forgotten.push(one.reference_id);
+                continue;
+            }
             let using = || {
                 lists
                     .iter()
@@ -273,17 +280,61 @@ impl Survey<'_> {
                     .push(one.reference_id);
             }
         }
-        if let Some(lease) = self.lease {
-            for (filter, ids) in right_again {
-                self.store
-                    .forget_contradictions(lease, org, filter, &ids)
-                    .await?;
-            }
+        if let Some(lease) = self.lease.filter(|_| !right_again.is_empty()) {
+            self.end_doubts(lease, &known, &right_again).await?;
         }
         doubted.sort_unstable();
         doubted.dedup();
         Ok(doubted)
     }
+
+    /// Forgets contradictions. Whichever job has told of them, the findings are over.
+    async fn end_doubts(
+        &self,
+        lease: &RunLease,
+        known: &[Contradiction],
+        forgotten: &BTreeMap<Filter, Vec<ReferenceId>>,
+    ) -> Result<(), SurveyError> {
+        let (org, now) = (self.context.org, self.clock.now());
+        let mut over: Vec<ReferenceId> = forgotten.values().flatten().cloned().collect();
+        over.sort();
+        over.dedup();
+        over.retain(|id| !is_doubted_still(id, known, forgotten));
+        let mut changes = FindingChanges::default();
+        for ids in over.chunks(CHUNK) {
+            for job in self.job_names {
+                let live = self.store.live_findings(org, job, Live::About(ids)).await?;
+                let of_lists = live.iter().filter(|one| {
+                    let key = &one.key;
+                    key.kind == FindingKind::ContractViolation && key.detail == findings::LIST
+                });
+                changes.resolved.extend(of_lists.map(|one| one.id));
+            }
+        }
+        if !changes.resolved.is_empty() {
+            self.store
+                .apply_findings(lease, org, &self.job.name, &changes, now)
+                .await?;
+        }
+        for (filter, ids) in forgotten {
+            self.store
+                .forget_contradictions(lease, org, *filter, ids)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether any filter but the forgotten ones is still contradicted by the request.
+fn is_doubted_still(
+    id: &ReferenceId,
+    known: &[Contradiction],
+    forgotten: &BTreeMap<Filter, Vec<ReferenceId>>,
+) -> bool {
+    let of_it = known.iter().filter(|one| one.reference_id == *id);
+    of_it
+        .map(|one| forgotten.get(&one.filter))
+        .any(|ids| !ids.is_some_and(|ids| ids.contains(id)))
 }
 
 /// Counts a look for each filter that it was a look at.

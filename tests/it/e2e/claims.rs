@@ -58,6 +58,19 @@ fn populate(world: &World) {
     }
 }
 
+/// How many requests people are told of because a list contradicts them.
+async fn told_of_lists(world: &World) -> usize {
+    let filter = FindingFilter {
+        kind: Some(FindingKind::ContractViolation),
+        ..FindingFilter::default()
+    };
+    let found = world.findings_of(filter).await;
+    let of_lists = found
+        .iter()
+        .filter(|one| one.key.detail == "list_reference_ids");
+    of_lists.count()
+}
+
 async fn stuck(world: &World) -> Vec<String> {
     let filter = FindingFilter {
         kind: Some(FindingKind::StuckRequest),
@@ -111,6 +124,7 @@ async fn a_filter_that_is_ignored_is_found_out_and_named_and_nothing_is_resolved
         }
         world.run_well(RETRY).await;
         assert_eq!(stuck(&world).await, before, "{filter}");
+        assert_eq!(told_of_lists(&world).await, 0, "{filter}: told no longer");
         assert_eq!(world.store().contradictions(&org()).await.unwrap(), []);
     }
 }
@@ -160,6 +174,24 @@ async fn a_filter_declared_unsupported_is_read_instead() {
         assert_eq!(stuck(&world).await, stuck(&healthy).await, "{filter}");
         assert_eq!(world.store().contradictions(&org()).await.unwrap(), []);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_that_is_declared_unsupported_after_it_was_found_out_is_told_of_no_longer() {
+    let mut world = World::new(empty(), "mode = \"observe\"", ALL_FILTERS).await;
+    populate(&world);
+    let filter = Filter::Cancelling;
+    world.faults([Fault::new(Effect::FilterIgnored { filter }).on(&["list_reference_ids"])]);
+    for _ in 0..8 {
+        world.advance(MINUTE);
+        world.run(RETRY).await;
+    }
+    assert!(told_of_lists(&world).await >= 2);
+    world.tesamanager = format!("unsupported_filters = [\"{filter}\"]");
+    world.reload("mode = \"observe\"", ALL_FILTERS);
+    world.run_well(RETRY).await;
+    assert_eq!(told_of_lists(&world).await, 0);
+    assert_eq!(world.store().contradictions(&org()).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
