@@ -96,7 +96,8 @@ pub async fn run(
     let drain_timeout = config.daemon.drain_timeout;
 
     record::build_info();
-    record::mode(config.safety.mode);
+    let mode = config.safety.mode;
+    record::mode(mode);
     record::reload(true, clock.now());
     let scope = Scope {
         jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
@@ -161,7 +162,14 @@ pub async fn run(
 
     notifier.ready(&format!("serving on http://{address}"));
     core.note("start", &Actor::daemon("started")).await;
-    tracing::info!(%address, replica = %core.replica.id, "ready");
+    tracing::info!(
+        %address,
+        replica = %core.replica.id,
+        version = env!("CARGO_PKG_VERSION"),
+        revision = record::REVISION.unwrap_or("not a release"),
+        %mode,
+        "ready"
+    );
     ready(address);
 
     lifecycle.soft().cancelled().await;

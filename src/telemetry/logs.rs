@@ -6,6 +6,7 @@
 //! searches for a run does not care which span said it. Within a span that goes to a trace collector each line names
 //! it (`trace_id`, `span_id`). The filter can be changed while running, and is the log's alone: traces have their own.
 
+mod journal;
 mod json;
 mod text;
 
@@ -91,7 +92,8 @@ pub fn install(
 ) -> Result<LogHandle, LogError> {
     let no_color = std::env::var_os("NO_COLOR");
     let look = Look::new(format, io::stderr().is_terminal(), no_color.as_deref());
-    let (subscriber, handle) = subscriber(look, filter, clock, io::stderr, traces)?;
+    let stderr = journal::Stderr::look();
+    let (subscriber, handle) = subscriber(look, filter, clock, stderr, traces)?;
     subscriber.try_init()?;
     Ok(handle)
 }

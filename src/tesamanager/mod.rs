@@ -49,7 +49,7 @@ pub use carrier::{AnswerBody, InProcess};
 pub use client::{BuildError, HttpTesamanager};
 pub use error::{Problem, ReadError, WriteError};
 pub use limits::{LARGEST as MOST_IN_FLIGHT, Rates};
-pub use tls::{Connections, TlsError, http_client, install_crypto_provider};
+pub use tls::{Connections, TlsError, http_client, install_crypto_provider, proxy_to};
 pub use transport::describe;
 
 /// The id list as it arrives: batches of ids, so that a million of them never stand in memory as text and JSON at

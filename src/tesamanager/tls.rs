@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -129,6 +130,21 @@ fn builder(wanted: &Connections<'_>) -> ClientBuilder {
     } else {
         builder
     }
+}
+
+/// The proxy through which a client calls `url`, without credentials; none where it goes there by itself. The same
+/// matcher is asked that the client asks: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in either case.
+pub fn proxy_to(url: &str) -> Option<String> {
+    if is_loopback(url) {
+        return None;
+    }
+    let through = Matcher::from_system().intercept(&url.parse().ok()?)?;
+    let (scheme, host) = (through.uri().scheme_str()?, through.uri().host()?);
+    let port = through.uri().port_u16();
+    Some(port.map_or_else(
+        || format!("{scheme}://{host}"),
+        |port| format!("{scheme}://{host}:{port}"),
+    ))
 }
 
 fn is_loopback(base_url: &str) -> bool {

@@ -12,7 +12,7 @@ use crate::app::tenth;
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::ids::ExternalReference;
-use crate::tesamanager::{HttpTesamanager, ListFilter, Tesamanager};
+use crate::tesamanager::{HttpTesamanager, ListFilter, Tesamanager, proxy_to};
 
 const DOWN: Exit = Exit::UpstreamUnreachable;
 
@@ -76,8 +76,10 @@ async fn reach(
 ) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(443);
-    if let Some(proxy) = proxy() {
-        let why = format!("calls go through the proxy that {proxy} names");
+    let base_url = &config.tesamanager.base_url;
+    let proxy = proxy_to(base_url);
+    if let Some(proxy) = &proxy {
+        let why = format!("calls go through the proxy {proxy}");
         checks.push(Check::skipped("dns", &*why));
         checks.push(Check::skipped("tcp", why));
     } else {
@@ -88,7 +90,6 @@ async fn reach(
             return false;
         }
     }
-    let base_url = &config.tesamanager.base_url;
     let (name, answers) = match url.scheme() {
         "https" => ("tls", "its certificate is trusted, and it answers"),
         _ => ("http", "it answers (in clear: this machine only)"),
@@ -99,18 +100,15 @@ async fn reach(
             true
         }
         Err(detail) => {
+            let detail = match &proxy {
+                Some(proxy) => format!("{detail} (through the proxy {proxy})"),
+                None => detail,
+            };
             let mend = "if the certificate is not trusted, set tesamanager.ca_file to the CA that issued it, or install ca-certificates; otherwise check that tesamanager.base_url is the gateway's";
             checks.push(Check::fail(name, DOWN, detail, mend));
             false
         }
     }
-}
-
-/// The variable through which the HTTP client is sent elsewhere, if there is one.
-fn proxy() -> Option<&'static str> {
-    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-        .into_iter()
-        .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 async fn resolve(host: &str, port: u16, checks: &mut Vec<Check>) -> Option<Vec<SocketAddr>> {

@@ -4,6 +4,7 @@
 mod environment;
 mod postgres_rights;
 mod postgres_url;
+mod proxy;
 mod sockets;
 mod store_file;
 mod terminal;
