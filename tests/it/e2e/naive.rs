@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
-use tesa_reconciler::domain::{FindingKind, Observation};
+use tesa_reconciler::domain::{Filter, FindingKind, Observation, Operation, PersistenceType};
 use tesa_reconciler::rules::{Action, Rule, Subject, classes, first_match};
 use tesa_reconciler::store::findings::FindingFilter;
 
@@ -16,16 +16,24 @@ const KINDS: [&str; 2] = ["ACTIVATION", "TERMINATION"];
 
 /// A rule's lines, without its name.
 pub fn rule() -> impl Strategy<Value = String> {
+    rule_that(&["flag", "flag", "ignore"])
+}
+
+/// The same with one of these actions. What is sent again was never handed on.
+fn rule_that(actions: &'static [&'static str]) -> impl Strategy<Value = String> {
     let statuses = prop::option::of(prop::sample::subsequence(STATUSES.to_vec(), 1..3));
     let owners = prop::option::weighted(0.2, prop::sample::subsequence(OWNERS.to_vec(), 1..3));
     let kind = prop::option::weighted(0.4, prop::sample::select(KINDS.to_vec()));
     let ours = prop::option::weighted(0.4, any::<bool>());
-    let action = prop::sample::select(vec!["flag", "flag", "ignore"]);
+    let action = prop::sample::select(actions);
     (statuses, owners, kind, ours, any::<bool>(), 1..6_u32, action).prop_map(
         |(statuses, owners, kind, ours, cancelling, hours, action)| {
             let list = |key: &str, words: Option<Vec<&str>>| {
                 words.map_or_else(String::new, |words| format!("{key} = {words:?}\n"))
             };
+            let sends = action == "resend";
+            let statuses = if sends { Some(vec![STATUSES[0]]) } else { statuses };
+            let cancelling = cancelling && !sends;
             let kind = kind.map_or_else(String::new, |kind| format!("persistence_type = {kind:?}\n"));
             let ours = ours.map_or_else(String::new, |ours| format!("auto_installation = {ours}\n"));
             format!(
@@ -93,8 +101,8 @@ pub fn populate(world: &World, seeds: &[Seed]) {
     }
 }
 
-/// What a naive reader of everything comes to.
-pub fn naive(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, String)> {
+/// Every request, read one by one, with the rule that matches it.
+fn matched<'r>(world: &World, rules: &'r [Rule], requests: usize) -> Vec<(Observation, &'r Rule)> {
     let mut found = Vec::new();
     for n in 0..requests {
         for id in world.sandbox().references(ORG, &format!("ORDER-{n}")) {
@@ -118,15 +126,43 @@ pub fn naive(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, Str
                 request: &request,
                 issue: None,
             };
-            let matched = first_match(rules, subject, world.now());
-            if matched.is_some_and(|index| rules[index].action != Action::Ignore) {
-                let detail = classes::detail(request.cancelling, &request.status).to_owned();
-                found.push((id, detail));
+            if let Some(index) = first_match(rules, subject, world.now()) {
+                found.push((request, &rules[index]));
             }
         }
     }
+    found
+}
+
+/// What a naive reader of everything flags.
+pub fn naive(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, String)> {
+    let told = matched(world, rules, requests).into_iter();
+    let mut found: Vec<(String, String)> = told
+        .filter(|(_, rule)| rule.action != Action::Ignore)
+        .map(|(request, _)| {
+            let detail = classes::detail(request.cancelling, &request.status).to_owned();
+            (request.reference_id.to_string(), detail)
+        })
+        .collect();
     found.sort();
     found
+}
+
+/// What a naive reader of everything writes: which order, and what is created again.
+fn naive_writes(world: &World, rules: &[Rule], requests: usize) -> Vec<(String, Operation)> {
+    let acted_on = matched(world, rules, requests).into_iter();
+    let mut writes: Vec<(String, Operation)> = acted_on
+        .filter(|(_, rule)| matches!(rule.action, Action::Send(_)))
+        .map(|(request, _)| {
+            let order = request.external_reference.unwrap().to_string();
+            match request.persistence_type {
+                Some(PersistenceType::Termination) => (order, Operation::CreateTermination),
+                _ => (order, Operation::CreateActivation),
+            }
+        })
+        .collect();
+    writes.sort();
+    writes
 }
 
 pub async fn flagged(world: &World) -> Vec<(String, String)> {
@@ -158,9 +194,7 @@ fn lists_come_to_what_a_naive_reader_of_everything_would() {
     let worlds = (
         prop::collection::vec(rule(), 1..5),
         prop::collection::vec(seed(), 1..40),
-        prop::option::of(prop::sample::select(
-            tesa_reconciler::domain::Filter::ALL.to_vec(),
-        )),
+        prop::option::of(prop::sample::select(Filter::ALL.to_vec())),
     );
     TestRunner::new(config)
         .run(&worlds, |(rules, seeds, unsupported)| {
@@ -199,6 +233,60 @@ fn lists_come_to_what_a_naive_reader_of_everything_would() {
                     naive(&world, rules, seeds.len()),
                     "moved: {jobs}{settings}"
                 );
+            });
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn lists_write_what_a_naive_reader_of_everything_would() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = Config {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 40,
+        ..Config::default()
+    };
+    // Half of them were never handed on.
+    let unsent = (seed(), any::<bool>()).prop_map(|(seed, unsent)| Seed {
+        status: if unsent { 0 } else { seed.status },
+        ..seed
+    });
+    let worlds = (
+        prop::collection::vec(rule_that(&["resend", "resend", "flag", "ignore"]), 1..5),
+        prop::collection::vec(unsent, 1..30),
+        prop::option::of(prop::sample::select(Filter::ALL.to_vec())),
+    );
+    // Guard and caps let all of it go: they are not what is asked here.
+    let safety = "max_writes_per_run = 1000\nmax_writes_per_hour = 1000\nhold_above_count = 1000";
+    TestRunner::new(config)
+        .run(&worlds, |(rules, seeds, unsupported)| {
+            let jobs = job_of(&rules);
+            prop_assume!(super::daemon::is_sound(&jobs));
+            let settings = unsupported.map_or_else(String::new, |filter| {
+                format!("unsupported_filters = [\"{filter}\"]")
+            });
+            runtime.block_on(async {
+                let world = World::with(empty(), safety, &jobs, &settings).await;
+                populate(&world, &seeds);
+                let live = world.daemon.live();
+                let rules = &live.jobs[RETRY].rules;
+                let expected = naive_writes(&world, rules, seeds.len());
+                world.run_well(RETRY).await;
+                // What came of the first ones is not known yet, so nothing is sent twice.
+                world.advance(super::MINUTE);
+                world.run(RETRY).await;
+                let sent = world.ledger().into_iter();
+                let mut sent: Vec<(String, Operation)> = sent
+                    .map(|entry| (entry.external_reference.unwrap(), entry.operation))
+                    .collect();
+                sent.sort();
+                assert_eq!(sent, expected, "{jobs}{settings}{seeds:?}");
             });
             Ok(())
         })
