@@ -349,12 +349,15 @@ async fn foresee(
     }
 }
 
+/// A job, and what it would do, if it can be foreseen; an error says why not, in words.
+type Foretold<'j> = (&'j Arc<Job>, Option<Result<Foreseen, String>>);
+
 /// What happens next, by what the store says of everything that stands in the way.
 async fn outlook(
     reader: &app::Reader,
     org: &Org,
     open: Option<&Attempt>,
-    foreseen: Vec<(&Arc<Job>, Option<Result<Foreseen, String>>)>,
+    foreseen: Vec<Foretold<'_>>,
 ) -> Result<String, Failure> {
     let (store, now) = (&reader.store, SystemClock.now());
     let pauses = store.pauses(now).await?;

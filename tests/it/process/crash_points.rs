@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Instant;
 
+use tesa_reconciler::clock::{Clock as _, SystemClock};
+
 use super::world::{PATIENCE, Settings, World, run};
 
 /// All that changes a file, or makes sure of it.
@@ -113,8 +115,7 @@ async fn whatever_is_on_the_disk_when_it_dies_the_order_gets_its_one_effect() {
     let chosen: Vec<usize> = if all {
         (1..=points).collect()
     } else {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let day = usize::try_from(now.unwrap().as_secs() / 86_400).unwrap();
+        let day = usize::try_from(SystemClock.now().timestamp() / 86_400).unwrap();
         let step = points / SAMPLE;
         (0..SAMPLE).map(|nth| 1 + nth * step + day % step).collect()
     };

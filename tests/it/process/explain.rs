@@ -14,8 +14,10 @@ async fn next(world: &World, reference: &str) -> String {
 
 /// A world whose one job sends, under these words of `[safety]`.
 async fn sending(safety: &str) -> World {
-    let mut settings = Settings::default();
-    settings.jobs = resend_job("every = \"1d\"");
+    let mut settings = Settings {
+        jobs: resend_job("every = \"1d\""),
+        ..Settings::default()
+    };
     settings.safety.push('\n');
     settings.safety.push_str(safety);
     World::new(settings).await
