@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tesa_reconciler::domain::ids::Org;
 use tesa_reconciler::domain::{AttemptState, Operation};
-use tesa_reconciler::sandbox::Entry;
+use tesa_reconciler::sandbox::{Answered, Entry};
 use tesa_reconciler::store::attempts::Attempt;
 use tesa_reconciler::store::controls::Latch;
 
@@ -16,8 +16,11 @@ use crate::plan::{JOBS, Limits};
 /// People are promised that what they say is heeded within this.
 const HEEDED_WITHIN: TimeDelta = TimeDelta::seconds(2);
 
-/// How far reads lag behind at most, with what a write takes from its last read on.
-const LAG: TimeDelta = TimeDelta::seconds(24);
+/// What a write takes from its last read on: a permit's second, and a little.
+const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(3);
+
+/// The shortest pause between two attempts at an errand: half of the first.
+const BACKOFF: TimeDelta = TimeDelta::minutes(5);
 
 /// Hands off, said from then to then.
 #[derive(Debug, Clone)]
@@ -60,6 +63,10 @@ pub struct Judge {
     errands: BTreeMap<String, Vec<DateTime<Utc>>>,
     /// When anything else became of it.
     changes: BTreeMap<String, Vec<DateTime<Utc>>>,
+    /// When its rule's age is reached, of the orders that wait for it.
+    due: BTreeMap<String, DateTime<Utc>>,
+    /// How far reads lag behind at most in this world.
+    lag: TimeDelta,
     /// Since when nobody wants the order repaired any more.
     unwanted: BTreeMap<String, DateTime<Utc>>,
     /// When a person first released anything.
@@ -71,9 +78,11 @@ pub struct Judge {
 }
 
 impl Judge {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, lag: TimeDelta) -> Self {
         Self {
             limits,
+            due: BTreeMap::new(),
+            lag,
             words: Vec::new(),
             wrong_clocks: TimeDelta::zero(),
             errands: BTreeMap::new(),
@@ -102,6 +111,12 @@ impl Judge {
     /// A clock is so wrong from now on.
     pub fn clock_was_set(&mut self, by: TimeDelta) {
         self.wrong_clocks = self.wrong_clocks.max(by.abs());
+    }
+
+    /// An order broke at `at`, and may be repaired once more when its rule's age is reached.
+    pub fn broke(&mut self, order: &str, at: DateTime<Utc>, due: DateTime<Utc>) {
+        self.due.insert(order.to_owned(), due);
+        self.errand(order, at);
     }
 
     /// An order may be repaired once more.
@@ -139,6 +154,7 @@ impl Judge {
                 .ok_or_else(|| format!("a write without a row: {entry:?}"))?;
             self.row_came_first(entry, attempt)?;
             self.is_wanted(entry)?;
+            self.is_patient(&seen.ledger[..place], entry)?;
             self.heeds_people(entry, attempt)?;
             self.heeds_latches(entry, attempt)?;
             self.keeps_to_the_hour(&seen.ledger[..=place])?;
@@ -199,15 +215,53 @@ impl Judge {
         Ok(())
     }
 
-    /// Reads may lag behind by so much in these worlds, and a permit by its second.
+    /// As far as reads can tell, the order is broken, and has been for as long as its rule says.
     fn is_wanted(&self, entry: &Entry) -> Result<(), String> {
         let order = entry.external_reference.as_deref().unwrap_or("none");
-        match self.unwanted.get(order) {
-            Some(since) if entry.time > *since + LAG => Err(format!(
+        if let Some(since) = self.unwanted.get(order)
+            && entry.time > *since + self.lag + ON_ITS_WAY
+        {
+            return Err(format!(
                 "a write that nobody wants since {since}: {entry:?}"
-            )),
-            _ => Ok(()),
+            ));
         }
+        let due = self.due.get(order).copied().unwrap_or(entry.time);
+        if entry.operation.is_create_request() && entry.time + self.wrong_clocks + ON_ITS_WAY < due
+        {
+            return Err(format!("a write that is due at {due} only: {entry:?}"));
+        }
+        Ok(())
+    }
+
+    /// Of one errand there are so many attempts at most, with pauses between them; what was refused is not repeated.
+    fn is_patient(&self, before: &[Entry], entry: &Entry) -> Result<(), String> {
+        let order = entry.external_reference.as_deref().unwrap_or("none");
+        let changed = self.changes.get(order).and_then(|all| all.last());
+        let same: Vec<&Entry> = before
+            .iter()
+            .filter(|other| other.external_reference == entry.external_reference)
+            .filter(|other| other.operation == entry.operation && !other.effect)
+            .filter(|other| changed.is_none_or(|at| other.time > *at))
+            .collect();
+        let Some(last) = same.last() else {
+            return Ok(());
+        };
+        if entry.time - last.time < BACKOFF - ON_ITS_WAY - self.wrong_clocks {
+            return Err(format!("without a pause after {last:?}: {entry:?}"));
+        }
+        let was_refused =
+            |other: &&&Entry| matches!(other.answered, Answered::Status(400 | 404 | 409 | 422));
+        if let Some(refused) = same.iter().find(was_refused) {
+            return Err(format!(
+                "once more although it was refused: {refused:?} {entry:?}"
+            ));
+        }
+        let counts = |other: &&&Entry| !matches!(other.answered, Answered::Status(401 | 429));
+        let tried = same.iter().filter(counts).count() as u64;
+        if tried >= self.limits.max_attempts {
+            return Err(format!("after {tried} attempts: {entry:?}"));
+        }
+        Ok(())
     }
 
     fn heeds_people(&self, entry: &Entry, attempt: &Attempt) -> Result<(), String> {
@@ -297,7 +351,11 @@ impl Judge {
     fn says_what_was(&self, entry: &Entry, attempt: &Attempt) -> Result<(), String> {
         let wrong = match attempt.state {
             AttemptState::NotSent => true,
-            AttemptState::Rejected | AttemptState::Ineffective => entry.effect,
+            AttemptState::Rejected => entry.effect,
+            // What was accepted and shows no effect is for a person.
+            AttemptState::Ineffective => {
+                entry.effect || matches!(entry.answered, Answered::Status(200..=299))
+            }
             AttemptState::Confirmed => {
                 // What others did to the order may look the same.
                 let order = entry.external_reference.as_deref().unwrap_or("none");

@@ -18,6 +18,13 @@ pub const TROUBLE: u64 = 60 * MINUTE;
 /// So much longer the world goes on in peace, for what is under way to come to its end.
 pub const PEACE: u64 = 150 * MINUTE;
 
+/// An effect comes later by so many milliseconds at most: before the last look at its write, which is 135 s after it was
+/// accepted.
+const LATEST: u64 = 80_000;
+
+/// Reads lag behind by so many milliseconds at most: an effect that came as late as it may still shows at the last look.
+const LONGEST_LAG: u64 = 45_000;
+
 /// A world.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -61,7 +68,7 @@ pub struct Order {
 #[derive(Debug, Clone)]
 pub enum Happening {
     /// The upstream misbehaves for so long.
-    Upstream(Fault, Duration),
+    Upstream(Vec<Fault>, Duration),
     /// The store does, for one process or for all.
     Store(memory::Fault, Option<usize>, Duration),
     /// The next call of this name to the store does.
@@ -138,6 +145,20 @@ impl Settings {
 pub const JOBS: [&str; 3] = ["retry-stuck", "resolve-issues", "flag-events"];
 
 impl Plan {
+    /// How far reads lag behind at most.
+    pub fn lag(&self) -> Duration {
+        let lags = self.happenings.iter().any(|(_, what)| match what {
+            Happening::Upstream(faults, _) => faults
+                .iter()
+                .any(|fault| matches!(fault.what, Effect::Stale { .. })),
+            _ => false,
+        });
+        match lags {
+            true => Duration::from_millis(LONGEST_LAG),
+            false => Duration::ZERO,
+        }
+    }
+
     /// The world of a seed.
     pub fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 1);
@@ -241,7 +262,12 @@ fn happening(dice: &mut Dice, replicas: usize, orders: usize) -> Happening {
     match dice.between(0, 22) {
         0..7 => {
             let long = dice.seconds(5, 20 * MINUTE);
-            Happening::Upstream(upstream(dice), long)
+            let mut faults = vec![upstream(dice)];
+            // One may concern the work, and the other its answer.
+            if dice.percent(40) {
+                faults.push(upstream(dice));
+            }
+            Happening::Upstream(faults, long)
         }
         7 | 8 => {
             let on = dice.pick(&[None, Some(replica)]);
@@ -315,7 +341,6 @@ fn upstream(dice: &mut Dice) -> Fault {
     };
     let applied = dice.percent(60);
     let filter = dice.pick(Filter::ALL);
-    // An effect comes within the first look, and what lags does not lag longer than that.
     let (what, on): (Effect, &[&str]) = match dice.between(0, 21) {
         0 => (Effect::Drop { applied }, &["writes"]),
         1 => (Effect::Hang { applied }, &["writes"]),
@@ -326,12 +351,12 @@ fn upstream(dice: &mut Dice) -> Fault {
         6 => (Effect::EmptyObject, &["all"]),
         7 => (Effect::NoEffect, &["writes"]),
         8 => {
-            let ms = dice.between(1, 45_000);
+            let ms = dice.between(1, LATEST);
             (Effect::LateEffect { ms }, &["writes"])
         }
         9 => (Effect::UndatedEffect, &["writes"]),
         10 => {
-            let ms = dice.between(1, 20_000);
+            let ms = dice.between(1, LONGEST_LAG);
             (Effect::Stale { ms }, &["reads"])
         }
         11 => (Effect::NoDate, &["gets"]),

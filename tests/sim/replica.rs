@@ -62,6 +62,7 @@ max_writes_per_run = {per_run}
 max_writes_per_hour = {per_hour}
 hold_above_count = {hold_above}
 max_attempts = {max_attempts}
+verify_after = ["25s", "50s", "1m"]
 [[job]]
 name = "retry-stuck"
 kind = "retry_stuck"

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::clock::SimClock;
 use crate::dice::mix;
 use crate::end;
-use crate::judge::{Evidence, HandsOff, Judge};
+use crate::judge::{Evidence, HandsOff, Judge, delta};
 use crate::memory::MemoryStore;
 use crate::people::{self, Person};
 use crate::plan::{Act, Happening, JOBS, PEACE, Plan, Settings, TROUBLE};
@@ -64,7 +64,7 @@ pub struct World {
     clocks: Vec<Arc<SimClock>>,
     lives: u64,
     settings: Settings,
-    faults: BTreeMap<usize, Fault>,
+    faults: BTreeMap<usize, Vec<Fault>>,
     judge: Judge,
     settled: Vec<i64>,
     /// Orders that are being cancelled.
@@ -111,10 +111,10 @@ impl World {
             ..SandboxConfig::default()
         };
         let sandbox = Sandbox::new(sandbox, clock.clone()).unwrap();
-        let mut judge = Judge::new(plan.limits);
+        let mut judge = Judge::new(plan.limits, delta(plan.lag()));
         for order in &plan.orders {
-            patch(&sandbox, &order.patch);
-            judge.errand(&order.name, clock.now());
+            let id = patch(&sandbox, &order.patch);
+            judge.broke(&order.name, clock.now(), due(&sandbox, &id));
         }
         let mut world = Self {
             clocks: (0..plan.replicas)
@@ -301,8 +301,8 @@ impl World {
         let now = self.clock.elapsed();
         self.tell(&format!("{what:?}"));
         match what {
-            Happening::Upstream(fault, long) => {
-                self.faults.insert(happening, fault);
+            Happening::Upstream(faults, long) => {
+                self.faults.insert(happening, faults);
                 self.set_faults();
                 self.enter(now + long, Step::End(happening));
             }
@@ -364,13 +364,13 @@ impl World {
                 // The first of them, should a create have made another one beside it.
                 let ids = self.sandbox.references(ORG, &name);
                 change["reference_id"] = serde_json::json!(ids[0]);
-                patch(&self.sandbox, &change);
+                let id = patch(&self.sandbox, &change);
                 let now = self.clock.now();
                 self.cancelled
                     .extend((change["cancelling"] == true).then_some(order));
                 let is_broken = change["status"] == "NOT_SENT" && !self.cancelled.contains(&order);
                 match is_broken {
-                    true => self.judge.errand(&name, now),
+                    true => self.judge.broke(&name, now, due(&self.sandbox, &id)),
                     false => self.judge.unwanted(&name, now),
                 }
             }
@@ -448,7 +448,7 @@ impl World {
     }
 
     fn set_faults(&self) {
-        let faults = self.faults.values().cloned().collect();
+        let faults = self.faults.values().flatten().cloned().collect();
         self.sandbox.set_faults(faults).unwrap();
     }
 
@@ -469,7 +469,14 @@ impl World {
     }
 }
 
-fn patch(sandbox: &Sandbox, patch: &serde_json::Value) {
+/// Answers the request's id.
+fn patch(sandbox: &Sandbox, patch: &serde_json::Value) -> String {
     let patch: Patch = serde_json::from_value(patch.clone()).unwrap();
-    sandbox.patch(&patch).unwrap();
+    sandbox.patch(&patch).unwrap().reference_id
+}
+
+/// When an unsent request is due by its rule, at the earliest that any reload allows.
+fn due(sandbox: &Sandbox, id: &str) -> DateTime<Utc> {
+    let request = sandbox.request(ORG, id).unwrap();
+    request.last_updated + delta(Duration::from_secs(Settings::PLAIN.stuck_after * 60))
 }
