@@ -1,7 +1,7 @@
 //! Holds what the upstream saw against what was promised. It believes the upstream's own ledger and what people were told;
 //! of ours it only asks whether it agrees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -63,6 +63,8 @@ pub struct Judge {
     errands: BTreeMap<String, Vec<DateTime<Utc>>>,
     /// When anything else became of it.
     changes: BTreeMap<String, Vec<DateTime<Utc>>>,
+    /// Attempts that our ledger has called accepted: it does so until the first look at least.
+    accepted: BTreeSet<i64>,
     /// When its rule's age is reached, of the orders that wait for it.
     due: BTreeMap<String, DateTime<Utc>>,
     /// How far reads lag behind at most in this world.
@@ -81,6 +83,7 @@ impl Judge {
     pub fn new(limits: Limits, lag: TimeDelta) -> Self {
         Self {
             limits,
+            accepted: BTreeSet::new(),
             due: BTreeMap::new(),
             lag,
             words: Vec::new(),
@@ -141,6 +144,9 @@ impl Judge {
     /// What is wrong, if anything.
     pub fn look(&mut self, seen: &Evidence) -> Result<(), String> {
         self.note_latches(seen);
+        let accepted = |attempt: &&Attempt| attempt.state == AttemptState::Accepted;
+        let accepted = seen.attempts.iter().filter(accepted);
+        self.accepted.extend(accepted.map(|attempt| attempt.id.0));
         let by_id: BTreeMap<String, &Attempt> = seen
             .attempts
             .iter()
@@ -353,9 +359,7 @@ impl Judge {
             AttemptState::NotSent => true,
             AttemptState::Rejected => entry.effect,
             // What was accepted and shows no effect is for a person.
-            AttemptState::Ineffective => {
-                entry.effect || matches!(entry.answered, Answered::Status(200..=299))
-            }
+            AttemptState::Ineffective => entry.effect || self.accepted.contains(&attempt.id.0),
             AttemptState::Confirmed => {
                 // What others did to the order may look the same.
                 let order = entry.external_reference.as_deref().unwrap_or("none");
