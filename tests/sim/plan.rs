@@ -163,8 +163,10 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 1);
         let replicas = usize::try_from(dice.pick(&[1, 1, 2, 2, 3])).unwrap();
+        // Many are stuck already, or they become so in the course of the trouble.
+        let oldest = dice.pick(&[30, 30, 240]);
         let orders: Vec<Order> = (0..dice.between(3, 12))
-            .map(|n| order(&mut dice, n))
+            .map(|n| order(&mut dice, n, oldest))
             .collect();
         let mut happenings: Vec<(Duration, Happening)> = (0..dice.between(0, 24))
             .map(|_| {
@@ -225,10 +227,9 @@ fn instant(dice: &mut Dice) -> Duration {
     }
 }
 
-fn order(dice: &mut Dice, n: u64) -> Order {
+/// Its age is below `oldest` minutes.
+fn order(dice: &mut Dice, n: u64, oldest: u64) -> Order {
     let name = format!("ORDER-{n}");
-    // Some are stuck already, and others become so in the course of the trouble.
-    let oldest = dice.pick(&[30, 30, 240]);
     let age = format!("{}s", dice.between(0, oldest * MINUTE));
     let (patch, is_repairable) = match dice.between(0, 10) {
         0..5 => (json!({"status": "NOT_SENT"}), true),
