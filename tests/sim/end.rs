@@ -68,10 +68,18 @@ pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), Str
             .filter(|attempt| attempt.state == AttemptState::NeedsHuman)
             .map(|attempt| attempt.reference_id.as_str()),
     );
+    // Hands off an order is hands off all its requests.
+    let hands_off = |order: &str| {
+        said.iter().any(|word| {
+            let of = word.external_reference.as_ref();
+            of.is_some_and(|of| of.as_str() == order)
+        })
+    };
     let repairable = plan.orders.iter().filter(|order| order.is_repairable);
     for order in repairable {
         for id in world.sandbox.references(ORG, &order.name) {
-            if is_broken(world, &id) && !known.contains(id.as_str()) {
+            let is_known = known.contains(id.as_str()) || hands_off(&order.name);
+            if is_broken(world, &id) && !is_known {
                 let request = world.sandbox.request(ORG, &id);
                 return Err(format!(
                     "{} ({id}) is broken and nobody knows: {request:?}",

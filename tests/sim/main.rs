@@ -95,7 +95,7 @@ fn fresh_worlds_keep_every_promise() {
         let day = SystemClock.now().timestamp() / 86_400;
         u64::try_from(day).unwrap() * 1_000_000
     });
-    let count = number("SIM_SEEDS").unwrap_or(16);
+    let count = number("SIM_SEEDS").unwrap_or(30);
     let seeds: Vec<u64> = (from..from + count).collect();
     eprintln!("seeds {from} to {}", from + count - 1);
     let begun = Instant::now();

@@ -376,7 +376,8 @@ fn upstream(dice: &mut Dice) -> Fault {
         }
         17 => (error(401, false), &["all"]),
         18 => (error(503, false), &["all"]),
-        19 => (Effect::OmitSecond { after_ms: 0 }, &["reads"]),
+        // Later than the last look: one that no list ever named, nobody can know of.
+        19 => (Effect::OmitSecond { after_ms: 200_000 }, &["reads"]),
         _ => {
             let ms = dice.between(1, 15_000);
             (Effect::Latency { ms, jitter_ms: 0 }, &["all"])

@@ -186,6 +186,8 @@ impl World {
     }
 
     async fn step(&mut self, step: Step) -> Result<(), String> {
+        // What came in before is judged by what was so before.
+        self.look().await?;
         match step {
             Step::Look => {
                 let next = self.clock.elapsed() + LOOK_EVERY;
