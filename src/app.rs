@@ -44,9 +44,11 @@ use crate::schedule::{Poker, ScheduledJob, Ticker};
 use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
 use crate::telemetry::traces::{self, Traces};
-use crate::telemetry::{self, Scope, StoreGauges, record};
+use crate::telemetry::{self, StoreGauges, record};
 
-pub use self::core::{Core, Live, StartError, Upstream, new_replica, scheduled, store_options};
+pub use self::core::{
+    Core, Live, StartError, Upstream, new_replica, scheduled, scope, store_options,
+};
 pub use crate::store::replicas::ALIVE_WITHIN;
 pub use kernel::Kernel;
 pub use once::{OnceReport, run_once};
@@ -99,10 +101,7 @@ pub async fn run(
     let mode = config.safety.mode;
     record::mode(mode);
     record::reload(true, clock.now());
-    let scope = Scope {
-        jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
-        orgs: config.tesamanager.orgs.clone(),
-    };
+    let scope = scope(&config);
     telemetry::initialise(&scope);
     let scheduled = scheduled(&config);
     tell_intervals(&[], &scheduled, clock.now());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::DateTime;
 use secrecy::SecretString;
@@ -23,6 +24,7 @@ use crate::schedule::ScheduledJob;
 use crate::schedule::ticker::AlarmError;
 use crate::store::replicas::ReplicaRow;
 use crate::store::{self, Actor, Doubt, SchemaState, Store, StoreError, StoreOptions};
+use crate::telemetry::Scope;
 use crate::telemetry::traces::TracesError;
 use crate::tesamanager::{BuildError, HttpTesamanager, InProcess, MOST_IN_FLIGHT, Tesamanager};
 
@@ -319,8 +321,14 @@ impl Core {
         }
     }
 
+    /// The last words of a process: what came of its writes, for so long, and that it goes.
+    pub async fn farewell(&self, within: Duration) {
+        self.answers.all_recorded(within).await;
+        self.retire().await;
+    }
+
     /// The process goes in good order.
-    pub async fn retire(&self) {
+    async fn retire(&self) {
         self.note("stop", &Actor::daemon("stopped in good order"))
             .await;
         if let Err(error) = self.store.retire_replica(&self.replica.id).await {
@@ -341,6 +349,14 @@ fn looks(config: &Config) -> Looks {
         config.tesamanager.request_timeout,
         config.safety.verify_after.clone(),
     )
+}
+
+/// What the gauges are about.
+pub fn scope(config: &Config) -> Scope {
+    Scope {
+        jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
+        orgs: config.tesamanager.orgs.clone(),
+    }
 }
 
 /// The jobs as the scheduler sees them.

@@ -86,12 +86,8 @@ impl Kernel {
             tracing::warn!(tasks = left.tasks, names = ?left.names, "not everything ended in time");
         }
         let time_left = within.saturating_sub(begun.elapsed());
-        let farewell = async {
-            self.core.answers.all_recorded(time_left).await;
-            self.core.retire().await;
-        };
         let words = async {
-            tokio::join!(farewell, beside(begun.elapsed()));
+            tokio::join!(self.core.farewell(time_left), beside(begun.elapsed()));
         };
         if !self.lifecycle.last_words(time_left, words).await {
             tracing::warn!(

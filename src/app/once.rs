@@ -105,11 +105,10 @@ pub async fn run_once(
     } else {
         drain_timeout
     };
-    let farewell = async {
-        core.answers.all_recorded(time_left).await;
-        core.retire().await;
-    };
-    if tokio::time::timeout(time_left, farewell).await.is_err() {
+    if tokio::time::timeout(time_left, core.farewell(time_left))
+        .await
+        .is_err()
+    {
         tracing::warn!(
             "the store could not be told of the end in time; this process is taken for dead soon"
         );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Core, Live, scheduled, tell_intervals};
+use super::{Core, Live, scheduled, scope, tell_intervals};
 use crate::config::{self, Config};
 use crate::domain::run::Mode;
 use crate::lifecycle::Notifier;
@@ -105,10 +105,7 @@ impl Reload {
             log.set_filter(&config.daemon.log_level)
                 .map_err(|error| error.to_string())?;
         }
-        let scope = Scope {
-            jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
-            orgs: config.tesamanager.orgs.clone(),
-        };
+        let scope = scope(&config);
         let jobs = scheduled(&config);
         let live = self
             .core

@@ -1,5 +1,6 @@
 //! Writes down what reading showed, as a run goes: decisions that changed, findings that differ, and the intents to act on.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
@@ -28,12 +29,14 @@ pub struct Candidate {
 
 /// Oldest first, so that under a cap nobody waits for ever.
 pub fn oldest_first(candidates: &mut [Candidate]) {
-    candidates.sort_by(|a, b| {
-        let age = |candidate: &Candidate| candidate.request.last_updated;
-        age(a)
-            .cmp(&age(b))
-            .then_with(|| a.request.reference_id.cmp(&b.request.reference_id))
-    });
+    candidates.sort_by(|a, b| by_age(&a.request, &b.request));
+}
+
+/// The order in which requests are acted on.
+pub fn by_age(one: &Observation, other: &Observation) -> Ordering {
+    one.last_updated
+        .cmp(&other.last_updated)
+        .then_with(|| one.reference_id.cmp(&other.reference_id))
 }
 
 /// Takes a run's plan.

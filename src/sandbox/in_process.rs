@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 use super::Sandbox;
 use crate::tesamanager::{AnswerBody, InProcess};
 
-/// See the module.
+/// The router, called directly; a clone is the same sandbox.
 #[derive(Debug, Clone)]
 pub struct WithoutSockets(Router);
 

@@ -30,7 +30,7 @@ pub trait InProcess: std::fmt::Debug + Send + Sync {
     ) -> Result<http::Response<AnswerBody>, String>;
 }
 
-/// See the module.
+/// The way to the upstream and back.
 #[derive(Debug, Clone)]
 pub enum Carrier {
     /// Sockets and TLS.

@@ -18,7 +18,6 @@ pub fn beginning() -> DateTime<Utc> {
     DateTime::from_timestamp(1_768_478_400, 0).unwrap()
 }
 
-/// See the module.
 #[derive(Debug)]
 pub struct SimClock {
     began: Instant,

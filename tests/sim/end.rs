@@ -20,7 +20,6 @@ use crate::world::World;
 /// A run takes no longer.
 const RUNS_END_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
-/// See the module.
 pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), String> {
     let (store, now) = (&world.store, world.now());
     let told = |error: tesa_reconciler::store::StoreError| error.to_string();

@@ -11,7 +11,7 @@ use tesa_reconciler::sandbox::{Answered, Entry};
 use tesa_reconciler::store::attempts::Attempt;
 use tesa_reconciler::store::controls::Latch;
 
-use crate::plan::{JOBS, Limits};
+use crate::plan::Limits;
 
 /// People are promised that what they say is heeded within this.
 const HEEDED_WITHIN: TimeDelta = TimeDelta::seconds(2);
@@ -52,7 +52,6 @@ pub struct Evidence {
     pub latches: Vec<Latch>,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub struct Judge {
     limits: Limits,
@@ -407,11 +406,6 @@ fn one_write_at_a_time(attempts: &[Attempt]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The job of a place.
-pub fn job(place: usize) -> &'static str {
-    JOBS[place]
 }
 
 /// So long as a duration of the calendar.

@@ -11,9 +11,9 @@ use tesa_reconciler::store::{
     StoreError,
 };
 
-use crate::judge::{HandsOff, Judge, delta, job};
+use crate::judge::{HandsOff, Judge, delta};
 use crate::memory::MemoryStore;
-use crate::plan::{Act, Order};
+use crate::plan::{Act, JOBS, Order};
 use crate::replica::ORG;
 
 /// Whoever steers.
@@ -34,7 +34,7 @@ impl Person<'_> {
     ) -> Result<String, StoreError> {
         let (actor, now) = (&person(), self.now);
         let (store, org) = (self.store, &Org::new(ORG));
-        let named = |place: &usize| JobName::new(job(*place));
+        let named = |place: &usize| JobName::new(JOBS[*place]);
         Ok(match act {
             Act::Pause(of, long) => {
                 let until = now + delta(*long);
@@ -42,21 +42,21 @@ impl Person<'_> {
                 store
                     .replace_pause(scope.as_ref(), Some(until), actor, now)
                     .await?;
-                let word = HandsOff::Paused(of.map(job));
+                let word = HandsOff::Paused(of.map(|of| JOBS[of]));
                 judge.hands_on(&word, now);
                 judge.hands_off(word, now, Some(until));
                 format!("pauses {scope:?} until {until}")
             }
             Act::Resume(of) => {
                 let scope = of.as_ref().map(named);
-                judge.hands_on(&HandsOff::Paused(of.map(job)), now);
+                judge.hands_on(&HandsOff::Paused(of.map(|of| JOBS[of])), now);
                 let was = store.resume(scope.as_ref(), actor, now).await?;
                 format!("resumes {scope:?}: {was}")
             }
             Act::Release(of) => {
-                judge.released(job(*of), now);
+                judge.released(JOBS[*of], now);
                 let was = store.release_guard(&named(of), org, actor, now).await?;
-                format!("releases {}: {was}", job(*of))
+                format!("releases {}: {was}", JOBS[*of])
             }
             Act::Acknowledge(of) => self.acknowledge(*of, judge).await?,
             Act::Unacknowledge(of) => self.unacknowledge(*of, judge).await?,
@@ -70,7 +70,7 @@ impl Person<'_> {
             }
             Act::Trigger(of) => {
                 store.request_trigger(&named(of), org, actor, now).await?;
-                format!("asks for {}", job(*of))
+                format!("asks for {}", JOBS[*of])
             }
             Act::Reload(_) => String::new(),
         })

@@ -150,20 +150,20 @@ fn every_mutation_stands_where_it_is_said_to() {
     }
 }
 
-/// Called by tests/simulate.
+/// Into a folder of tests/simulate's, if it calls this.
 #[test]
-#[ignore = "makes a copy of the package, where PLANT_IN says"]
-fn plant() {
-    plant_all(Path::new(&std::env::var("PLANT_IN").unwrap()));
-}
-
-/// Called by tests/simulate.
-#[test]
-#[ignore = "prints a list for tests/simulate"]
-fn list() {
-    let mut names: Vec<String> = mutations().into_iter().map(|one| one.name).collect();
-    names.dedup();
-    for name in names {
-        println!("mutation {name}");
+fn a_copy_has_every_fault_planted() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = std::env::var_os("PLANT_IN").map(PathBuf::from);
+    let copy = named.as_deref().unwrap_or(folder.path());
+    plant_all(copy);
+    for mutation in mutations() {
+        let text = fs::read_to_string(copy.join(&mutation.file)).unwrap();
+        let choice = format!("crate::planted::is({:?})", mutation.name);
+        assert!(
+            text.contains(&choice),
+            "{choice} in {}",
+            mutation.file.display()
+        );
     }
 }

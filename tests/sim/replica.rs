@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use secrecy::SecretString;
 use tesa_reconciler::app::{
-    Core, Kernel, Live, Reload, StartError, Upstream, new_replica, scheduled,
+    Core, Kernel, Live, Reload, StartError, Upstream, new_replica, scheduled, scope,
 };
 use tesa_reconciler::clock::SharedClock;
 use tesa_reconciler::config::{self, Config, Overrides};
@@ -15,7 +14,6 @@ use tesa_reconciler::domain::run::Mode;
 use tesa_reconciler::lifecycle::{Beats, Lifecycle, Notifier};
 use tesa_reconciler::sandbox::Sandbox;
 use tesa_reconciler::schedule::{ScheduledJob, Ticker};
-use tesa_reconciler::telemetry::Scope;
 use tokio::sync::watch;
 
 use crate::clock::SimClock;
@@ -150,10 +148,7 @@ impl Replica {
         let id = new_replica(&clock);
         let shared = Arc::new(store.clone());
         let core = Core::take_up(&config, shared, upstream, Arc::clone(&clock), id.clone()).await?;
-        let scope = Scope {
-            jobs: config.jobs.iter().map(|job| job.name.clone()).collect(),
-            orgs: config.tesamanager.orgs.clone(),
-        };
+        let scope = watch::channel(scope(&config)).0;
         let (jobs, jobs_seen) =
             watch::channel::<Arc<Vec<ScheduledJob>>>(Arc::new(scheduled(&config)));
         let (live, live_seen) = watch::channel::<Arc<Live>>(Arc::new(core.live(config)?));
@@ -169,7 +164,7 @@ impl Replica {
             core,
             live,
             jobs,
-            scope: watch::channel(scope).0,
+            scope,
             log: None,
             notifier: Notifier::from_env(),
             read_again: Arc::new(|| Err("simulations read nothing".to_owned())),
@@ -241,9 +236,4 @@ impl Replica {
         self.kernel.drain(DRAIN, async |_| {}).await;
         self.kill();
     }
-}
-
-/// So far ahead of the truth.
-pub fn ahead(milliseconds: i64) -> TimeDelta {
-    TimeDelta::milliseconds(milliseconds)
 }

@@ -6,7 +6,6 @@ use crate::world::{Ending, live};
 /// Tries no more worlds than this.
 const TRIES: usize = 200;
 
-/// See the module.
 pub fn shortest(plan: Plan, ending: Ending) -> (Plan, Ending) {
     let (mut plan, mut ending) = (plan, ending);
     let mut tries = 0;

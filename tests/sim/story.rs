@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::clock::beginning;
 
-/// See the module.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Story(Vec<String>);
 

@@ -89,7 +89,6 @@ impl Pulse {
     }
 }
 
-/// See the module.
 #[derive(Debug)]
 pub struct Wire {
     pub upstream: WithoutSockets,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tesa_reconciler::clock::Clock as _;
 use tesa_reconciler::sandbox::{Fault, Patch, Sandbox, SandboxConfig};
 use tesa_reconciler::store::Controls as _;
@@ -17,7 +17,7 @@ use crate::judge::{Evidence, HandsOff, Judge, delta};
 use crate::memory::MemoryStore;
 use crate::people::{self, Person};
 use crate::plan::{Act, Happening, JOBS, PEACE, Plan, Settings, TROUBLE};
-use crate::replica::{ORG, Parts, Replica, TOKEN, ahead};
+use crate::replica::{ORG, Parts, Replica, TOKEN};
 use crate::story::Story;
 use crate::wire::Pulse;
 
@@ -51,7 +51,6 @@ enum Step {
     Look,
 }
 
-/// See the module.
 pub struct World {
     plan: Plan,
     clock: Arc<SimClock>,
@@ -345,12 +344,12 @@ impl World {
                 }
             }
             Happening::Clock(place, by) => {
-                self.clocks[place].set_ahead(ahead(by));
-                self.judge.clock_was_set(ahead(by));
+                self.clocks[place].set_ahead(TimeDelta::milliseconds(by));
+                self.judge.clock_was_set(TimeDelta::milliseconds(by));
             }
             Happening::StoreClock(by) => {
-                self.store_clock.set_ahead(ahead(by));
-                self.judge.clock_was_set(ahead(by));
+                self.store_clock.set_ahead(TimeDelta::milliseconds(by));
+                self.judge.clock_was_set(TimeDelta::milliseconds(by));
             }
             Happening::Person(Act::Reload(settings)) => {
                 self.settings = settings;
@@ -419,13 +418,13 @@ impl World {
             replica.doom_is_off();
         }
         for place in 0..self.plan.replicas {
-            self.clocks[place].set_ahead(ahead(0));
+            self.clocks[place].set_ahead(TimeDelta::zero());
             if self.replicas[place].as_ref().is_some_and(Replica::is_gone) {
                 self.replicas[place] = None;
                 self.enter(self.clock.elapsed(), Step::Start(place));
             }
         }
-        self.store_clock.set_ahead(ahead(0));
+        self.store_clock.set_ahead(TimeDelta::zero());
         for of in [None, Some(0), Some(1), Some(2)] {
             self.person(&Act::Resume(of)).await;
         }

@@ -10,7 +10,7 @@ use crate::domain::{Decision, Observation};
 use crate::reconcile::guard::caps::Hour;
 use crate::reconcile::plan::Item;
 use crate::reconcile::reads::Reads;
-use crate::reconcile::recorder::{Candidate, oldest_first};
+use crate::reconcile::recorder::{Candidate, by_age, oldest_first};
 use crate::reconcile::runner::{Reconciler, RunOrder};
 use crate::reconcile::select::algebra;
 use crate::reconcile::survey::{PlanSink, Survey, SurveyError};
@@ -142,7 +142,7 @@ impl Reconciler {
         let mut older = known
             .0
             .iter()
-            .take_while(|one| is_before(&one.request, request))
+            .take_while(|one| by_age(&one.request, request).is_lt())
             .count();
         // Those that nobody has read: whose list says that they did not change since this one did.
         let unchanged_for = request
@@ -165,9 +165,4 @@ impl Reconciler {
             false => Turn::Waits { older, room },
         })
     }
-}
-
-/// In the order of [`oldest_first`].
-fn is_before(one: &Observation, other: &Observation) -> bool {
-    (one.last_updated, &one.reference_id) < (other.last_updated, &other.reference_id)
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{AuthError, Bearer};
 
-/// See the module.
+/// The token, and how often it was renewed.
 #[derive(Debug)]
 pub struct Given {
     token: SecretString,

@@ -111,3 +111,23 @@ async fn the_findings_of_what_is_no_longer_listed_are_over_and_the_others_stay()
     world.advance(2 * MINUTE);
     assert_eq!(flagged().await, stuck(&[3, 5]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_a_read_tells_is_over_when_a_read_says_so() {
+    let jobs = RESEND
+        .replace("action", "territory_owners = [\"NEBA\"]\naction")
+        .replace("\"resend\"", "\"flag\"");
+    let world = World::new(empty(), OBSERVE, &jobs).await;
+    let request = |owner: &str| {
+        world.patch(serde_json::json!({
+            "external_reference": "ORDER-1", "status": "NOT_SENT", "age": "2h", "territory_owner": owner,
+        }));
+    };
+    request("NEBA");
+    assert_eq!(world.run_well(RETRY).await.flagged, 1);
+    request("VULA_COMMERCIAL");
+    // Trusted for a day at most.
+    world.advance(25 * 60 * MINUTE);
+    world.run_well(RETRY).await;
+    assert_eq!(world.findings().await.len(), 0);
+}
