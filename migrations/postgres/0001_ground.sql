@@ -50,6 +50,7 @@ CREATE TABLE runs (
 CREATE UNIQUE INDEX runs_one_running ON runs (job_name, org) WHERE outcome IS NULL;
 CREATE INDEX runs_of_job ON runs (job_name, id);
 CREATE INDEX runs_finished ON runs (finished_at) WHERE outcome IS NOT NULL;
+CREATE INDEX runs_in_observe ON runs (job_name, org, id) WHERE mode = 'observe';
 
 -- A slot that runs: the row is the claim. (No foreign key to the run: either may be pruned first.)
 CREATE TABLE slots (

@@ -10,6 +10,8 @@ use super::guard::InFlight;
 use super::looks::Looks;
 use super::plan::sighting;
 use super::verification::{Evidence, Judgement, judge};
+use chrono::{DateTime, Utc};
+
 use crate::clock::SharedClock;
 use crate::domain::ids::{Org, ReferenceId, ReplicaId};
 use crate::domain::{AttemptState, FindingKind, Observation, Operation, Version};
@@ -219,7 +221,7 @@ impl Verifier {
         }
         record::attempt(attempt.operation, to);
         if let (AttemptState::Confirmed, Some(due)) = (to, attempt.due_since) {
-            record::time_to_repair((now - due).to_std().unwrap_or_default());
+            self.tell_time_to_repair(attempt, due, now).await;
         }
         tracing::info!(
             attempt = attempt.id.0,
@@ -230,6 +232,19 @@ impl Verifier {
             "a write is settled"
         );
         Ok(())
+    }
+
+    /// What was due while its job might write nothing is late by nobody's fault until it might. The write is settled, so a
+    /// store that does not say since when costs a figure and nothing else.
+    async fn tell_time_to_repair(&self, attempt: &Attempt, due: DateTime<Utc>, now: DateTime<Utc>) {
+        let (job, org) = (&attempt.job_name, &attempt.org);
+        match self.store.last_in_observe(job, org, attempt.run_id).await {
+            Ok(observed) => {
+                let since = observed.map_or(due, |observed| observed.max(due));
+                record::time_to_repair((now - since).to_std().unwrap_or_default());
+            }
+            Err(error) => tracing::warn!(%error, "the time that a repair took is not told"),
+        }
     }
 
     /// Remembers that several requests answer to the order; answers those that a person let go before the write.

@@ -176,6 +176,8 @@ pub struct AttemptCount {
     pub state: AttemptState,
     /// How many.
     pub count: u64,
+    /// Since when the one that has stood in it longest does.
+    pub oldest: DateTime<Utc>,
 }
 
 /// See the module.

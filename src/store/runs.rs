@@ -216,6 +216,15 @@ pub trait Runs {
     /// One run.
     async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError>;
 
+    /// When the last run of this job and org before `before` began that was in observe: until then nothing it decided
+    /// might be written. None if all that are remembered were in enforce.
+    async fn last_in_observe(
+        &self,
+        job: &JobName,
+        org: &Org,
+        before: RunId,
+    ) -> Result<Option<DateTime<Utc>>, StoreError>;
+
     /// The last runs of every job and org.
     async fn last_runs(&self) -> Result<Vec<LastRuns>, StoreError>;
 }

@@ -284,8 +284,10 @@ catalogue! {
         "Steps of writes into each state after the intent; one write takes one step or two.";
     ATTEMPTS_OPEN = Zero Gauge, "attempts_open" [OPEN_STATE]
         "Writes whose outcome isn't settled now.";
+    ATTEMPTS_OLDEST_OPEN = Zero Gauge, "attempts_oldest_open_timestamp_seconds" [OPEN_STATE]
+        "Since when the write that has stood longest in that state does; 0 while none does.";
     TIME_TO_REPAIR = Zero SECONDS_TO_REPAIR, "time_to_repair_seconds" []
-        "From the moment a request was due for repair to the proof that it is repaired.";
+        "From the moment a request was due for repair, or its job might write if that came later, to the proof that it is repaired.";
     FINDINGS_OPEN = Zero Gauge, "findings_open" [ORG, KIND]
         "Findings not resolved now, acknowledged ones included.";
     FINDINGS = Zero Counter, "findings_total" [KIND]

@@ -40,6 +40,7 @@ pub const METRICS: &[Metric] = &[
     m::REQUESTS_STUCK,
     m::OLDEST_STUCK,
     m::ATTEMPTS_OPEN,
+    m::ATTEMPTS_OLDEST_OPEN,
     m::FINDINGS_OPEN,
     m::GUARD_HELD,
     m::CIRCUIT_STATE,
@@ -186,9 +187,15 @@ fn values(readings: &Readings, scope: &Scope) -> BTreeMap<Series, f64> {
         circuit(&mut values, readings, org);
     }
     for state in AttemptState::ALL.iter().filter(|state| state.is_open()) {
-        let of_state = readings.attempts.iter().filter(|row| row.state == *state);
-        let open: u64 = of_state.map(|row| row.count).sum();
+        let of_state = || readings.attempts.iter().filter(|row| row.state == *state);
+        let open: u64 = of_state().map(|row| row.count).sum();
         values.put(&m::ATTEMPTS_OPEN, &[state.as_str()], float(open));
+        let oldest = of_state().map(|row| row.oldest).min();
+        values.put(
+            &m::ATTEMPTS_OLDEST_OPEN,
+            &[state.as_str()],
+            oldest.map_or(0.0, seconds),
+        );
     }
     values.put(&m::REPLICAS_LIVE, &[], float(readings.replicas as u64));
     values.0

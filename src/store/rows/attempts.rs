@@ -119,6 +119,7 @@ pub(in crate::store) struct CountRow {
     operation: String,
     state: String,
     count: i64,
+    oldest: Micros,
 }
 
 impl TryFrom<CountRow> for AttemptCount {
@@ -129,6 +130,7 @@ impl TryFrom<CountRow> for AttemptCount {
             operation: word("attempts.operation", &row.operation)?,
             state: word("attempts.state", &row.state)?,
             count: number("count", row.count)?,
+            oldest: instant("attempts.changed_at", row.oldest)?,
         })
     }
 }

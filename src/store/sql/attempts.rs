@@ -70,7 +70,7 @@ pub(in crate::store) const STEPS: &str =
 
 /// Of those that are not settled: there are few, whatever the size of the ledger.
 pub(in crate::store) const COUNTS: &str = "
-    SELECT operation, state, count(*) AS count FROM attempts
+    SELECT operation, state, count(*) AS count, min(changed_at) AS oldest FROM attempts
     WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human') GROUP BY operation, state";
 
 macro_rules! listing {

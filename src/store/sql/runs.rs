@@ -80,6 +80,10 @@ macro_rules! listing {
 pub(in crate::store) const LIST: &str = listing!("true");
 pub(in crate::store) const LIST_OF_JOB: &str = listing!("job_name = $2");
 
+pub(in crate::store) const LAST_IN_OBSERVE: &str = "
+    SELECT started_at FROM runs WHERE job_name = $1 AND org = $2 AND mode = 'observe' AND id < $3
+    ORDER BY id DESC LIMIT 1";
+
 // Beats go on meanwhile; who declares runs lost takes no row that is locked, however weakly.
 pub(in crate::store) const HELD: &str = sql!("
     SELECT id FROM runs WHERE id = $1 AND token = $2 AND outcome IS NULL" dialect!(sqlite: "", postgres: " FOR KEY SHARE"));
@@ -440,6 +444,26 @@ impl Runs for Backend {
                 .fetch_optional(self.reading())
                 .await?;
             row.map(RunRow::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn last_in_observe(
+        &self,
+        job: &JobName,
+        org: &Org,
+        before: RunId,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.call("last_in_observe", || async {
+            let started: Option<Micros> = sqlx::query_scalar(LAST_IN_OBSERVE)
+                .bind(job.as_str())
+                .bind(org.as_str())
+                .bind(before.0)
+                .fetch_optional(self.reading())
+                .await?;
+            started
+                .map(|started| instant("runs.started_at", started))
+                .transpose()
         })
         .await
     }

@@ -140,22 +140,26 @@ fn a_pause_of_all_pauses_each_job_and_a_pause_of_one_only_that() {
 
 #[test]
 fn only_open_attempts_count_over_all_operations() {
-    let count = |operation, state, count| AttemptCount {
+    let count = |operation, state, count, oldest| AttemptCount {
         operation,
         state,
         count,
+        oldest: at(oldest),
     };
     let readings = Readings {
         attempts: vec![
-            count(Operation::ChangeCto, AttemptState::Unknown, 2),
-            count(Operation::CreatePort, AttemptState::Unknown, 3),
-            count(Operation::CreatePort, AttemptState::Confirmed, 90),
+            count(Operation::ChangeCto, AttemptState::Unknown, 2, 70),
+            count(Operation::CreatePort, AttemptState::Unknown, 3, 50),
+            count(Operation::CreatePort, AttemptState::Confirmed, 90, 10),
         ],
         ..Readings::default()
     };
     let values = values(&readings, &scope());
     assert_eq!(value(&values, &m::ATTEMPTS_OPEN, &["unknown"]), Some(5.0));
     assert_eq!(value(&values, &m::ATTEMPTS_OPEN, &["confirmed"]), None);
+    let oldest = |state| value(&values, &m::ATTEMPTS_OLDEST_OPEN, &[state]);
+    assert_eq!(oldest("unknown"), Some(50.0));
+    assert_eq!(oldest("needs_human"), Some(0.0));
 }
 
 #[test]

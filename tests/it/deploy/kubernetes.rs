@@ -139,21 +139,33 @@ fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {kind}"))
 }
 
+const RULES: &str = "deploy/kubernetes/components/monitoring/rules.yaml";
+
+/// Prometheus' rules in the operator's wrapping.
+fn wrapped_rules() -> String {
+    let head = "# Made from deploy/prometheus; a test holds them equal.\napiVersion: monitoring.coreos.com/v1\n\
+                kind: PrometheusRule\nmetadata:\n  name: tesa-reconciler\n  namespace: tesa-reconciler\nspec:\n  groups:\n";
+    let mut made = head.to_owned();
+    for file in ["recording.yml", "alerts.yml"] {
+        let text = super::text(&format!("deploy/prometheus/{file}"));
+        let (_, groups) = text.split_once("\ngroups:\n").unwrap();
+        made.extend(groups.lines().map(|line| format!("  {line}\n")));
+    }
+    made
+}
+
 #[test]
 fn components_fit_the_overlays_and_carry_the_rules_of_prometheus() {
+    let made = wrapped_rules();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(super::path(RULES), &made).unwrap();
+    }
+    let same = super::text(RULES) == made;
+    assert!(same, "UPDATE_DOCS=1 cargo nextest run components_fit writes {RULES} anew");
     let dir = copy();
     let objects = with_components(dir.path());
     let rules = of_kind(&objects, "PrometheusRule");
-    let groups = rules["spec"]["groups"].as_sequence().unwrap();
-    for (group, file) in groups.iter().zip(["recording.yml", "alerts.yml"]) {
-        let source: Value =
-            serde_yaml_ng::from_str(&super::text(&format!("deploy/prometheus/{file}"))).unwrap();
-        assert_eq!(
-            *group, source["groups"][0],
-            "{file} has changed: copy it anew"
-        );
-    }
-    assert_eq!(groups.len(), 2);
+    assert_eq!(rules["spec"]["groups"].as_sequence().unwrap().len(), 2);
 }
 
 #[test]

@@ -183,12 +183,12 @@ async fn open_attempts_are_counted_by_operation_and_state(fresh: Fresh) {
         .await
         .unwrap()
         .into_iter()
-        .map(|row| (row.operation, row.state, row.count))
+        .map(|row| (row.operation, row.state, row.count, row.oldest))
         .collect();
     counts.sort();
     let operation = Operation::CreateActivation;
     // What is settled is history, which nobody counts.
-    let wanted = [(operation, AttemptState::Unknown, 2)];
+    let wanted = [(operation, AttemptState::Unknown, 2, at(1))];
     assert_eq!(counts, wanted);
 }
 

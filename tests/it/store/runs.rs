@@ -25,6 +25,7 @@ behaviours![
     without_a_limit_every_running_run_is_reaped,
     last_runs_remember_a_success_beyond_a_failure,
     runs_are_listed_newest_first_by_filter_and_page,
+    the_last_run_in_observe_is_that_of_its_job_and_org_before_another,
     a_run_that_is_not_there_is_none,
     the_same_end_under_an_older_token_is_refused,
 ];
@@ -323,6 +324,38 @@ async fn last_runs_remember_a_success_beyond_a_failure(fresh: Fresh) {
         .unwrap();
     let wanted = last(30, Some(outcome), Some(at(35)));
     assert_eq!(store.last_runs().await.unwrap(), [wanted]);
+}
+
+async fn the_last_run_in_observe_is_that_of_its_job_and_org_before_another(fresh: Fresh) {
+    let store = fresh.store;
+    let mut runs = Vec::new();
+    for (turn, org, mode) in [
+        (0, org(), Mode::Observe),
+        (10, org(), Mode::Observe),
+        (20, "yoigo".into(), Mode::Observe),
+        (30, org(), Mode::Enforce),
+        (40, org(), Mode::Enforce),
+        (50, org(), Mode::Observe),
+    ] {
+        let run = NewRun {
+            org,
+            mode,
+            ..new_run(None)
+        };
+        let lease = started(&*store, &run, at(turn)).await;
+        let (outcome, nothing) = (RunOutcome::Succeeded, RunSummary::default());
+        store
+            .finish(&lease, outcome, &nothing, at(turn + 1))
+            .await
+            .unwrap();
+        runs.push(lease.run_id);
+    }
+    let before = async |run| store.last_in_observe(&job(), &org(), run).await.unwrap();
+    assert_eq!(before(runs[0]).await, None);
+    assert_eq!(before(runs[3]).await, Some(at(10)));
+    assert_eq!(before(runs[4]).await, Some(at(10)));
+    let elsewhere = store.last_in_observe(&job(), &"lowi".into(), runs[4]).await;
+    assert_eq!(elsewhere.unwrap(), None);
 }
 
 async fn runs_are_listed_newest_first_by_filter_and_page(fresh: Fresh) {

@@ -319,19 +319,20 @@ impl Attempts for MemoryStore {
 
     async fn attempt_counts(&self) -> Result<Vec<AttemptCount>, StoreError> {
         self.read("attempt_counts", |state, _| {
-            let mut counts: BTreeMap<(Operation, AttemptState), u64> = BTreeMap::new();
+            let mut counts: BTreeMap<(Operation, AttemptState), AttemptCount> = BTreeMap::new();
             let rows = state.attempts.rows.values().map(|row| &row.attempt);
             for row in rows.filter(|row| row.state.is_open()) {
-                *counts.entry((row.operation, row.state)).or_default() += 1;
-            }
-            let counts = counts.into_iter();
-            Ok(counts
-                .map(|((operation, state), count)| AttemptCount {
+                let (operation, state, oldest) = (row.operation, row.state, row.changed_at);
+                let count = counts.entry((operation, state)).or_insert(AttemptCount {
                     operation,
                     state,
-                    count,
-                })
-                .collect())
+                    count: 0,
+                    oldest,
+                });
+                count.count += 1;
+                count.oldest = count.oldest.min(oldest);
+            }
+            Ok(counts.into_values().collect())
         })
         .await
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tesa_reconciler::domain::RunOutcome;
 use tesa_reconciler::domain::ids::{JobName, Org, RunId};
-use tesa_reconciler::domain::run::SlotResult;
+use tesa_reconciler::domain::run::{Mode, SlotResult};
 use tesa_reconciler::store::controls::subject;
 use tesa_reconciler::store::runs::{
     CLOCKS_DIFFER_BY, LastRuns, NewRun, RunFilter, RunLease, RunRow, RunSummary, Runs, SET_BACK,
@@ -293,6 +293,25 @@ impl Runs for MemoryStore {
     async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
         self.read("run", |state, _| {
             Ok(state.runs.rows.get(&id).map(|run| run.row.clone()))
+        })
+        .await
+    }
+
+    async fn last_in_observe(
+        &self,
+        job: &JobName,
+        org: &Org,
+        before: RunId,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.read("last_in_observe", |state, _| {
+            let earlier = state.runs.rows.range(..before).map(|(_, run)| &run.row);
+            let observing = |row: &&RunRow| {
+                row.job_name == *job && row.org == *org && row.mode == Mode::Observe
+            };
+            Ok(earlier
+                .filter(observing)
+                .next_back()
+                .map(|row| row.started_at))
         })
         .await
     }
