@@ -161,7 +161,10 @@ fn components_fit_the_overlays_and_carry_the_rules_of_prometheus() {
         std::fs::write(super::path(RULES), &made).unwrap();
     }
     let same = super::text(RULES) == made;
-    assert!(same, "UPDATE_DOCS=1 cargo nextest run components_fit writes {RULES} anew");
+    assert!(
+        same,
+        "UPDATE_DOCS=1 cargo nextest run components_fit writes {RULES} anew"
+    );
     let dir = copy();
     let objects = with_components(dir.path());
     let rules = of_kind(&objects, "PrometheusRule");
