@@ -21,17 +21,20 @@ use crate::store::runs::SET_BACK;
 pub(super) struct JobRow {
     pub(super) job_name: JobName,
     pub(super) org: Org,
-    kind: &'static str,
-    schedule: String,
+    pub(super) kind: &'static str,
+    pub(super) schedule: String,
     pub(super) next: Option<DateTime<Utc>>,
     pub(super) last_started: Option<DateTime<Utc>>,
     pub(super) last_outcome: Option<RunOutcome>,
-    last_success: Option<DateTime<Utc>>,
+    pub(super) last_success: Option<DateTime<Utc>>,
     pub(super) paused: Option<String>,
     pub(super) held: Option<String>,
     /// Its slots were accounted for into the future within the last day, and were set back.
     pub(super) set_back: Option<String>,
     pub(super) circuit: Option<String>,
+    /// It should have begun long ago; told by `status`, which knows the daemons.
+    #[serde(skip)]
+    pub(super) silent_since: Option<DateTime<Utc>>,
 }
 
 impl JobRow {
@@ -151,6 +154,7 @@ pub(super) async fn rows(session: &Session) -> Result<Vec<JobRow>, Failure> {
                     .iter()
                     .find(|row| row.org == *org && row.is_open())
                     .map(circuit),
+                silent_since: None,
             });
         }
     }

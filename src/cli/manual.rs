@@ -292,7 +292,7 @@ const ENDS: &[(Exit, &str)] = &[
     (Exit::Usage, "The command line is wrong."),
     (
         Exit::PartialOrHeld,
-        "Some items failed, or the guard held the job.",
+        "Some items failed, or the guard held the job. Of status: not all is well.",
     ),
     (
         Exit::UpstreamUnreachable,

@@ -146,7 +146,7 @@ enum Command {
         #[command(subcommand)]
         act: Option<rates::RatesCommand>,
     },
-    /// Show on one screen how things stand, and what to do next
+    /// Show on one screen how things stand, and what to do next; ends with 0 only if all is well, else 3
     Status,
     /// Check configuration, network, token, clock and store, and say how to mend what is wrong
     Doctor,
@@ -258,7 +258,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         Command::Resume(args) => done(steer::resume(&session, &args).await),
         Command::Release(args) => done(steer::release(&session, &args).await),
         Command::Jobs => done(jobs::run(&session).await),
-        Command::Status => done(status::run(&session).await),
+        Command::Status => status::run(&session).await,
         Command::Runs(args) => done(lists::runs(&session, &args).await),
         Command::Findings { list, act } => done(match act {
             None => findings::list(&session, &list).await,

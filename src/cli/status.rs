@@ -1,24 +1,30 @@
-//! `status`: how things stand, on one screen: who is alive, what runs and what stops it, what is open, what waits
-//! for a person; and the command that comes next. Reads the store only, so it works when all else is down.
+//! `status`: how things stand, on one screen: a verdict, who is alive, what runs and what stops it, what is open, what waits
+//! for a person; and the command that comes next. Reads the store only, so it works when all else is down. Ends with 0 only
+//! if all is well, so that a script needs to read nothing.
+
+mod hints;
+mod show;
+mod verdict;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
+use self::verdict::{Verdict, Word};
 use super::common::Session;
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::jobs::{self, JobRow};
-use super::output::{self, Format, instant, or_dash};
+use super::output::{self, Format};
 use crate::app::ALIVE_WITHIN;
 use crate::domain::finding::{Attention, FindingState};
 use crate::domain::ids::{JobName, Org};
 use crate::domain::run::Mode;
-use crate::domain::{AttemptState, Filter, FindingKind, RunOutcome};
+use crate::domain::{AttemptState, Filter, FindingKind};
 use crate::reconcile::claims::DISTRUSTED_AT;
 use crate::reconcile::guard::caps;
 use crate::store::Page;
-use crate::store::controls::CircuitRow;
+use crate::store::controls::{CircuitRow, Latch, Pause};
 use crate::store::findings::FindingFilter;
 use crate::store::rates::HeldBack;
 use crate::store::replicas::ReplicaRow;
@@ -30,6 +36,8 @@ const COUNTED_AT_MOST: u32 = 1_000;
 /// Everything on the screen.
 #[derive(Debug, Serialize)]
 struct Status {
+    /// What all that follows comes to.
+    verdict: Verdict,
     as_of: DateTime<Utc>,
     /// A daemon has beaten lately.
     alive: bool,
@@ -39,6 +47,11 @@ struct Status {
     /// In which mode the last run was made.
     last_run_mode: Option<Mode>,
     jobs: Vec<JobRow>,
+    /// Why nothing is enforced from this store; none in observe.
+    doubt: Option<String>,
+    /// The guard's latches of configured jobs.
+    holds: Vec<Latch>,
+    pauses: Vec<Pause>,
     circuits: Vec<CircuitRow>,
     /// Orgs that the upstream asked to be left alone.
     held_back: Vec<HeldBack>,
@@ -80,13 +93,16 @@ struct Capped {
 }
 
 /// Prints it.
-pub async fn run(session: &Session) -> Result<(), Failure> {
+pub async fn run(session: &Session) -> Result<Exit, Failure> {
     let status = gather(session).await?;
     match session.format {
         Format::Json => output::json(&status)?,
-        Format::Table => output::text(&show(&status))?,
+        Format::Table => output::text(&show::show(&status))?,
     }
-    Ok(())
+    Ok(match status.verdict.word {
+        Word::AllWell => Exit::Done,
+        _ => Exit::PartialOrHeld,
+    })
 }
 
 async fn gather(session: &Session) -> Result<Status, Failure> {
@@ -130,13 +146,23 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
         .map(|(job, count)| (job.to_string(), count))
         .collect();
     let acknowledgements = store.acknowledgements(None).await?.len() as u64;
+    let mut holds = store.latches().await?;
+    holds.retain(|hold| configured.contains(&hold.job_name));
+    let doubt = match session.config.safety.mode {
+        Mode::Enforce => store.doubt().await?,
+        Mode::Observe => None,
+    };
     let mut status = Status {
+        verdict: Verdict::default(),
         as_of: now,
         alive: !replicas.is_empty(),
         replicas,
         mode: session.config.safety.mode,
         last_run_mode: last_run.first().map(|run| run.mode),
         jobs: jobs::rows(session).await?,
+        doubt: doubt.map(|doubt| doubt.to_string()),
+        holds,
+        pauses: store.pauses(now).await?,
         circuits,
         held_back: store.held_back(now).await?,
         distrusted: distrusted(session).await?,
@@ -148,8 +174,30 @@ async fn gather(session: &Session) -> Result<Status, Failure> {
         left_behind,
         hints: vec![],
     };
-    status.hints = hints(&status);
+    silence(session, &mut status);
+    status.verdict = verdict::verdict(&status);
+    status.hints = hints::hints(&status);
     Ok(status)
+}
+
+/// A job that has not begun for three of its intervals, though a daemon is there for as long and nobody paused it, is not
+/// late but silent.
+fn silence(session: &Session, status: &mut Status) {
+    let Some(daemon) = status.replicas.iter().map(|one| one.started_at).min() else {
+        return;
+    };
+    for row in &mut status.jobs {
+        let mut jobs = session.config.jobs.iter();
+        let Some(job) = jobs.find(|job| job.name == row.job_name) else {
+            continue;
+        };
+        let since = row.last_started.map_or(daemon, |last| last.max(daemon));
+        let pause = job.schedule.when.longest_pause(since);
+        let patience = pause.and_then(|pause| TimeDelta::from_std(pause * 3).ok());
+        let is_over = patience.is_some_and(|patience| status.as_of - since > patience);
+        let runs = row.last_started.is_some() && row.last_outcome.is_none();
+        row.silent_since = (is_over && !runs && row.paused.is_none()).then_some(since);
+    }
 }
 
 async fn distrusted(session: &Session) -> Result<Vec<Distrusted>, Failure> {
@@ -194,217 +242,4 @@ async fn capped(session: &Session) -> Result<Vec<Capped>, Failure> {
         }
     }
     Ok(capped)
-}
-
-/// What to do next, most pressing first.
-fn hints(status: &Status) -> Vec<String> {
-    let mut hints = Vec::new();
-    let mut hint = |when: bool, text: &str| {
-        if when {
-            hints.push(text.to_owned());
-        }
-    };
-    hint(
-        !status.alive,
-        "no daemon is running: start it with `tesa-reconciler run`",
-    );
-    hint(
-        status.jobs.iter().any(|job| job.held.is_some()),
-        "the guard holds a job: look at `tesa-reconciler plan`, then `tesa-reconciler release JOB --org ORG --reason …`",
-    );
-    hint(
-        !status.circuits.is_empty(),
-        "an org's circuit is open: `tesa-reconciler doctor` says whether the upstream can be reached",
-    );
-    hint(
-        !status.distrusted.is_empty(),
-        "a list's filter is not trusted: `tesa-reconciler doctor` tries each; what is not supported is declared as `unsupported_filters`",
-    );
-    hint(
-        !status.held_back.is_empty(),
-        "the upstream asked for patience (Retry-After): `tesa-reconciler rates reset --org ORG --reason …` ends that, if you know better",
-    );
-    hint(
-        !status.capped.is_empty(),
-        "caps withhold writes, the oldest go first: if they shall go faster, raise `max_writes_per_run` or `max_writes_per_hour` in `[safety]`",
-    );
-    hint(
-        status.open_attempts.contains_key(&AttemptState::NeedsHuman),
-        "writes wait for a person: `tesa-reconciler attempts --state needs_human`, then `tesa-reconciler attempts settle`",
-    );
-    hint(
-        status.attention.contains_key(&Attention::GivenUp),
-        "requests were given up: `tesa-reconciler findings --attention given_up`",
-    );
-    hint(
-        status
-            .jobs
-            .iter()
-            .any(|job| job.last_outcome.is_some_and(is_bad)),
-        "a job's last run went wrong: `tesa-reconciler runs` says why",
-    );
-    hint(
-        status.jobs.iter().any(|job| job.paused.is_some()),
-        "jobs are paused: `tesa-reconciler resume JOB --reason …` (or --all) lets them go on",
-    );
-    let other = status
-        .replicas
-        .iter()
-        .find(|replica| replica.mode != status.mode);
-    if let Some(other) = other {
-        let text = format!(
-            "the daemon goes by {}, this configuration says {}: reload the daemon (SIGHUP) if it was changed",
-            other.mode, status.mode
-        );
-        hint(true, &text);
-    }
-    let watches = status
-        .replicas
-        .iter()
-        .all(|replica| replica.mode == Mode::Observe);
-    hint(
-        status.jobs.iter().any(|job| job.set_back.is_some()),
-        "a clock was ahead within the last day: check the clocks (`tesa-reconciler audit --action set_back`)",
-    );
-    hint(
-        watches && (status.alive || status.mode == Mode::Observe),
-        "nothing is written in observe: `tesa-reconciler plan` shows what would be; `[safety] mode = \"enforce\"` allows it",
-    );
-    hints
-}
-
-fn is_bad(outcome: RunOutcome) -> bool {
-    matches!(
-        outcome,
-        RunOutcome::Failed | RunOutcome::Partial | RunOutcome::Lost
-    )
-}
-
-fn show(status: &Status) -> String {
-    let mut lines = Vec::new();
-    let mut line = |name: &str, text: String| lines.push(format!("{name:<10}{text}"));
-    for replica in &status.replicas {
-        line(
-            "daemon",
-            format!(
-                "alive: {} in {} (process {}, version {}), up {}, last beat {} ago",
-                replica.host,
-                replica.mode,
-                replica.pid,
-                replica.version,
-                span(status.as_of - replica.started_at),
-                span(status.as_of - replica.last_beat),
-            ),
-        );
-    }
-    if !status.alive {
-        line("daemon", "not running".to_owned());
-    }
-    line("mode", status.mode.to_string());
-    for circuit in &status.circuits {
-        let since = or_dash(circuit.opened_at, instant);
-        let why = jobs::circuit(circuit);
-        line(
-            "circuit",
-            format!("of {} since {since}: {why}", circuit.org),
-        );
-    }
-    for held in &status.held_back {
-        let until = instant(held.until);
-        line(
-            "rate",
-            format!("{} is asked nothing until {until} (Retry-After)", held.org),
-        );
-    }
-    for Distrusted { org, filter, why } in &status.distrusted {
-        let first = why.first().map_or("", String::as_str);
-        line(
-            "lists",
-            format!("the filter {filter} of {org} is not trusted: {first}"),
-        );
-    }
-    for Capped {
-        job_name,
-        org,
-        writes,
-        room_from,
-    } in &status.capped
-    {
-        let until = match room_from {
-            Some(at) => format!(
-                "the hour (max_writes_per_hour), which has room from {}",
-                instant(*at)
-            ),
-            None => "its next run (max_writes_per_run)".to_owned(),
-        };
-        line(
-            "capped",
-            format!("{writes} writes of {job_name} in {org} wait for {until}"),
-        );
-    }
-    line(
-        "writes",
-        counts(&status.open_attempts, u64::MAX, "none open"),
-    );
-    line("findings", counts(&status.findings, u64::MAX, "none"));
-    line(
-        "people",
-        counts(
-            &status.attention,
-            u64::from(COUNTED_AT_MOST),
-            "nothing waits for one",
-        ),
-    );
-    for (job, count) in &status.left_behind {
-        line(
-            "left",
-            format!("{count} findings of {job}, which is not configured"),
-        );
-    }
-    if status.acknowledgements > 0 {
-        let what = "acknowledgements hold: `tesa-reconciler findings --state acknowledged`";
-        line("hands off", format!("{} {what}", status.acknowledgements));
-    }
-    let rows = status.jobs.iter().map(|job| {
-        vec![
-            job.job_name.to_string(),
-            job.org.to_string(),
-            or_dash(job.last_outcome, |outcome| outcome.to_string()),
-            or_dash(job.last_started, |at| {
-                format!("{} ago", span(status.as_of - at))
-            }),
-            or_dash(job.next, |at| format!("in {}", span(at - status.as_of))),
-            or_dash(job.held_by(), |why| why),
-        ]
-    });
-    let columns = ["job", "org", "last run", "when", "next", "held by"];
-    let table = output::table(&columns, rows);
-    lines.push(String::new());
-    lines.push(table);
-    if !status.hints.is_empty() {
-        lines.push(String::new());
-        lines.extend(status.hints.iter().map(|hint| format!("→ {hint}")));
-    }
-    lines.join("\n")
-}
-
-/// `3 unknown, 1 needs_human`; what was counted only up to `at_most` may be more.
-fn counts<K: std::fmt::Display>(counts: &BTreeMap<K, u64>, at_most: u64, none: &str) -> String {
-    if counts.is_empty() {
-        return none.to_owned();
-    }
-    let parts: Vec<String> = counts
-        .iter()
-        .map(|(key, count)| {
-            let more = if *count >= at_most { "+" } else { "" };
-            format!("{count}{more} {key}")
-        })
-        .collect();
-    parts.join(", ")
-}
-
-/// A span to the second; a clock that was set back is no reason for a negative one.
-fn span(span: TimeDelta) -> String {
-    let seconds = u64::try_from(span.num_seconds()).unwrap_or(0);
-    humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
 }

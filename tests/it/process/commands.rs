@@ -87,7 +87,7 @@ async fn lists_and_explain_tell_what_happened() {
     assert_line(&findings, &["ORD-SLOW", "cli:tester", "the carrier knows"]);
     let slow = table(&world, &["explain", "ORD-SLOW"]).await;
     assert_line(&slow, &["hands off", "cli:tester", "the carrier knows"]);
-    let status = table(&world, &["status"]).await;
+    let status = world.run(&["status"]).await.stdout;
     assert_line(&status, &["hands off", "1 acknowledgements hold"]);
     let audit = table(&world, &["audit"]).await;
     assert_line(&audit, &["cli:tester", "acknowledge", "the carrier knows"]);

@@ -17,7 +17,7 @@ async fn a_verified_server_and_a_password_from_a_file_are_enough() {
     let (world, server) = (World::new(Settings::default()).await, TlsServer::start());
     let options = format!("sslmode=verify-full&sslrootcert={}", server.path("ca.pem"));
     let url = server.url("127.0.0.1", &options);
-    for command in ["migrate", "status"] {
+    for command in ["migrate", "jobs"] {
         let ended = ask(&world, &[command], &url, &server.path("password")).await;
         assert_eq!(ended.code, Some(0), "{command}: {ended:?}");
     }

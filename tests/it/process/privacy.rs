@@ -118,7 +118,8 @@ async fn no_secret_and_no_personal_data_anywhere() {
         &["doctor"],
     ] {
         let ended = world.run(args).await;
-        assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
+        // 3: `status`, of which not all is well in this world.
+        assert!(matches!(ended.code, Some(0 | 3)), "{args:?}: {ended:?}");
         assert_clean(&world, &format!("{args:?}"), ended.stdout.as_bytes());
         assert_clean(&world, &format!("{args:?}"), ended.stderr.as_bytes());
     }

@@ -28,8 +28,14 @@ async fn status_tells_on_one_screen_what_stands_and_what_comes_next() {
         .run(&["pause", "retry-stuck", "--reason", "a drill"])
         .await;
     let screen = world.run(&["status"]).await;
-    assert_eq!(screen.code, Some(0), "{screen:?}");
+    assert_eq!(screen.code, Some(3), "{screen:?}");
+    let first = screen.stdout.lines().next().unwrap();
+    assert!(
+        first.starts_with("stopped: 1 hold: retry-stuck in masmovil"),
+        "{first}"
+    );
     for said in [
+        "1 pause: retry-stuck until resumed (a drill, cli:tester)",
         "alive: ",
         &format!("process {}", daemon.pid()),
         "mode      enforce",
@@ -45,6 +51,12 @@ async fn status_tells_on_one_screen_what_stands_and_what_comes_next() {
     daemon.stop().await;
 
     let screen = world.run(&["status"]).await;
+    assert_eq!(screen.code, Some(3), "{screen:?}");
+    assert!(
+        screen.stdout.starts_with("blind: no daemon is running\n"),
+        "{}",
+        screen.stdout
+    );
     assert!(screen.stdout.contains("not running"), "{}", screen.stdout);
     assert!(
         screen
@@ -57,6 +69,25 @@ async fn status_tells_on_one_screen_what_stands_and_what_comes_next() {
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["alive"], false);
     assert_eq!(json["jobs"][0]["last_outcome"], "held");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_ends_with_0_while_all_is_well_and_with_3_once_it_is_not() {
+    let world = World::new(Settings::default()).await;
+    world.stuck("ORD-1");
+    let daemon = world.daemon().await;
+    world.run(&["trigger", "retry-stuck", "--wait"]).await;
+    let screen = world.run(&["status"]).await;
+    assert_eq!(screen.code, Some(0), "{screen:?}");
+    assert!(screen.stdout.starts_with("all well\n"), "{screen:?}");
+    world.run(&["pause", "--all", "--reason", "a drill"]).await;
+    let screen = world.run(&["status", "--output", "json"]).await;
+    assert_eq!(screen.code, Some(3), "{screen:?}");
+    let json: Value = serde_json::from_str(&screen.stdout).unwrap();
+    assert_eq!(json["verdict"]["word"], "stopped");
+    let cause = "1 pause: all jobs until resumed (a drill, cli:tester)";
+    assert_eq!(json["verdict"]["causes"][0]["cause"], cause);
+    daemon.stop().await;
 }
 
 /// The result of a check, as JSON tells it.
