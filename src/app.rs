@@ -51,7 +51,7 @@ pub use self::core::{
 };
 pub use crate::store::replicas::ALIVE_WITHIN;
 pub use kernel::Kernel;
-pub use once::{OnceReport, run_once};
+pub use once::{OnceDone, OnceReport, run_once};
 pub use reader::{Reader, tenth};
 pub use reload::{ReadAgain, Reload, log_warnings};
 

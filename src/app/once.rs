@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Core, StartError, keeper};
+use super::{Core, StartError, keeper, scope};
 use crate::clock::SharedClock;
 use crate::config::{Config, Job, JobKind};
 use crate::domain::ids::{JobName, Org, ReplicaId};
@@ -14,6 +14,8 @@ use crate::lifecycle::grace_of;
 use crate::reconcile::runner::{RunOrder, RunResult};
 use crate::store::Actor;
 use crate::store::runs::RunSummary;
+use crate::telemetry::store_gauges;
+use crate::telemetry::textfile::Sample;
 
 /// What one run came to.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -29,6 +31,15 @@ pub struct OnceReport {
     pub summary: RunSummary,
 }
 
+/// What came of running each job once.
+#[derive(Debug)]
+pub struct OnceDone {
+    /// The runs.
+    pub reports: Vec<OnceReport>,
+    /// The gauges that the store knows, as they were at the end; none if it did not tell.
+    pub gauges: Vec<Sample>,
+}
+
 /// Runs `jobs` once each. Stops between two items when told to.
 pub async fn run_once(
     config: Config,
@@ -37,8 +48,9 @@ pub async fn run_once(
     clock: SharedClock,
     replica: ReplicaId,
     stop: &CancellationToken,
-) -> Result<Vec<OnceReport>, StartError> {
+) -> Result<OnceDone, StartError> {
     let core = Core::start(&config, clock, replica).await?;
+    let scope = scope(&config);
     let orgs = config.tesamanager.orgs.clone();
     let live = core.live(config)?;
     let mut reports = Vec::new();
@@ -100,6 +112,12 @@ pub async fn run_once(
     alive.abort();
     // Cancelled, so that no beat follows the farewell.
     let _ = alive.await;
+    let (mode, now) = (live.config.safety.mode, core.clock.now());
+    let gauges = store_gauges::samples(&*core.store, &scope, mode, now).await;
+    let gauges = gauges.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the gauges made from the store are out of date");
+        vec![]
+    });
     let time_left = if stop.is_cancelled() {
         2 * grace
     } else {
@@ -113,5 +131,7 @@ pub async fn run_once(
             "the store could not be told of the end in time; this process is taken for dead soon"
         );
     }
-    result.map(|()| reports).map_err(StartError::Store)
+    result
+        .map(|()| OnceDone { reports, gauges })
+        .map_err(StartError::Store)
 }

@@ -42,7 +42,11 @@ pub const EXAMPLES: &[Examples] = &[
             ),
             (
                 "tesa-reconciler run --once --job retry-stuck --output json",
-                "One job, once, for a timer; ends with its outcome.",
+                "One job, once; ends with its outcome.",
+            ),
+            (
+                "tesa-reconciler run --once --quiet --textfile /var/lib/tesa-reconciler/once.prom",
+                "Each job, once, for a timer: the log tells of the runs, and the file is for node_exporter.",
             ),
         ],
     ),

@@ -25,6 +25,7 @@ pub mod shell;
 pub mod state;
 pub mod status;
 pub mod steer;
+mod watched;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};

@@ -336,9 +336,10 @@ catalogue! {
         "Panics caught; each is a fault of this program.";
 }
 
-/// The metric that is scraped under `name`, this program's own or the process's.
+/// The metric that is scraped under `name`: this program's own, the process's, or of those that `run --once` leaves.
 pub fn find(name: &str) -> Option<&'static Metric> {
     let all = ALL.iter().chain(super::process::METRICS);
+    let all = all.chain(super::textfile::METRICS);
     all.into_iter().find(|metric| metric.name == name)
 }
 

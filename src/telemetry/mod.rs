@@ -10,8 +10,10 @@ pub mod logs;
 pub mod metrics;
 mod page;
 pub mod process;
+pub mod push;
 pub mod record;
 pub mod store_gauges;
+pub mod textfile;
 pub mod traces;
 
 pub use initialise::initialise;

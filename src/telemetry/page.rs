@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::catalogue::{self, Kind, Metric, Start, Values};
-use super::process;
+use super::{process, textfile};
 
 const HEAD: &str = "\
 # Metrics
@@ -23,11 +23,15 @@ How to read them:
 
 ";
 
+const ONCE: &str =
+    "What `run --once` leaves behind (`--textfile`, `--push`), beside the gauges marked *store*";
+
 /// The page.
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
     table(&mut page, "The reconciler", catalogue::ALL);
     table(&mut page, "The process", process::METRICS);
+    table(&mut page, ONCE, textfile::METRICS);
     labels(&mut page);
     page
 }

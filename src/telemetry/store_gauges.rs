@@ -18,8 +18,10 @@ use tokio::time::Instant;
 use super::Scope;
 use super::catalogue::{self as m, CIRCUIT_STATES, Metric, UNDOCUMENTED_STATUS};
 use super::record::{self, seconds};
+use super::textfile::Sample;
 use crate::clock::SharedClock;
 use crate::domain::ids::{JobName, Org};
+use crate::domain::run::Mode;
 use crate::domain::{AttemptState, FindingKind, Status};
 use crate::store::attempts::AttemptCount;
 use crate::store::controls::{CircuitRow, Latch, Pause};
@@ -166,6 +168,27 @@ async fn read(
         circuits: store.circuits(now).await?,
         replicas: store.live_replicas(now - live_within, now).await?.len(),
     })
+}
+
+/// The gauges as samples, for a process that nobody scrapes. Without `replicas_live`: it was one of them, and is gone.
+pub async fn samples(
+    store: &dyn Store,
+    scope: &Scope,
+    mode: Mode,
+    now: DateTime<Utc>,
+) -> Result<Vec<Sample>, StoreError> {
+    let readings = read(store, now, Duration::ZERO).await?;
+    let mut values = values(&readings, scope);
+    values.retain(|(name, _), _| *name != m::REPLICAS_LIVE.name);
+    let gauges = values.into_iter();
+    let mut samples: Vec<Sample> = gauges
+        .map(|((name, labels), value)| (name, labels, value))
+        .collect();
+    for other in Mode::ALL {
+        let labels = vec![("mode", other.to_string())];
+        samples.push((m::MODE.name, labels, one_if(*other == mode)));
+    }
+    Ok(samples)
 }
 
 fn set(before: &BTreeMap<Series, f64>, now: &BTreeMap<Series, f64>) {

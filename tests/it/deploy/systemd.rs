@@ -28,16 +28,25 @@ fn units() -> tempfile::TempDir {
 #[test]
 fn units_and_drop_ins_are_understood_by_systemd() {
     let dir = units();
-    let drop_ins = dir.path().join("tesa-reconciler.service.d");
+    let drop_ins = |unit: &str| dir.path().join(format!("{unit}.d"));
     let plain = UNITS.map(|unit| (unit, None));
     let changed = super::files("deploy/systemd/dropins", ".conf")
         .into_iter()
-        .map(|file| ("tesa-reconciler.service", Some(file)));
+        .map(|file| {
+            let once = file
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("once-");
+            (UNITS[usize::from(once)], Some(file))
+        });
     for (unit, drop_in) in plain.into_iter().chain(changed) {
-        let _ = std::fs::remove_dir_all(&drop_ins);
+        for unit in UNITS {
+            let _ = std::fs::remove_dir_all(drop_ins(unit));
+        }
         if let Some(file) = &drop_in {
-            std::fs::create_dir(&drop_ins).unwrap();
-            std::fs::copy(file, drop_ins.join("local.conf")).unwrap();
+            std::fs::create_dir(drop_ins(unit)).unwrap();
+            std::fs::copy(file, drop_ins(unit).join("local.conf")).unwrap();
         }
         let output = super::run(
             Command::new("systemd-analyze")

@@ -129,3 +129,94 @@ async fn run_once_beats_as_long_as_it_works_like_a_daemon() {
     assert_eq!(world.writes().len(), 0, "it is still at work");
     once.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_by_a_timer_leaves_its_metrics_behind_and_prints_nothing_among_the_log() {
+    let settings = Settings {
+        safety: "hold_above_count = 1\nhold_above_fraction = 0.0".to_owned(),
+        ..Settings::default()
+    };
+    let world = World::new(settings).await;
+    world.stuck("ORD-1");
+    world.stuck("ORD-2");
+    let run = ["run", "--once", "--quiet", "--textfile", "once.prom"];
+    let page = || std::fs::read_to_string(world.path("once.prom")).unwrap();
+    let says = |line: &str| {
+        let page = page();
+        assert!(page.lines().any(|other| other == line), "{line}\n{page}");
+    };
+    let held = "tesa_reconciler_guard_held{job_name=\"retry-stuck\",org=\"masmovil\"} 1";
+
+    let ended = world
+        .run(&[&run[..], &["--partial-is-success"]].concat())
+        .await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "held");
+    for line in ended.stderr.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line of the log");
+        assert!(line["message"].is_string(), "{line}");
+    }
+    says("tesa_reconciler_once_exit_code 3");
+    says(held);
+    says("tesa_reconciler_requests_stuck{org=\"masmovil\",status=\"NOT_SENT\"} 2");
+    let success = |page: String| {
+        let mut lines = page.lines().map(str::to_owned);
+        lines.find(|line| line.starts_with("tesa_reconciler_once_last_success_timestamp_seconds "))
+    };
+    let before = success(page()).expect("it did its work");
+    let mode = std::fs::metadata(world.path("once.prom"))
+        .unwrap()
+        .permissions();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode);
+    assert_eq!(mode & 0o777, 0o644, "for another user to read");
+
+    // A mistake in the configuration is told, too; the rest stays as it was known.
+    let config = world.path("tesa-reconciler.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{good}\n[nonsense]\n")).unwrap();
+    assert_eq!(world.run(&run).await.code, Some(78));
+    says("tesa_reconciler_once_exit_code 78");
+    says(held);
+    assert_eq!(success(page()), Some(before));
+    let promtool = std::process::Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(std::fs::File::open(world.path("once.prom")).unwrap())
+        .output()
+        .expect("promtool: run tests/run --install, which gets it");
+    assert!(promtool.status.success(), "{promtool:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_by_a_cron_job_pushes_its_metrics_and_ends_well_without_a_pushgateway() {
+    let world = World::new(Settings::default()).await;
+    let gateway = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/metrics/job/x", gateway.local_addr().unwrap());
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let answer = move |body: String| {
+        tell.send(body).unwrap();
+        std::future::ready(())
+    };
+    let routes = axum::Router::new().route("/metrics/job/x", axum::routing::post(answer));
+    let serving = tokio::spawn(async move { axum::serve(gateway, routes).await });
+    let run = ["run", "--once", "--quiet", "--push", &address];
+    let ended = world.run(&run).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let page = told.recv().await.unwrap();
+    assert!(
+        page.contains("\ntesa_reconciler_once_exit_code 0\n"),
+        "{page}"
+    );
+    assert!(
+        page.contains("\ntesa_reconciler_mode{mode=\"enforce\"} 1\n"),
+        "{page}"
+    );
+
+    serving.abort();
+    let _ = serving.await;
+    let ended = world.run(&run).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("could not be pushed"), "{ended:?}");
+    let ended = world
+        .run(&["run", "--once", "--push", "gateway:9091"])
+        .await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+}
