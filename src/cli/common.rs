@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::exit::{Exit, Failure};
 use super::output::Format;
+use super::time;
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{self, Config, Job, Overrides};
+use crate::config::{self, Config, ConfigErrors, Job, Overrides};
 use crate::domain::ids::Org;
 use crate::store::{self, Actor, Doubt, Store, StoreOptions};
 
@@ -42,16 +43,28 @@ pub fn configuration(named: Option<PathBuf>, exists: impl Fn(&Path) -> bool) -> 
 impl Common {
     /// Reads and validates the configuration.
     pub fn load(&self) -> Result<Config, Failure> {
-        config::load(&self.config, config::process_environment(), &self.overrides)
-            .map_err(|errors| Failure::new(Exit::Configuration, errors.to_string()))
+        let config = config::load(&self.config, config::process_environment(), &self.overrides);
+        loaded(config)
     }
 
     /// The same for a command that needs only the store: who may pause a job need not be able to read the
     /// upstream's credentials.
     pub fn load_for_steering(&self) -> Result<Config, Failure> {
-        config::load_for_steering(&self.config, config::process_environment(), &self.overrides)
-            .map_err(|errors| Failure::new(Exit::Configuration, errors.to_string()))
+        let environment = config::process_environment();
+        loaded(config::load_for_steering(
+            &self.config,
+            environment,
+            &self.overrides,
+        ))
     }
+}
+
+/// From here on instants are told in the zone that it names.
+fn loaded(config: Result<Config, ConfigErrors>) -> Result<Config, Failure> {
+    let config = config.map_err(|errors| Failure::new(Exit::Configuration, errors.to_string()))?;
+    let system = || time::of_system(std::env::var("TZ").ok().as_deref());
+    time::print_in(config.daemon.timezone.unwrap_or_else(system));
+    Ok(config)
 }
 
 /// A command that works on the store.
@@ -186,112 +199,9 @@ pub fn person(reason: &str) -> Result<Actor, Failure> {
     })
 }
 
-/// Beyond these years nothing happens.
-const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
-
-/// A moment in the past: an instant (RFC 3339) or an age ("12h").
-pub fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
-    moment(text, |age| now.checked_sub_signed(age))
-}
-
-/// A moment in the future: an instant (RFC 3339) or a time from now ("2h").
-pub fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
-    let at = moment(text, |wait| now.checked_add_signed(wait))?;
-    if at <= now {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("{text:?} is in the past"),
-        ));
-    }
-    Ok(at)
-}
-
-/// An instant that every store can hold, and every page show.
-fn moment(
-    text: &str,
-    from_now: impl FnOnce(TimeDelta) -> Option<DateTime<Utc>>,
-) -> Result<DateTime<Utc>, Failure> {
-    let at = match DateTime::parse_from_rfc3339(text) {
-        Ok(at) => Some(at.to_utc()),
-        Err(_) => {
-            let span = humantime::parse_duration(text).map_err(|_| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("{text:?} is neither an instant (2026-03-02T12:00:00Z) nor a time span (12h)"),
-                )
-            })?;
-            TimeDelta::from_std(span).ok().and_then(from_now)
-        }
-    };
-    at.filter(|at| YEARS.contains(&at.year())).ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            format!(
-                "{text:?} lies outside the years {} to {}",
-                YEARS.start(),
-                YEARS.end()
-            ),
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use chrono::TimeZone;
-
     use super::*;
-
-    #[test]
-    fn moments_are_instants_or_spans() {
-        let now = Utc.with_ymd_and_hms(2026, 3, 2, 12, 0, 0).unwrap();
-        let noon = Utc.with_ymd_and_hms(2026, 3, 2, 10, 0, 0).unwrap();
-        assert_eq!(since("2h", now).unwrap(), noon);
-        assert_eq!(since("2026-03-02T11:00:00+01:00", now).unwrap(), noon);
-        assert_eq!(until("2h", now).unwrap() - now, chrono::TimeDelta::hours(2));
-        assert_eq!(
-            until("2020-01-01T00:00:00Z", now).unwrap_err().exit,
-            Exit::Usage
-        );
-        assert_eq!(since("yesterday", now).unwrap_err().exit, Exit::Usage);
-    }
-
-    #[test]
-    fn a_moment_beyond_the_calendar_is_a_mistake_and_no_panic() {
-        let now = Utc.with_ymd_and_hms(2026, 3, 2, 12, 0, 0).unwrap();
-        for text in [
-            "9999999999h",
-            "99999999999999999999h",
-            "18446744073709551615s",
-            "600000000years",
-            "9000years",
-            "0000-01-01T00:00:00Z",
-            "-5h",
-        ] {
-            for read in [since, until] {
-                let failure = read(text, now).unwrap_err();
-                assert_eq!(failure.exit, Exit::Usage, "{text}");
-            }
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_moment_panics(
-            text in proptest::prop_oneof![
-                "\\PC{0,30}",
-                "[0-9]{1,20}(ns|us|ms|s|m|h|d|w|M|y| years)",
-                "[+-]?[0-9]{1,6}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})",
-            ],
-            seconds in proptest::prelude::any::<i64>(),
-        ) {
-            let now = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
-            for read in [since, until] {
-                if let Ok(at) = read(&text, now) {
-                    proptest::prop_assert!(YEARS.contains(&at.year()));
-                }
-            }
-        }
-    }
 
     #[test]
     fn a_reason_must_say_something() {

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use super::common::{Session, since};
+use super::common::Session;
 use super::exit::Failure;
 use super::output::{self, Row, instant, or_dash};
+use super::time::since;
 use crate::domain::ids::{JobName, Org, RunId};
 use crate::domain::{AttemptState, Operation, RunOutcome};
 use crate::store::Page;
@@ -55,7 +56,7 @@ pub struct RunsArgs {
     /// Only with this outcome
     #[arg(long, value_parser = word!(RunOutcome))]
     outcome: Option<RunOutcome>,
-    /// Only started since: an instant (RFC 3339) or an age ("12h")
+    /// Only started since: an age ("12h") or an instant ("2026-11-27 22:00", 2026-11-27, yesterday, 22:00; local time, or RFC 3339)
     #[arg(long, value_name = "T")]
     since: Option<String>,
     #[command(flatten)]
@@ -79,7 +80,7 @@ pub struct AttemptsArgs {
     /// Only of this run
     #[arg(long, value_name = "ID")]
     run: Option<RunId>,
-    /// Only since: an instant (RFC 3339) or an age ("12h")
+    /// Only since: an age ("12h") or an instant ("2026-11-27 22:00", 2026-11-27, yesterday, 22:00; local time, or RFC 3339)
     #[arg(long, value_name = "T")]
     since: Option<String>,
     #[command(flatten)]
@@ -96,7 +97,7 @@ pub struct AuditArgs {
     /// set_back, start, stop, reload
     #[arg(long)]
     action: Option<String>,
-    /// Only since: an instant (RFC 3339) or an age ("12h")
+    /// Only since: an age ("12h") or an instant ("2026-11-27 22:00", 2026-11-27, yesterday, 22:00; local time, or RFC 3339)
     #[arg(long, value_name = "T")]
     since: Option<String>,
     #[command(flatten)]

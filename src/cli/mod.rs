@@ -25,6 +25,7 @@ pub mod shell;
 pub mod state;
 pub mod status;
 pub mod steer;
+pub mod time;
 mod watched;
 
 use std::path::PathBuf;

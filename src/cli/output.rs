@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+
+pub use super::time::instant;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -97,11 +98,6 @@ pub fn printable<'t>(text: &'t str, allowed: &str) -> Cow<'t, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-/// An instant in a table.
-pub fn instant(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// What only a read tells, in the place of a value; in JSON it is null.

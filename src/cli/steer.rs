@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::common::{Session, until};
+use super::common::Session;
 use super::exit::{Exit, Failure};
 use super::output::{self, Format};
+use super::time::until;
 use crate::app::ALIVE_WITHIN;
 use crate::domain::ids::{AttemptId, JobName, Org, TriggerId};
 use crate::domain::{AttemptState, RunOutcome};
@@ -56,7 +57,7 @@ pub struct PauseArgs {
     /// Why, for the audit
     #[arg(long)]
     reason: String,
-    /// When it ends by itself: an instant (RFC 3339) or a time from now ("2h"); default: when resumed
+    /// When it ends by itself: a time from now ("2h") or an instant ("2026-11-27 22:00", tomorrow, 22:00; local time, or RFC 3339); default: when resumed
     #[arg(long, value_name = "T")]
     until: Option<String>,
     /// Also end a pause sooner that is in force for longer

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use tracing_subscriber::filter::EnvFilter;
 
 use super::keys::{Key, Kind, Section};
 use super::nearest::nearest;
 use super::problem::{Problems, shown};
+use super::schedule;
 use super::tree::{Node, Table};
 use super::value::{self, ONE_SECOND, Reader};
 use crate::domain::closed_set;
@@ -20,6 +22,8 @@ pub struct Daemon {
     pub log_level: String,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// In which zone people are told instants; none: the system's.
+    pub timezone: Option<Tz>,
 }
 
 closed_set! {
@@ -60,6 +64,12 @@ pub(super) const SECTION: Section = Section {
             "\"auto\"",
             "human, json, or auto: human on a terminal, json otherwise.",
         ),
+        Key::optional(
+            "timezone",
+            Kind::Text,
+            "\"Europe/Madrid\"",
+            "In which zone commands print and read instants; absent: the system's.",
+        ),
     ],
 };
 
@@ -71,10 +81,12 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Daemon> {
     let log_level = section.required(problems, "log_level", log_level);
     let format = value::word("a form of the log", LogFormat::ALL, |word| word.as_str());
     let log_format = section.required(problems, "log_format", format);
+    let timezone = section.optional(problems, "timezone", schedule::zone);
     Some(Daemon {
         drain_timeout: drain_timeout?,
         log_level: log_level?,
         log_format: log_format?,
+        timezone: timezone?,
     })
 }
 

@@ -207,3 +207,31 @@ async fn what_can_not_be_steered_is_said_with_the_way_out() {
         .await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instants_are_told_and_typed_in_the_configured_zone_else_in_the_systems() {
+    let mut world = World::new(Settings::default()).await;
+    world.run(&["migrate"]).await;
+    let pause = ["pause", "--all", "--until", "2099-07-01 22:00", "--reason"];
+    let ended = world.run(&[&pause[..], &["a drill"]].concat()).await;
+    assert!(
+        ended.stderr.contains("until 2099-07-01 22:00:00 UTC"),
+        "{ended:?}"
+    );
+    world.settings.daemon = "timezone = \"Europe/Madrid\"".to_owned();
+    world.write_configuration();
+    let ended = world.run(&["status"]).await;
+    assert!(
+        ended.stdout.contains("until 2099-07-02 00:00:00 CEST"),
+        "{ended:?}"
+    );
+    let json = world.run(&["status", "--output", "json"]).await.stdout;
+    assert!(json.contains("2099-07-01T22:00:00Z"), "{json}");
+    let audit = world.rows(&["audit", "--since", "yesterday"]).await;
+    assert_eq!(audit.len(), 1, "{audit:?}");
+    let ended = world.run(&["audit", "--since", "tomorrow"]).await;
+    assert!(ended.stderr.contains("nothing to show"), "{ended:?}");
+    let ended = world.run(&["audit", "--since", "last week"]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("yesterday"), "{ended:?}");
+}

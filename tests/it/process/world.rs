@@ -266,6 +266,7 @@ pub fn program(dir: &Path, args: &[&str]) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("USER", "tester")
+        .env("TZ", "UTC")
         .stdin(Stdio::null());
     command
 }
