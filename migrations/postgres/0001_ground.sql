@@ -5,6 +5,14 @@
 -- no upgrade of the operating system's collations can damage an index.
 -- Ids are identity columns: an id is never given twice, though some may never be given.
 
+-- The last migration that a program must know to work on this schema. One that only adds leaves it as it is; one that
+-- takes away raises it, a version later.
+CREATE TABLE schema_floor (
+    only_row  integer NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    migration bigint NOT NULL
+);
+INSERT INTO schema_floor (only_row, migration) VALUES (1, 1);
+
 CREATE TABLE replicas (
     id         text COLLATE "C" NOT NULL PRIMARY KEY,
     host       text COLLATE "C" NOT NULL,

@@ -4,6 +4,14 @@
 -- Words of a closed set are text with a CHECK, so that a reader with sqlite3 sees what the program sees.
 -- AUTOINCREMENT stands where an id is shown to people or orders pages: an id is then never given twice.
 
+-- The last migration that a program must know to work on this schema. One that only adds leaves it as it is; one that
+-- takes away raises it, a version later.
+CREATE TABLE schema_floor (
+    only_row  INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    migration INTEGER NOT NULL
+) STRICT;
+INSERT INTO schema_floor (only_row, migration) VALUES (1, 1);
+
 CREATE TABLE replicas (
     id         TEXT    NOT NULL PRIMARY KEY,
     host       TEXT    NOT NULL,

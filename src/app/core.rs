@@ -117,7 +117,10 @@ impl Core {
         let store =
             store::open_for_daemon(&config.state.url, &store_options(&config.state)).await?;
         if store.check_schema().await? != SchemaState::Ahead {
-            store.migrate().await?;
+            let migrations = store.migrate().await?;
+            if !migrations.is_empty() {
+                tracing::info!(?migrations, "the schema is brought up to date");
+            }
         }
         store::require_current(&*store, &config.state.url).await?;
         Self::take_up(config, store, Upstream::Network, clock, replica).await

@@ -140,6 +140,8 @@ pub async fn recover(core: &Core, looks: &Looks) -> Result<(), StoreError> {
             attempt = attempt.id.0,
             operation = %attempt.operation,
             org = %attempt.org,
+            reference_id = attempt.reference_id.as_str(),
+            external_reference = attempt.external_reference.as_str(),
             "the process that sent a write is gone; the write is verified by reading"
         );
     }

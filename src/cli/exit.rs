@@ -89,6 +89,8 @@ impl From<StoreError> for Failure {
             | StoreError::IllegalStep { .. }
             | StoreError::Refused { .. } => Exit::Failed,
             StoreError::Schema { .. } => Exit::StoreUnavailable,
+            // To be started again would not help.
+            StoreError::TooNew { .. } => Exit::Configuration,
             _ => Exit::Internal,
         };
         Self::new(exit, error.to_string())

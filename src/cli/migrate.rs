@@ -2,7 +2,7 @@
 //! those who want it as a step of its own.
 
 use super::common::Common;
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::output;
 use crate::app::store_options;
 use crate::store::{self, SchemaState};
@@ -14,14 +14,14 @@ pub async fn run(common: &Common) -> Result<(), Failure> {
     let shown = config.state.url;
     let outcome = match store.check_schema().await? {
         SchemaState::Current => Ok(format!("{shown} is up to date")),
-        SchemaState::Behind { pending } => {
-            store.migrate().await?;
-            Ok(format!("{shown}: {pending} migration(s) applied"))
+        SchemaState::Behind { .. } => {
+            let applied = store.migrate().await?.join(", ");
+            Ok(format!("{shown}: migrations applied: {applied}"))
         }
-        SchemaState::Ahead => Err(Failure::new(
-            Exit::StoreUnavailable,
-            format!("{shown} was written by a newer version: use that version"),
-        )),
+        // Says what to do.
+        SchemaState::Ahead => store::require_current(&*store, &shown)
+            .await
+            .map(|()| String::new()),
     };
     store.close().await;
     output::note(&outcome?);

@@ -56,7 +56,7 @@ pub(super) const SECTION: Section = Section {
             "log_level",
             Kind::Text,
             "\"info\"",
-            "off, error, warn, info, debug or trace; or directives such as \"info,sqlx=warn\".",
+            "off, error, warn, info, debug or trace, of this program; libraries are heard when named: \"info,sqlx=warn\".",
         ),
         Key::preset(
             "log_format",

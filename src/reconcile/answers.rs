@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::guard::InFlightMark;
 use crate::domain::AttemptId;
+use crate::domain::ids::ExternalReference;
 use crate::store::attempts::Step;
 use crate::store::{Store, StoreError};
 
@@ -32,6 +33,8 @@ const PLACES: usize = 1_000;
 pub struct Answer {
     /// Of which.
     pub attempt: AttemptId,
+    /// Of which order, for the log.
+    pub external_reference: ExternalReference,
     /// Proves that it comes from the write's sender.
     pub correlation_id: Uuid,
     /// What it says.
@@ -109,6 +112,7 @@ async fn keep_at_it(
     tell: Tell,
 ) -> (Result<(), StoreError>, Option<Tell>) {
     let (attempt, step) = (answer.attempt, &answer.step);
+    let external_reference = answer.external_reference.as_str();
     let mut tell = Some(tell);
     let mut tries = 0;
     let last = loop {
@@ -127,6 +131,7 @@ async fn keep_at_it(
                 if let Some(tell) = tell.take() {
                     tracing::error!(
                         attempt = attempt.0,
+                        external_reference,
                         state = %step.to,
                         %error,
                         "a write's answer can't be recorded yet; it is kept and tried again"
@@ -142,10 +147,10 @@ async fn keep_at_it(
     match (&last, &tell) {
         (_, Some(_)) => {}
         (Ok(()), None) => {
-            tracing::info!(attempt = attempt.0, state = %step.to, "a write's answer is recorded at last");
+            tracing::info!(attempt = attempt.0, external_reference, state = %step.to, "a write's answer is recorded at last");
         }
         (Err(error), None) => {
-            tracing::error!(attempt = attempt.0, state = %step.to, %error, "a write's answer came too late to be recorded");
+            tracing::error!(attempt = attempt.0, external_reference, state = %step.to, %error, "a write's answer came too late to be recorded");
         }
     }
     (last, tell)

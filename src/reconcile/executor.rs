@@ -21,7 +21,8 @@ use crate::clock::SharedClock;
 use crate::config::Job;
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::{
-    AttemptState, FindingKind, Issue, Observation, Operation, Request, SkipReason, Verdict,
+    AttemptId, AttemptState, FindingKind, Issue, Observation, Operation, Request, SkipReason,
+    Verdict,
 };
 use crate::rules::{Action, Subject};
 use crate::store::attempts::Step;
@@ -309,13 +310,16 @@ impl Executor<'_> {
         } = authorised;
         let (attempt, operation) = (permit.attempt(), permit.operation());
         let correlation_id = permit.correlation_id();
+        let order = permit.write().external_reference().clone();
+        // With these a store that was lost can be told what was sent.
         tracing::info!(
             attempt = attempt.0,
             %operation,
+            reference_id = seen.reference_id.as_str(),
+            external_reference = order.as_str(),
             %correlation_id,
             "sending a write"
         );
-        let order = permit.write().external_reference().clone();
         let outcome = self.api.write(permit, ready).await;
         let now = self.clock.now();
         let unanswered = intended_at + self.looks.first_after_intent();
@@ -325,13 +329,14 @@ impl Executor<'_> {
         traces::attempt(attempt, step.to);
         let answer = Answer {
             attempt,
+            external_reference: order.clone(),
             correlation_id,
             step: step.clone(),
             at: now,
             mark,
         };
         self.answers.record(answer).await?;
-        tracing::info!(attempt = attempt.0, state = %step.to, "the write's answer is recorded");
+        tell_answer(attempt, &order, &step);
         if let Ok(Accepted {
             reference_id: Some(made),
             ..
@@ -373,6 +378,17 @@ pub async fn references(
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// An answer that says nothing is somebody's to look at, should reading not settle it.
+fn tell_answer(attempt: AttemptId, order: &ExternalReference, step: &Step) {
+    let (attempt, external_reference, state) = (attempt.0, order.as_str(), step.to);
+    if state == AttemptState::Unknown {
+        let detail = &step.detail;
+        tracing::warn!(attempt, external_reference, %state, detail, "the outcome of a write is unknown");
+    } else {
+        tracing::info!(attempt, external_reference, %state, "the write's answer is recorded");
+    }
 }
 
 /// The ledger's step for a write's answer, and when to look first: at one that was `accepted`, and at one that has no

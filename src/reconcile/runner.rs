@@ -340,20 +340,29 @@ impl Reconciler {
 }
 
 fn report(trigger: Trigger, outcome: RunOutcome, summary: &RunSummary) {
-    tracing::info!(
-        %trigger,
-        %outcome,
-        selected = summary.selected,
-        observed = summary.observed,
-        unchanged = summary.unchanged,
-        sent = summary.sent,
-        flagged = summary.flagged,
-        skipped = summary.skipped,
-        capped = summary.capped,
-        failed = summary.failed,
-        trouble = summary.trouble,
-        "a run ended"
-    );
+    macro_rules! tell {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                %trigger,
+                %outcome,
+                selected = summary.selected,
+                observed = summary.observed,
+                unchanged = summary.unchanged,
+                sent = summary.sent,
+                flagged = summary.flagged,
+                skipped = summary.skipped,
+                capped = summary.capped,
+                failed = summary.failed,
+                trouble = summary.trouble,
+                "a run ended"
+            )
+        };
+    }
+    match outcome {
+        RunOutcome::Failed | RunOutcome::Lost => tell!(tracing::Level::WARN),
+        _ => tell!(tracing::Level::INFO),
+    }
 }
 
 /// Keeps `job_running` true to life.

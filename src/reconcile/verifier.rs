@@ -35,6 +35,29 @@ pub struct Verifier {
     looks: Looks,
 }
 
+/// A write that reading can't settle is a person's now.
+fn tell_settled(attempt: &Attempt, state: AttemptState, detail: &str) {
+    macro_rules! tell {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                attempt = attempt.id.0,
+                operation = %attempt.operation,
+                org = %attempt.org,
+                reference_id = attempt.reference_id.as_str(),
+                external_reference = attempt.external_reference.as_str(),
+                %state,
+                detail,
+                "a write is settled"
+            )
+        };
+    }
+    match state {
+        AttemptState::NeedsHuman => tell!(tracing::Level::WARN),
+        _ => tell!(tracing::Level::INFO),
+    }
+}
+
 /// What one go came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settled {
@@ -223,14 +246,7 @@ impl Verifier {
         if let (AttemptState::Confirmed, Some(due)) = (to, attempt.due_since) {
             self.tell_time_to_repair(attempt, due, now).await;
         }
-        tracing::info!(
-            attempt = attempt.id.0,
-            operation = %attempt.operation,
-            org = %attempt.org,
-            state = %to,
-            detail = step.detail,
-            "a write is settled"
-        );
+        tell_settled(attempt, to, &step.detail);
         Ok(())
     }
 

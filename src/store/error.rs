@@ -80,6 +80,14 @@ pub enum StoreError {
         /// What to do.
         detail: String,
     },
+    /// A newer program changed the schema: this one can't work with it, however often it is started.
+    #[error("{operation}: {detail}")]
+    TooNew {
+        /// The call.
+        operation: &'static str,
+        /// What to do.
+        detail: String,
+    },
     /// Anything else the database refuses: a fault of ours.
     #[error("{operation}: {detail}")]
     Internal {
@@ -102,7 +110,7 @@ impl StoreError {
             Self::NotFound { .. } => "not_found",
             Self::Refused { .. } => "refused",
             Self::Corrupt { .. } => "corrupt",
-            Self::Schema { .. } => "schema",
+            Self::Schema { .. } | Self::TooNew { .. } => "schema",
             Self::Internal { .. } => "internal",
         }
     }

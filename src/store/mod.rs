@@ -39,6 +39,7 @@ pub mod replicas;
 pub mod requests;
 mod rows;
 pub mod runs;
+mod schema;
 pub mod sqlite;
 mod timed;
 
@@ -91,8 +92,9 @@ pub trait Store:
     + Sync
     + 'static
 {
-    /// Brings the schema to this program's version. Safe to call by many at once.
-    async fn migrate(&self) -> Result<(), StoreError>;
+    /// Brings the schema to this program's version. Safe to call by many at once. Answers what was missing, by number and
+    /// name; of several at once more than one may say so.
+    async fn migrate(&self) -> Result<Vec<String>, StoreError>;
 
     /// The schema is there and is this program's version.
     async fn check_schema(&self) -> Result<SchemaState, StoreError>;
@@ -113,14 +115,14 @@ pub trait Store:
 /// How the database's schema relates to the one this program wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaState {
-    /// All migrations applied.
+    /// All migrations applied; perhaps more, by a newer program, that only added to them.
     Current,
     /// `migrate` (or a start of the daemon) will apply this many.
     Behind {
         /// Migrations not yet applied.
         pending: usize,
     },
-    /// A newer program was here: this one keeps its hands off.
+    /// A newer program changed what this one needs: it keeps its hands off.
     Ahead,
 }
 
@@ -177,9 +179,7 @@ pub async fn require_current(store: &dyn Store, url: &str) -> Result<(), StoreEr
         SchemaState::Behind { pending } => format!(
             "the store {url} lacks {pending} migration(s): run `tesa-reconciler migrate`, or start the daemon"
         ),
-        SchemaState::Ahead => {
-            format!("the store {url} was written by a newer version: use that version")
-        }
+        SchemaState::Ahead => return Err(schema::too_new("open")),
     };
     Err(StoreError::Schema {
         operation: "open",

@@ -13,7 +13,7 @@ mod text;
 use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -125,13 +125,20 @@ where
     Ok((subscriber, LogHandle(handle)))
 }
 
-/// What libraries say at their start is no news to people, nor are spans that are for traces only. Comes first, so
-/// that a filter which names one wins.
-const QUIET: &str = "tokio_cron_scheduler=warn,tesa_traces=off";
+/// A level alone is this program's own: what libraries say of their inner life is no news to people, and what concerns them
+/// comes back as an error of ours. A filter that names a library hears it.
+fn ours(directive: &str) -> String {
+    let directive = directive.trim();
+    match directive.parse::<LevelFilter>() {
+        Ok(level) if !directive.is_empty() => format!("off,tesa_reconciler={level}"),
+        _ => directive.to_owned(),
+    }
+}
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    let directives: Vec<String> = filter.split(',').map(ours).collect();
     EnvFilter::builder()
-        .parse(format!("{QUIET},{filter}"))
+        .parse(directives.join(","))
         .map_err(|error| LogError::Filter {
             filter: filter.to_owned(),
             error,

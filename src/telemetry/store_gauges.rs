@@ -78,7 +78,18 @@ pub struct StoreGauges {
 #[derive(Default)]
 struct Last {
     tried: Option<Instant>,
+    /// The last try failed, and the log says so.
+    failing: bool,
     written: BTreeMap<Series, f64>,
+}
+
+impl Last {
+    /// Not a line a scrape: an outage is told as it begins.
+    fn told_once(&mut self, error: &str) {
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(error, "the gauges made from the store are out of date");
+        }
+    }
 }
 
 impl std::fmt::Debug for StoreGauges {
@@ -126,15 +137,16 @@ impl StoreGauges {
                 let values = values(&readings, &self.scope.borrow());
                 set(&last.written, &values);
                 last.written = values;
+                if std::mem::replace(&mut last.failing, false) {
+                    tracing::info!("the gauges made from the store are up to date again");
+                }
             }
             // The store has counted it already.
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the gauges made from the store are out of date")
-            }
+            Ok(Err(error)) => last.told_once(&error.to_string()),
             // Its call was dropped before it could count.
             Err(_elapsed) => {
                 record::store_error("timeout");
-                tracing::warn!(limit = ?self.time_out, "the store did not answer a scrape in time");
+                last.told_once(&format!("no answer within {:?}", self.time_out));
             }
         }
     }

@@ -188,7 +188,7 @@ impl PgStore {
 
 #[async_trait]
 impl Store for PgStore {
-    async fn migrate(&self) -> Result<(), StoreError> {
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         self.timed
             .with_limit(self.migrate_timeout)
             .call(

@@ -4,6 +4,7 @@
 //! lock of the session stands around them all, so of many processes that migrate at once one does it and the others
 //! find it done. A process that dies in between gives the lock back with its connection.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -11,15 +12,29 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
 use super::{Pool, connect};
+use crate::store::SchemaState;
 use crate::store::fault::Fault;
-use crate::store::{SchemaState, StoreError};
+use crate::store::schema::{APPLIED, FLOOR, failed, has_unknown, names, refuse, state, too_new};
 
 // A new file in the folder is noticed when this file is compiled anew; a test holds both equal.
-pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!("migrations/postgres");
+    // What a newer program added: whether that will do is asked before.
+    migrator.set_ignore_missing(true);
+    migrator
+});
 
-/// Applies what is pending, on a connection of its own: its lock is waited for as long as a migration may take.
-pub(super) async fn migrate(options: &PgConnectOptions, limit: Duration) -> Result<(), Fault> {
+/// Applies what is pending, and answers it. On a connection of its own: its lock is waited for as long as a migration may
+/// take.
+pub(super) async fn migrate(
+    options: &PgConnectOptions,
+    limit: Duration,
+) -> Result<Vec<String>, Fault> {
     let mut connection = connect::alone(options, limit).await?;
+    let before = applied(&mut connection).await?;
+    if state_of(&mut connection, &before).await? == SchemaState::Ahead {
+        return Err(too_new("migrate").into());
+    }
     // `run` does the same, but its future can't be proven `Send` inside an async trait.
     let done = MIGRATOR.run_direct(None, &mut connection, false).await;
     if done.as_ref().is_err_and(is_denied) {
@@ -27,19 +42,9 @@ pub(super) async fn migrate(options: &PgConnectOptions, limit: Duration) -> Resu
         let mut other = connect::alone(options, limit).await?;
         may_make_tables(&mut other).await?;
     }
-    done.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            Fault::Sql(error)
-        }
-        MigrateError::VersionMissing(version) => refuse(format!(
-            "a newer tesa-reconciler was here (schema {version}): use that version, or another database"
-        )),
-        MigrateError::VersionMismatch(version) => refuse(format!(
-            "schema {version} in the database is not the one this program was built with"
-        )),
-        other => refuse(other.to_string()),
-    })?;
-    Ok(connection.close().await?)
+    done.map_err(failed)?;
+    connection.close().await?;
+    Ok(names(&MIGRATOR, &before))
 }
 
 /// PostgreSQL's insufficient_privilege.
@@ -71,35 +76,33 @@ async fn may_make_tables(connection: &mut PgConnection) -> Result<(), Fault> {
     }
 }
 
-fn refuse(detail: String) -> Fault {
-    Fault::Refused(StoreError::Schema {
-        operation: "migrate",
-        detail,
-    })
-}
-
 /// Compares what is applied with what this program has.
 pub(super) async fn check(pool: &Pool) -> Result<SchemaState, Fault> {
-    let ours: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).collect();
-    let any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(pool)
-        .await?;
-    let applied: Vec<i64> = if any {
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
-            .fetch_all(pool)
-            .await?
+    let mut connection = pool.acquire().await?;
+    let applied = applied(&mut connection).await?;
+    let state = state_of(&mut connection, &applied).await?;
+    if matches!(state, SchemaState::Behind { .. }) {
+        // Told now, before a start or a person tries it in vain.
+        may_make_tables(&mut connection).await?;
+    }
+    Ok(state)
+}
+
+async fn state_of(connection: &mut PgConnection, applied: &[i64]) -> Result<SchemaState, Fault> {
+    let floor = if has_unknown(&MIGRATOR, applied) {
+        sqlx::query_scalar(FLOOR).fetch_optional(connection).await?
     } else {
-        Vec::new()
+        None
     };
-    if applied.iter().any(|version| !ours.contains(version)) {
-        return Ok(SchemaState::Ahead);
+    Ok(state(&MIGRATOR, applied, floor))
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, Fault> {
+    let any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !any {
+        return Ok(Vec::new());
     }
-    match ours.len() - applied.len() {
-        0 => Ok(SchemaState::Current),
-        pending => {
-            // Told now, before a start or a person tries it in vain.
-            may_make_tables(&mut *pool.acquire().await?).await?;
-            Ok(SchemaState::Behind { pending })
-        }
-    }
+    Ok(sqlx::query_scalar(APPLIED).fetch_all(connection).await?)
 }

@@ -255,19 +255,20 @@ async fn as_new(writer: &mut SqliteConnection, pragmas: SqlStr) -> Result<bool, 
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn migrate(&self) -> Result<(), StoreError> {
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         self.timed
             .with_limit(self.migrate_timeout)
             .call("migrate", async {
                 let mut tx = self.begin().await?;
-                schema::migrate(&mut tx).await?;
+                let missing = schema::migrate(&mut tx).await?;
                 tx.commit().await?;
                 // After the commit, or a crash would leave the mark of a store that never was; and one at a time.
                 let mut tx = self.begin().await?;
                 if let Some(id) = identity::id(&mut tx).await? {
                     self.file.mark_if_new(&id)?;
                 }
-                Ok(tx.rollback().await?)
+                tx.rollback().await?;
+                Ok(missing)
             })
             .await
     }

@@ -164,9 +164,23 @@ fn the_look_follows_the_setting_the_terminal_and_no_color() {
 }
 
 #[test]
-fn the_alarm_clock_is_quiet_unless_a_filter_names_it() {
-    let say = |_: &LogHandle| tracing::info!(target: "tokio_cron_scheduler", "Uninited");
-    assert_eq!(log(JSON, "info", say).text(), "");
-    let named = log(JSON, "info,tokio_cron_scheduler=info", say);
-    assert_eq!(named.objects().len(), 1);
+fn libraries_are_quiet_unless_a_filter_names_one() {
+    let say = |_: &LogHandle| {
+        tracing::info!(target: "tokio_cron_scheduler", "Uninited");
+        tracing::warn!(target: "sqlx::query", "slow statement");
+        tracing::info!("ours");
+    };
+    let said = |filter: &str| {
+        let lines = log(JSON, filter, say).objects();
+        let words = lines
+            .iter()
+            .map(|line| line["message"].as_str().unwrap().to_owned());
+        words.collect::<Vec<_>>()
+    };
+    assert_eq!(said("info"), ["ours"]);
+    assert_eq!(said("debug"), ["ours"]);
+    assert_eq!(said("warn"), [""; 0]);
+    assert_eq!(said("off"), [""; 0]);
+    assert_eq!(said("warn,sqlx=warn"), ["slow statement"]);
+    assert_eq!(said("info,tokio_cron_scheduler=info"), ["Uninited", "ours"]);
 }

@@ -270,6 +270,56 @@ fn a_store_that_is_down_is_not_asked_at_every_scrape_either() {
 }
 
 #[test]
+fn an_outage_is_told_once_however_often_it_is_scraped() {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = {
+        let lines = lines.clone();
+        move || lines.clone()
+    };
+    let look = crate::telemetry::logs::Look {
+        json: true,
+        colour: false,
+    };
+    let clock = Arc::new(crate::clock::ManualClock::new(at(0), 1));
+    let (log, _) = crate::telemetry::logs::subscriber(look, "info", clock, writer, None).unwrap();
+    let _logged = tracing::subscriber::set_default(log);
+    with_recorder(|_| async {
+        let away = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let is_away = Arc::clone(&away);
+        let gauges = reader(move || {
+            let error = StoreError::Unavailable {
+                operation: "pauses",
+                detail: String::new(),
+            };
+            let away = is_away.load(Ordering::Relaxed);
+            let answer = if away {
+                Err(error)
+            } else {
+                Ok(Readings::default())
+            };
+            Box::pin(async { answer })
+        });
+        for still_away in [true, true, false, false] {
+            away.store(still_away, Ordering::Relaxed);
+            gauges.last.lock().await.tried = None;
+            gauges.refresh().await;
+        }
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
 fn hung_store_call_times_out_and_is_counted() {
     with_recorder(|page| async move {
         let gauges = StoreGauges::of_a_hung_store(Duration::from_millis(10));

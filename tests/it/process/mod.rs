@@ -40,6 +40,7 @@ mod silent;
 mod status;
 mod steering;
 mod stop;
+mod told;
 mod traces;
 mod word;
 pub mod world;

@@ -13,6 +13,7 @@ behaviours![
     migrating_again_changes_nothing,
     readiness_is_a_write;
     in a database:
+    what_a_newer_program_only_added_stands_in_nobody_s_way,
     a_newer_program_s_schema_is_ahead_and_left_alone,
 ];
 
@@ -29,11 +30,23 @@ async fn migrating_again_changes_nothing(fresh: Fresh) {
     assert_eq!(fresh.store.last_runs().await.unwrap().len(), 1);
 }
 
-async fn a_newer_program_s_schema_is_ahead_and_left_alone(fresh: Fresh) {
-    let newer =
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+/// What a newer program leaves in the book of migrations.
+const NEWER: &str =
+    "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (9999, 'from the future', TRUE, '', 0)";
-    assert_eq!(fresh.past_the_store(newer).await, Ok(1));
+
+async fn what_a_newer_program_only_added_stands_in_nobody_s_way(fresh: Fresh) {
+    assert_eq!(fresh.past_the_store(NEWER).await, Ok(1));
+    let state = fresh.store.check_schema().await.unwrap();
+    assert_eq!(state, SchemaState::Current);
+    assert!(fresh.store.migrate().await.unwrap().is_empty());
+    started(&*fresh.store, &new_run(None), at(0)).await;
+}
+
+async fn a_newer_program_s_schema_is_ahead_and_left_alone(fresh: Fresh) {
+    assert_eq!(fresh.past_the_store(NEWER).await, Ok(1));
+    let raised = "UPDATE schema_floor SET migration = 9999";
+    assert_eq!(fresh.past_the_store(raised).await, Ok(1));
     let state = fresh.store.check_schema().await.unwrap();
     assert_eq!(state, SchemaState::Ahead);
     let error = fresh.store.migrate().await.unwrap_err();

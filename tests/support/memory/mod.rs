@@ -233,8 +233,8 @@ impl Clone for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn migrate(&self) -> Result<(), StoreError> {
-        self.write("migrate", |_, _| Ok(())).await
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.write("migrate", |_, _| Ok(vec![])).await
     }
 
     async fn check_schema(&self) -> Result<SchemaState, StoreError> {
