@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod history;
 pub mod http;
 pub mod lifecycle;
 pub mod notify;

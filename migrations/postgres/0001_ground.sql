@@ -115,6 +115,77 @@ CREATE TABLE observations (
 CREATE INDEX observations_by_order ON observations (external_reference);
 CREATE INDEX observations_final ON observations (observed_at) WHERE status IN ('REJECTED', 'CANCELED', 'FINISHED');
 
+-- The life of each order: what was seen of it, appended to and never rewritten. `seen_at` is our first sight, `stamp` the
+-- upstream's own date of it; the gap between the two is how exactly we know when it happened. Rows about the request
+-- itself are told by the two triggers below, so whoever writes an observation can't forget its history, and the last of
+-- them is the observation. What is beside it (its last event, its issues) is told by whoever read it, when it changed.
+CREATE TABLE history (
+    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    org                text COLLATE "C" NOT NULL,
+    reference_id       text COLLATE "C" NOT NULL,
+    -- What of the request it is about: 'request', 'event', or one of its issues.
+    subject            text COLLATE "C" NOT NULL,
+    happening          text COLLATE "C" NOT NULL CHECK (happening IN (
+        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone')),
+    seen_at            timestamptz NOT NULL,
+    stamp              timestamptz,
+    -- Of the request: all that the observation holds.
+    external_reference text COLLATE "C",
+    persistence_type   text COLLATE "C" CHECK (persistence_type IN ('ACTIVATION', 'TERMINATION')),
+    status             text COLLATE "C",
+    cancelling         boolean,
+    auto_installation  boolean,
+    territory_owner    text COLLATE "C" CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
+    request_number     bigint,
+    subrequest_number  bigint,
+    created            timestamptz,
+    -- Of an event or an issue: the upstream's id, its place among its like, the type of message or the issue's code.
+    upstream_id        bigint,
+    sequence           bigint,
+    code               text COLLATE "C",
+    resolved           boolean,
+    repeated           boolean,
+    inconsistent       boolean,
+    CHECK ((happening = 'request') = (status IS NOT NULL AND cancelling IS NOT NULL))
+);
+-- Finds a request by its reference alone, and the last row of each thing of it from the index.
+CREATE INDEX history_of_request ON history (reference_id, org, subject, id);
+
+-- Statement by statement, because a sweep writes thousands of rows in one. Whoever moves a whole store here brings its
+-- history along, and says so.
+CREATE FUNCTION tell_observations() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('tesa_reconciler.moves', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO history (
+            org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status,
+            cancelling, auto_installation, territory_owner, request_number, subrequest_number, created)
+        SELECT org, reference_id, 'request', 'request', observed_at, last_updated, external_reference,
+            persistence_type, status, cancelling, auto_installation, territory_owner, request_number,
+            subrequest_number, created
+        FROM after;
+    ELSE
+        INSERT INTO history (
+            org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status,
+            cancelling, auto_installation, territory_owner, request_number, subrequest_number, created)
+        SELECT a.org, a.reference_id, 'request', 'request', a.observed_at, a.last_updated, a.external_reference,
+            a.persistence_type, a.status, a.cancelling, a.auto_installation, a.territory_owner, a.request_number,
+            a.subrequest_number, a.created
+        FROM after AS a JOIN before AS b ON b.reference_id = a.reference_id AND b.org = a.org
+        WHERE (a.last_updated, a.status, a.cancelling, a.external_reference, a.persistence_type, a.auto_installation,
+               a.territory_owner, a.request_number, a.subrequest_number, a.created)
+            IS DISTINCT FROM (b.last_updated, b.status, b.cancelling, b.external_reference, b.persistence_type,
+                              b.auto_installation, b.territory_owner, b.request_number, b.subrequest_number, b.created);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER observations_are_told AFTER INSERT ON observations REFERENCING NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_observations();
+CREATE TRIGGER changes_of_observations_are_told AFTER UPDATE ON observations
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tell_observations();
+
 CREATE TABLE decisions (
     org          text COLLATE "C" NOT NULL,
     reference_id text COLLATE "C" NOT NULL,
@@ -450,6 +521,8 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_age ON audit (at);
 CREATE TRIGGER audit_is_never_rewritten BEFORE UPDATE ON audit
     FOR EACH ROW EXECUTE FUNCTION refuse_rewriting('audit is append-only');
+CREATE TRIGGER history_is_never_rewritten BEFORE UPDATE ON history
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting('history is append-only');
 
 -- When each job last looked at each request, and what issues it saw: what lets the next sweep ask only for what
 -- changed. Issues hold codes, numbers and dates, never a person's data.

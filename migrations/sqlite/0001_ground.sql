@@ -118,6 +118,71 @@ CREATE TABLE observations (
 CREATE INDEX observations_by_order ON observations (external_reference);
 CREATE INDEX observations_final ON observations (observed_at) WHERE status IN ('REJECTED', 'CANCELED', 'FINISHED');
 
+-- The life of each order: what was seen of it, appended to and never rewritten. `seen_at` is our first sight, `stamp` the
+-- upstream's own date of it; the gap between the two is how exactly we know when it happened. Rows about the request
+-- itself are told by the two triggers below, so whoever writes an observation can't forget its history, and the last of
+-- them is the observation. What is beside it (its last event, its issues) is told by whoever read it, when it changed.
+CREATE TABLE history (
+    id                 INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    org                TEXT    NOT NULL,
+    reference_id       TEXT    NOT NULL,
+    -- What of the request it is about: 'request', 'event', or one of its issues.
+    subject            TEXT    NOT NULL,
+    happening          TEXT    NOT NULL CHECK (happening IN (
+        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone')),
+    seen_at            INTEGER NOT NULL,
+    stamp              INTEGER,
+    -- Of the request: all that the observation holds.
+    external_reference TEXT,
+    persistence_type   TEXT CHECK (persistence_type IN ('ACTIVATION', 'TERMINATION')),
+    status             TEXT,
+    cancelling         INTEGER CHECK (cancelling IN (0, 1)),
+    auto_installation  INTEGER CHECK (auto_installation IN (0, 1)),
+    territory_owner    TEXT CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
+    request_number     INTEGER,
+    subrequest_number  INTEGER,
+    created            INTEGER,
+    -- Of an event or an issue: the upstream's id, its place among its like, the type of message or the issue's code.
+    upstream_id        INTEGER,
+    sequence           INTEGER,
+    code               TEXT,
+    resolved           INTEGER CHECK (resolved IN (0, 1)),
+    repeated           INTEGER CHECK (repeated IN (0, 1)),
+    inconsistent       INTEGER CHECK (inconsistent IN (0, 1)),
+    CHECK ((happening = 'request') = (status IS NOT NULL AND cancelling IS NOT NULL))
+) STRICT;
+-- Finds a request by its reference alone, and the last row of each thing of it from the index.
+CREATE INDEX history_of_request ON history (reference_id, org, subject, id);
+
+CREATE TRIGGER observations_are_told AFTER INSERT ON observations
+BEGIN
+    INSERT INTO history (
+        org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status, cancelling,
+        auto_installation, territory_owner, request_number, subrequest_number, created)
+    VALUES (
+        NEW.org, NEW.reference_id, 'request', 'request', NEW.observed_at, NEW.last_updated, NEW.external_reference,
+        NEW.persistence_type, NEW.status, NEW.cancelling, NEW.auto_installation, NEW.territory_owner,
+        NEW.request_number, NEW.subrequest_number, NEW.created);
+END;
+CREATE TRIGGER changes_of_observations_are_told AFTER UPDATE ON observations
+WHEN (NEW.last_updated, NEW.status, NEW.cancelling, NEW.external_reference, NEW.persistence_type, NEW.auto_installation,
+      NEW.territory_owner, NEW.request_number, NEW.subrequest_number, NEW.created)
+    IS NOT (OLD.last_updated, OLD.status, OLD.cancelling, OLD.external_reference, OLD.persistence_type,
+            OLD.auto_installation, OLD.territory_owner, OLD.request_number, OLD.subrequest_number, OLD.created)
+BEGIN
+    INSERT INTO history (
+        org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status, cancelling,
+        auto_installation, territory_owner, request_number, subrequest_number, created)
+    VALUES (
+        NEW.org, NEW.reference_id, 'request', 'request', NEW.observed_at, NEW.last_updated, NEW.external_reference,
+        NEW.persistence_type, NEW.status, NEW.cancelling, NEW.auto_installation, NEW.territory_owner,
+        NEW.request_number, NEW.subrequest_number, NEW.created);
+END;
+CREATE TRIGGER history_is_never_rewritten BEFORE UPDATE ON history
+BEGIN
+    SELECT RAISE(ABORT, 'history is append-only');
+END;
+
 CREATE TABLE decisions (
     org          TEXT    NOT NULL,
     reference_id TEXT    NOT NULL,

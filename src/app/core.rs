@@ -286,6 +286,7 @@ impl Core {
             max_in_flight: config.tesamanager.max_in_flight.unwrap_or(MOST_IN_FLIGHT),
             max_list_ids: config.tesamanager.max_list_ids.into(),
             retention: config.state.retention,
+            history_retention: config.state.history_retention,
             reads_per_second: config.tesamanager.reads_per_second,
             job_names: config.jobs.iter().map(|job| job.name.clone()).collect(),
             settle_time: config.tesamanager.settle_time,

@@ -20,6 +20,8 @@ pub struct State {
     pub password_file: Option<PathBuf>,
     /// How long closed rows are kept.
     pub retention: Duration,
+    /// How long what was seen of requests is kept; how each stands now stays.
+    pub history_retention: Duration,
 }
 
 /// The database's file where nothing else is said.
@@ -52,6 +54,12 @@ pub(super) const SECTION: Section = Section {
             "\"90d\"",
             "How long what is over and done with is kept.",
         ),
+        Key::preset(
+            "history_retention",
+            Kind::Text,
+            "\"400d\"",
+            "How long the history of each request is kept: what `history` and `report` tell from. The last that was seen of each stays.",
+        ),
     ],
 };
 
@@ -62,6 +70,8 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<State> {
     let password_file = section.optional(problems, "password_file", value::text);
     let retention = value::duration(SHORTEST_RETENTION, TEN_YEARS);
     let retention = section.required(problems, "retention", retention);
+    let history = value::duration(SHORTEST_RETENTION, TEN_YEARS);
+    let history = section.required(problems, "history_retention", history);
     let (url, password_file) = (url?, password_file?);
     if password_file.is_some()
         && url.starts_with("sqlite:")
@@ -78,6 +88,7 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<State> {
         url,
         password_file: password_file.map(PathBuf::from),
         retention: retention?,
+        history_retention: history?,
     })
 }
 

@@ -186,7 +186,7 @@ proptest::proptest! {
                 }
             }
             let safety = &config.safety;
-            let spans = safety.verify_after.iter().chain([&safety.backoff.max, &config.state.retention]);
+            let spans = safety.verify_after.iter().chain([&safety.backoff.max, &config.state.retention, &config.state.history_retention]);
             for span in spans {
                 let _ = (now - *span, now + *span);
             }

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod event;
 pub mod filter;
 pub mod finding;
+pub mod happening;
 pub mod id_list;
 pub mod ids;
 pub mod ill_health;
@@ -27,6 +28,7 @@ pub use decision::{Decision, SkipReason, Verdict};
 pub use event::Event;
 pub use filter::Filter;
 pub use finding::{FindingKind, FindingState};
+pub use happening::{Beside, Happening, Sight, What};
 pub use id_list::{IdBatch, IdList, IdSet};
 pub use ids::{
     AttemptId, ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName, RunId,

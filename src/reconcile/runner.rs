@@ -91,6 +91,8 @@ pub struct Reconciler {
     pub max_list_ids: u64,
     /// How long closed rows are kept, for housekeeping.
     pub retention: Duration,
+    /// How long what was seen of requests is kept.
+    pub history_retention: Duration,
     /// Reads per second and org, all replicas together.
     pub reads_per_second: u32,
     /// Every configured job, in the configuration's order.

@@ -225,7 +225,11 @@ impl Survey<'_> {
             ..Portion::default()
         };
         let (mut fresh, mut rests) = (Vec::with_capacity(read.len()), Vec::new());
+        let mut beside = Vec::new();
         for Reading { id, request, rest } in read {
+            let seen = request.as_ref().and_then(|read| read.as_ref().ok());
+            let at = seen.map_or_else(|| self.clock.now(), |seen| seen.observed_at);
+            beside.extend(rest.sight(&id, at));
             match (request, rest) {
                 (Some(Ok(request)), rest) => {
                     fresh.push(request);
@@ -236,10 +240,11 @@ impl Survey<'_> {
             }
         }
         portion.tally.observed += (fresh.len() + portion.healthy.len()) as u64;
-        if let Some(lease) = self.lease.filter(|_| !fresh.is_empty()) {
+        let is_news = !fresh.is_empty() || !beside.is_empty();
+        if let Some(lease) = self.lease.filter(|_| is_news) {
             let older = self
                 .store
-                .remember_observations(lease, self.context.org, &fresh)
+                .remember_seen(lease, self.context.org, &fresh, &beside)
                 .await?;
             if !older.is_empty() {
                 self.set_apart(&older, &mut fresh, &mut rests, &mut portion);

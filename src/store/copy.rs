@@ -168,6 +168,12 @@ async fn copy_all(
             ))));
         }
     }
+    // The history comes along: what is copied beside it is no news.
+    execute(
+        to,
+        "SELECT set_config('tesa_reconciler.moves', 'on', true)".to_owned(),
+    )
+    .await?;
     for table in TABLES {
         let rows = copy_table(table, from, to).await?;
         let arrived = count(to, table.name).await?;

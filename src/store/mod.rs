@@ -27,6 +27,7 @@ mod copy;
 pub mod error;
 mod fault;
 pub mod findings;
+pub mod history;
 pub mod housekeeping;
 pub mod identity;
 pub mod looks;
@@ -55,6 +56,7 @@ pub use controls::Controls;
 pub use copy::{Copied, copied_columns, copy};
 pub use error::StoreError;
 pub use findings::Findings;
+pub use history::History;
 pub use housekeeping::{Housekeeping, Pruned};
 pub use identity::{Doubt, Identity};
 pub use looks::Looks;
@@ -80,6 +82,7 @@ pub trait Store:
     + Claims
     + Acknowledgements
     + Looks
+    + History
     + Notices
     + Orders
     + Controls

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::StoreError;
 use super::runs::RunLease;
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
-use crate::domain::{Decision, Observation};
+use crate::domain::{Decision, Observation, Sight};
 
 /// A decision as remembered: the last one of a job about a request, written only when it changed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -39,6 +39,17 @@ pub trait Requests {
         lease: &RunLease,
         org: &Org,
         observations: &[Observation],
+    ) -> Result<Vec<ReferenceId>, StoreError> {
+        self.remember_seen(lease, org, observations, &[]).await
+    }
+
+    /// The same, with what was read beside requests: their histories are told of it where it is news.
+    async fn remember_seen(
+        &self,
+        lease: &RunLease,
+        org: &Org,
+        observations: &[Observation],
+        beside: &[Sight],
     ) -> Result<Vec<ReferenceId>, StoreError>;
 
     /// The same for one request that was read in no run: to verify a write. Answers whether it contradicts what was known.
@@ -58,12 +69,13 @@ pub trait Requests {
         reference: &str,
     ) -> Result<Vec<(Org, Observation)>, StoreError>;
 
-    /// The upstream answered 404: forget the observation, and what was decided and looked at by it.
+    /// The upstream answered 404: forget the observation, and what was decided and looked at by it. Its history tells when.
     async fn forget_observation(
         &self,
         lease: &RunLease,
         org: &Org,
         id: &ReferenceId,
+        at: DateTime<Utc>,
     ) -> Result<(), StoreError>;
 
     /// Remembers decisions; a row is written only where verdict, rule or explanation differ from the last one.

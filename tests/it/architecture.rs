@@ -67,6 +67,19 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        why: "history is pure: it tells what the store's rows mean",
+        binds: |file| file.is_in("history"),
+        forbids: |path| {
+            let known = [
+                "crate::domain",
+                "crate::history",
+                "crate::rules",
+                "crate::store",
+            ];
+            any(path, EFFECTS) || ours_outside(path, &known)
+        },
+    },
+    Rule {
         why: "clock knows nobody",
         binds: |file| file.is_in("clock"),
         forbids: |path| any(path, EFFECTS) || ours_outside(path, &["crate::clock"]),

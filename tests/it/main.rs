@@ -16,6 +16,8 @@ mod memory;
 mod metrics;
 mod notify;
 mod process;
+#[path = "../support/replayed.rs"]
+mod replayed;
 mod sandbox;
 mod schedule;
 mod store;

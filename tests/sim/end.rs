@@ -12,10 +12,10 @@ use tesa_reconciler::store::{
     Acknowledgements as _, Controls as _, Findings as _, Page, Runs as _,
 };
 
-use crate::people;
 use crate::plan::Plan;
 use crate::replica::ORG;
 use crate::world::World;
+use crate::{people, replayed};
 
 /// A run takes no longer.
 const RUNS_END_WITHIN: TimeDelta = TimeDelta::minutes(5);
@@ -23,6 +23,7 @@ const RUNS_END_WITHIN: TimeDelta = TimeDelta::minutes(5);
 pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), String> {
     let (store, now) = (&world.store, world.now());
     let told = |error: tesa_reconciler::store::StoreError| error.to_string();
+    replayed::leads_to_what_is_remembered(store, &Org::new(ORG)).await?;
     let attempts = people::attempts(store).await.map_err(told)?;
     for attempt in &attempts {
         if attempt.state.is_open() && attempt.state != AttemptState::NeedsHuman {

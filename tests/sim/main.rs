@@ -21,6 +21,8 @@ mod memory;
 mod people;
 mod plan;
 mod planted;
+#[path = "../support/replayed.rs"]
+mod replayed;
 mod replica;
 mod shrink;
 mod story;

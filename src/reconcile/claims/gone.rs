@@ -300,7 +300,8 @@ impl Survey<'_> {
                     .all(|one| twice_not_found(one.missing_since, self.context.now))
             {
                 tracing::info!(%org, reference_id = %id, "gone upstream: not listed, not found by its order, twice");
-                self.store.forget_observation(lease, org, id).await?;
+                let now = self.clock.now();
+                self.store.forget_observation(lease, org, id, now).await?;
             }
         }
         Ok(())

@@ -16,6 +16,10 @@ use crate::store::runs::{RunLease, RunSummary};
 /// tables hardly matters.
 pub const BATCH: u32 = 200;
 
+/// Rows of history that are looked at in one transaction. Most of what is old stays, because it is the last that was seen
+/// of its request; so more are looked at than go.
+const HISTORY_STEP: u32 = 1_000;
+
 impl Reconciler {
     /// Prunes until nothing is left to prune, then lets the database tidy up. `selected` tells how many rows went.
     pub(in crate::reconcile) async fn keep_house(
@@ -35,6 +39,19 @@ impl Reconciler {
             }
             tracing::debug!(?pruned, "pruned a batch");
             summary.selected += pruned.total();
+        }
+        let older_than = self.clock.now() - self.history_retention;
+        let mut after = Some(0);
+        while let Some(from) = after {
+            if stop.is_cancelled() {
+                return Err(SurveyError::Stopped);
+            }
+            let history = &self.store;
+            let step = history
+                .prune_history(lease, older_than, from, HISTORY_STEP)
+                .await?;
+            summary.selected += step.removed;
+            after = step.next;
         }
         self.store.optimize().await?;
         Ok(RunOutcome::Succeeded)

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::channel::mpsc::{self, Receiver};
 use futures::{SinkExt, Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use super::pipeline::{Room, Work};
 use super::{Portion, SurveyError};
 use crate::config::JobKind;
 use crate::domain::ids::{Org, ReferenceId};
-use crate::domain::{Event, Issue, Observation};
+use crate::domain::{Beside, Event, Issue, Observation, Sight};
 use crate::reconcile::events::{self, EventCheck};
 use crate::tesamanager::{ReadError, Tesamanager};
 
@@ -47,6 +48,23 @@ pub(in crate::reconcile) enum Rest {
     Issues(Result<Vec<Issue>, ReadError>),
     /// Its events.
     Events(Result<Vec<Event>, ReadError>),
+}
+
+impl Rest {
+    /// For the request's history; none where nothing was read.
+    pub(super) fn sight(&self, id: &ReferenceId, at: DateTime<Utc>) -> Option<Sight> {
+        let mut beside = match self {
+            Self::Issues(Ok(issues)) => Beside::Issues(issues.clone()),
+            Self::Events(Ok(events)) => Beside::last_of(events),
+            _ => return None,
+        };
+        beside.belongs_to(id);
+        Some(Sight {
+            reference_id: id.clone(),
+            at,
+            beside,
+        })
+    }
 }
 
 /// What a listing found, read.

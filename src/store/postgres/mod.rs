@@ -19,6 +19,7 @@ mod dialect;
 mod changes;
 mod connect;
 mod explain;
+mod history;
 mod identity;
 mod lock;
 mod looks;

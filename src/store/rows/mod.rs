@@ -10,6 +10,7 @@ pub(super) mod classes;
 pub(super) mod controls;
 pub(super) mod correlation;
 pub(super) mod findings;
+pub(super) mod history;
 pub(super) mod looks;
 mod micros;
 pub(super) mod notices;

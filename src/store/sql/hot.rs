@@ -3,8 +3,8 @@
 
 use super::super::looks as page;
 use super::{
-    acknowledgements, attempts, audit, claims, classes, controls, findings, housekeeping, intend,
-    looks, notices, orders, requests, runs,
+    acknowledgements, attempts, audit, claims, classes, controls, findings, history, housekeeping,
+    intend, looks, notices, orders, requests, runs,
 };
 
 macro_rules! named {
@@ -24,6 +24,7 @@ pub const HOT: &[(&str, &str)] = named! {
     controls: TAKE_TRIGGERS;
     findings: LIVE LIVE_OF_KIND LIVE_ABOUT NEWLY_OPEN TOUCH RESOLVE RESOLVE_LEFT_BEHIND COUNTS LIST LIST_LIVE
         LIST_OF_REFERENCE LIVE_MISSING WITH_ATTENTION MISSING BACK ATTENTION;
+    history: BESIDE OF_REQUEST ORGS REQUESTS OF_EACH FORGOTTEN LET_GO STEP OUTDATED;
     housekeeping: STEPS ATTEMPTS RUNS SLOTS UNRUN_SLOTS FINDINGS ACKNOWLEDGEMENTS OBSERVATIONS DECISIONS
         DECISIONS_ON_NOTHING LOOKS TRIGGERS AUDIT DUPLICATES RETRIES CLASSES CONTRADICTIONS;
     intend: PAUSED LATCHED ACKNOWLEDGED REPEATED OPEN_ATTEMPT OF_RUN OF_HOUR;

@@ -27,6 +27,7 @@ pub(in crate::store) mod claims;
 pub(in crate::store) mod classes;
 pub(in crate::store) mod controls;
 pub(in crate::store) mod findings;
+pub(in crate::store) mod history;
 pub(in crate::store) mod hot;
 pub(in crate::store) mod housekeeping;
 pub(in crate::store) mod intend;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Backend, Connection, audit, lock_org, text, texts};
+use super::{Backend, Connection, audit, history, lock_org, text, texts};
 use crate::domain::AttemptId;
 use crate::domain::ids::{ExternalReference, Org, ReferenceId};
 use crate::store::fault::Fault;
@@ -137,12 +137,14 @@ impl Orders for Backend {
             if let Some(id) = open {
                 return Ok(Err(AttemptId(id)));
             }
-            sqlx::query(KEEP)
-                .bind(org.as_str())
-                .bind(text(order.as_str()))
-                .bind(stamp(now))
-                .execute(&mut *tx)
-                .await?;
+            for keep in [KEEP, history::LET_GO] {
+                sqlx::query(keep)
+                    .bind(org.as_str())
+                    .bind(text(order.as_str()))
+                    .bind(stamp(now))
+                    .execute(&mut *tx)
+                    .await?;
+            }
             for statement in LET_GO {
                 sqlx::query(statement)
                     .bind(org.as_str())

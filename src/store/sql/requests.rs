@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 
 use super::super::requests::{write_decisions, write_observations};
 use super::runs::hold;
-use super::{Backend, last_of_each, text, texts};
+use super::{Backend, history, last_of_each, text, texts};
 use crate::domain::ids::{JobName, Org, ReferenceId};
-use crate::domain::{Decision, Observation};
+use crate::domain::{Decision, Observation, Sight};
 use crate::store::StoreError;
 use crate::store::requests::{RememberedDecision, Requests};
-use crate::store::rows::all;
 use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow, contradicted};
+use crate::store::rows::{all, stamp};
 use crate::store::runs::RunLease;
 
 pub(in crate::store) const OBSERVATIONS: &str = sql!("
@@ -41,6 +41,7 @@ impl Backend {
         lease: Option<&RunLease>,
         org: &Org,
         observations: &[Observation],
+        beside: &[Sight],
     ) -> Result<Vec<ReferenceId>, StoreError> {
         self.call(operation, || async {
             let mut seen: Vec<_> = observations.iter().collect();
@@ -61,6 +62,7 @@ impl Backend {
                     .await?;
                 known = all(rows)?;
             }
+            history::tell(&mut tx, org, beside).await?;
             tx.commit().await?;
             Ok(contradicted(&seen, known))
         })
@@ -70,19 +72,23 @@ impl Backend {
 
 #[async_trait]
 impl Requests for Backend {
-    async fn remember_observations(
+    async fn remember_seen(
         &self,
         lease: &RunLease,
         org: &Org,
         observations: &[Observation],
+        beside: &[Sight],
     ) -> Result<Vec<ReferenceId>, StoreError> {
-        self.observe("remember_observations", Some(lease), org, observations)
+        let lease = Some(lease);
+        self.observe("remember_observations", lease, org, observations, beside)
             .await
     }
 
     async fn remember_verified(&self, org: &Org, seen: &Observation) -> Result<bool, StoreError> {
         let seen = std::slice::from_ref(seen);
-        let older = self.observe("remember_verified", None, org, seen).await?;
+        let older = self
+            .observe("remember_verified", None, org, seen, &[])
+            .await?;
         Ok(!older.is_empty())
     }
 
@@ -123,10 +129,17 @@ impl Requests for Backend {
         lease: &RunLease,
         org: &Org,
         id: &ReferenceId,
+        at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.call("forget_observation", || async {
             let mut tx = self.begin().await?;
             hold(&mut tx, "forget_observation", lease).await?;
+            sqlx::query(history::FORGOTTEN)
+                .bind(org.as_str())
+                .bind(text(id.as_str()))
+                .bind(stamp(at))
+                .execute(&mut *tx)
+                .await?;
             for statement in FORGET {
                 sqlx::query(statement)
                     .bind(org.as_str())

@@ -15,6 +15,7 @@ mod dialect;
 mod bulk;
 mod changes;
 mod file;
+mod history;
 mod identity;
 mod lock;
 mod looks;

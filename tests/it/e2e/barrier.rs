@@ -42,7 +42,10 @@ async fn forget(world: &World, id: &ReferenceId) {
     let Started::Yes(lease) = store.start(&run, now).await.unwrap() else {
         panic!("it did not start");
     };
-    store.forget_observation(&lease, &org(), id).await.unwrap();
+    store
+        .forget_observation(&lease, &org(), id, now)
+        .await
+        .unwrap();
     let summary = RunSummary::default();
     store
         .finish(&lease, RunOutcome::Succeeded, &summary, now)

@@ -50,6 +50,8 @@ use tesa_reconciler::store::findings::{Finding, FindingFilter};
 use tesa_reconciler::store::runs::RunSummary;
 use tesa_reconciler::store::{Actor, Page, Store, StoreError};
 
+use crate::replayed;
+
 use ahead::Ahead;
 use daemon::Daemon;
 
@@ -246,7 +248,11 @@ impl World {
     }
 
     async fn run(&self, job: &str) -> (RunOutcome, RunSummary) {
-        self.daemon.run(job).await.unwrap()
+        let ran = self.daemon.run(job).await.unwrap();
+        replayed::leads_to_what_is_remembered(self.store(), &org())
+            .await
+            .unwrap();
+        ran
     }
 
     /// A run that must end well.

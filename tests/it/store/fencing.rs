@@ -22,7 +22,7 @@ behaviours! {
 }
 
 /// Everything that a run writes. A new one belongs here.
-const WRITES: [&str; 24] = [
+const WRITES: [&str; 25] = [
     "remember_observations",
     "forget_observation",
     "remember_decisions",
@@ -44,6 +44,7 @@ const WRITES: [&str; 24] = [
     "begin_sweep",
     "latch_guard",
     "prune",
+    "prune_history",
     "intend",
     "beat",
     "finish",
@@ -67,7 +68,7 @@ async fn write(store: &dyn Store, lease: &RunLease, which: &str) -> Result<(), S
             let older = store.remember_observations(lease, org, &seen);
             older.await.map(drop)
         }
-        "forget_observation" => store.forget_observation(lease, org, &ids[0]).await,
+        "forget_observation" => store.forget_observation(lease, org, &ids[0], at(9)).await,
         "remember_decisions" => {
             let ignore = [decision("r", Verdict::Ignore)];
             let written = store.remember_decisions(lease, org, job, at(9), &ignore);
@@ -149,6 +150,10 @@ async fn write(store: &dyn Store, lease: &RunLease, which: &str) -> Result<(), S
         "latch_guard" => {
             let latched = store.latch_guard(lease, job, org, &daemon(), at(9)).await;
             latched.map(drop)
+        }
+        "prune_history" => {
+            let step = store.prune_history(lease, at(1_000_000), 0, 100).await;
+            step.map(drop)
         }
         "prune" => store.prune(lease, at(1_000_000), 100).await.map(drop),
         "intend" => {

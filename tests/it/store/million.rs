@@ -39,6 +39,7 @@ const LEDGER: &str = "
 const THE_REST: &str = "
     ALTER TABLE attempt_steps SET UNLOGGED; ALTER TABLE runs SET UNLOGGED; ALTER TABLE observations SET UNLOGGED;
     ALTER TABLE decisions SET UNLOGGED; ALTER TABLE findings SET UNLOGGED; ALTER TABLE looks SET UNLOGGED;
+    ALTER TABLE history SET UNLOGGED;
     INSERT INTO runs (job_name, org, trigger, replica, mode, actor, reason, token, started_at, last_beat, finished_at,
         outcome)
     SELECT 'job', 'org', 'schedule', 'r', 'enforce', 'daemon', '', n, now(), now(), now() - n * interval '1 minute',
@@ -47,6 +48,9 @@ const THE_REST: &str = "
     INSERT INTO observations (org, reference_id, external_reference, status, cancelling, observed_at)
     SELECT 'org', 'r' || n, 'x' || n, CASE n % 4 WHEN 0 THEN 'NOT_SENT' ELSE 'FINISHED' END, false,
         now() - n * interval '1 second'
+    FROM generate_series(1, 1000000) AS n;
+    INSERT INTO history (org, reference_id, subject, happening, seen_at, code, inconsistent)
+    SELECT 'org', 'r' || n, 'event', 'event', now() - n * interval '1 second', 'ACK', false
     FROM generate_series(1, 1000000) AS n;
     INSERT INTO decisions (org, reference_id, job_name, run_id, since, verdict, explanation)
     SELECT 'org', 'r' || n, 'job', 1, now() - n * interval '1 second', 'act', '' FROM generate_series(1, 1000000) AS n;

@@ -64,6 +64,7 @@ mod postgres_network;
 mod postgres_plans;
 mod postgres_server;
 mod rates;
+mod request_history;
 mod requests;
 mod runs;
 mod schema;

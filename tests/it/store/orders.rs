@@ -143,7 +143,10 @@ async fn requests_once_seen_beside_another_stay_known(fresh: Fresh) {
     }
     for id in ids {
         let lease = a_run(store).await;
-        store.forget_observation(&lease, &org(), &id).await.unwrap();
+        store
+            .forget_observation(&lease, &org(), &id, at(9))
+            .await
+            .unwrap();
     }
     let three = ["R-1", "R-2", "R-3"].map(|id| (id.to_owned(), None));
     assert_eq!(names().await, three, "a 404 says nothing by itself");

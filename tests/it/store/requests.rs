@@ -280,11 +280,11 @@ async fn a_forgotten_observation_is_gone(fresh: Fresh) {
         .await
         .unwrap();
     store
-        .forget_observation(&a_run(store).await, &org(), &"r1".into())
+        .forget_observation(&a_run(store).await, &org(), &"r1".into(), at(9))
         .await
         .unwrap();
     store
-        .forget_observation(&a_run(store).await, &org(), &"never".into())
+        .forget_observation(&a_run(store).await, &org(), &"never".into(), at(9))
         .await
         .unwrap();
     let asked = ["r1", "r2"].map(Into::into);
@@ -398,7 +398,7 @@ async fn what_sweeps_looked_at_is_forgotten_with_the_observation(fresh: Fresh) {
         }
     }
     store
-        .forget_observation(&lease, &org(), &id[0])
+        .forget_observation(&lease, &org(), &id[0], at(9))
         .await
         .unwrap();
     let known = async |org: &Org, job: &JobName| {

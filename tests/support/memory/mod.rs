@@ -15,6 +15,7 @@ mod classes;
 mod controls;
 mod faults;
 mod findings;
+mod history;
 mod housekeeping;
 mod identity;
 mod intend;
@@ -65,6 +66,7 @@ struct State {
     classes: classes::Table,
     controls: controls::Table,
     findings: findings::Table,
+    history: history::Table,
     identity: identity::Table,
     looks: looks::Table,
     notices: notices::Table,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tesa_reconciler::domain::AttemptId;
 use tesa_reconciler::domain::ids::{ExternalReference, Org, ReferenceId};
+use tesa_reconciler::domain::{AttemptId, What};
 use tesa_reconciler::store::orders::{KnownRequest, Marks, Orders, Retry};
 use tesa_reconciler::store::{Actor, StoreError};
 
@@ -135,7 +135,7 @@ impl Orders for MemoryStore {
                 };
                 let key = (of.clone(), id.clone());
                 state.orders.duplicates.entry(key).or_insert(seen);
-                state.forget(org, &id);
+                state.forget(org, &id, now, What::LetGo);
             }
             for ((to, _), duplicate) in &mut state.orders.duplicates {
                 duplicate.let_go |= *to == of;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tesa_reconciler::domain::ids::{JobName, Org, ReferenceId};
-use tesa_reconciler::domain::{Decision, Observation};
+use tesa_reconciler::domain::{Decision, Observation, Sight, What};
 use tesa_reconciler::store::StoreError;
 use tesa_reconciler::store::requests::{RememberedDecision, Requests};
 use tesa_reconciler::store::runs::RunLease;
@@ -32,15 +32,31 @@ fn contradicts(seen: &Observation, known: &Observation) -> bool {
     dates.is_some_and(|(now, then)| now < then) && seen.observed_at >= known.observed_at
 }
 
+/// Nothing but the instant of the look differs.
+fn says_the_same(seen: &Observation, known: &Observation) -> bool {
+    let observed_at = known.observed_at;
+    *known
+        == Observation {
+            observed_at,
+            ..seen.clone()
+        }
+}
+
 impl State {
     fn remember(&mut self, org: &Org, seen: &[Observation]) -> Vec<ReferenceId> {
         let observations = &mut self.requests.observations;
         for one in seen {
             let key = (org.clone(), one.reference_id.clone());
-            let known = observations.entry(key).or_insert_with(|| one.clone());
-            if replaces(one, known) {
-                *known = one.clone();
+            let known = observations.get(&key);
+            if known.is_some_and(|known| !replaces(one, known)) {
+                continue;
             }
+            if known.is_none_or(|known| !says_the_same(one, known)) {
+                let what = What::Request(one.clone());
+                self.history
+                    .tell(org, &one.reference_id, one.observed_at, what);
+            }
+            observations.insert(key, one.clone());
         }
         let key = |one: &Observation| (org.clone(), one.reference_id.clone());
         seen.iter()
@@ -50,9 +66,11 @@ impl State {
     }
 
     /// What was decided and looked at rests on the observation, and goes with it.
-    pub(super) fn forget(&mut self, org: &Org, id: &ReferenceId) {
-        let requests = &mut self.requests;
-        requests.observations.remove(&(org.clone(), id.clone()));
+    pub(super) fn forget(&mut self, org: &Org, id: &ReferenceId, at: DateTime<Utc>, why: What) {
+        let key = (org.clone(), id.clone());
+        if self.requests.observations.remove(&key).is_some() {
+            self.history.tell(org, id, at, why);
+        }
         self.forget_decisions(org, id);
         self.forget_swept_looks(org, id);
     }
@@ -73,15 +91,18 @@ impl State {
 
 #[async_trait]
 impl Requests for MemoryStore {
-    async fn remember_observations(
+    async fn remember_seen(
         &self,
         lease: &RunLease,
         org: &Org,
         observations: &[Observation],
+        beside: &[Sight],
     ) -> Result<Vec<ReferenceId>, StoreError> {
         self.write("remember_observations", |state, _| {
             state.hold("remember_observations", lease)?;
-            Ok(state.remember(org, observations))
+            let older = state.remember(org, observations);
+            state.history.tell_beside(org, beside);
+            Ok(older)
         })
         .await
     }
@@ -135,10 +156,11 @@ impl Requests for MemoryStore {
         lease: &RunLease,
         org: &Org,
         id: &ReferenceId,
+        at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.write("forget_observation", |state, _| {
             state.hold("forget_observation", lease)?;
-            state.forget(org, id);
+            state.forget(org, id, at, What::Gone);
             Ok(())
         })
         .await
