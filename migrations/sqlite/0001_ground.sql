@@ -242,8 +242,8 @@ CREATE UNIQUE INDEX attempts_one_open ON attempts (org, external_reference)
 CREATE UNIQUE INDEX attempts_one_open_a_request ON attempts (org, reference_id)
     WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human');
 CREATE INDEX attempts_of_order ON attempts (org, external_reference, id);
-CREATE INDEX attempts_by_order ON attempts (external_reference);
-CREATE INDEX attempts_by_reference ON attempts (reference_id);
+CREATE INDEX attempts_by_order ON attempts (lower(external_reference));
+CREATE INDEX attempts_by_reference ON attempts (lower(reference_id));
 CREATE INDEX attempts_of_hour ON attempts (org, counted_at, state);
 CREATE INDEX attempts_of_run ON attempts (run_id, state);
 CREATE INDEX attempts_to_verify ON attempts (verify_at) WHERE state IN ('accepted', 'unknown');
@@ -359,7 +359,9 @@ CREATE INDEX findings_live_of_job ON findings (org, job_name) WHERE state <> 're
 CREATE INDEX findings_live ON findings (id) WHERE state <> 'resolved';
 CREATE INDEX findings_oldest ON findings (org, kind, detail, since) WHERE state <> 'resolved' AND since IS NOT NULL;
 CREATE INDEX findings_resolved ON findings (resolved_at) WHERE state = 'resolved';
-CREATE INDEX findings_by_order ON findings (external_reference) WHERE external_reference IS NOT NULL;
+-- By the beginning of either reference, in any case.
+CREATE INDEX findings_by_order ON findings (lower(external_reference)) WHERE external_reference IS NOT NULL;
+CREATE INDEX findings_by_reference ON findings (lower(reference_id));
 -- What each run compares with the lists: read from the index alone, in the order of the bytes.
 CREATE INDEX findings_of_class ON findings (class_id, reference_id) WHERE class_id IS NOT NULL;
 CREATE INDEX findings_of_no_class ON findings (org, job_name, reference_id, state, class_id)

@@ -1,5 +1,6 @@
 //! What every command needs: the configuration, the store, the time, and how to print.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use super::exit::{Exit, Failure};
 use super::output::Format;
 use super::time;
 use crate::clock::{SharedClock, SystemClock};
+use crate::config::nearest::hint;
 use crate::config::{self, Config, ConfigErrors, Job, Overrides};
-use crate::domain::ids::Org;
+use crate::domain::ids::{JobName, Org, RuleName};
 use crate::store::{self, Actor, Doubt, Store, StoreOptions};
 
 /// What is given before or after any command.
@@ -128,6 +130,75 @@ impl Session {
         find_job(&self.config, name)
     }
 
+    /// A job that a filter names: a configured one, or one that has left something here.
+    pub async fn known_job(&self, name: Option<&str>) -> Result<Option<JobName>, Failure> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let mut known: BTreeSet<JobName> = self
+            .config
+            .jobs
+            .iter()
+            .map(|job| job.name.clone())
+            .collect();
+        if !known.contains(name) {
+            let configured: Vec<JobName> = known.iter().cloned().collect();
+            known.extend(
+                self.store
+                    .last_runs()
+                    .await?
+                    .into_iter()
+                    .map(|run| run.job_name),
+            );
+            let left = self.store.left_behind(&configured).await?;
+            known.extend(left.into_iter().map(|(job, _)| job));
+        }
+        let names: Vec<&str> = known.iter().map(JobName::as_str).collect();
+        match known.get(name) {
+            Some(job) => Ok(Some(job.clone())),
+            None => Err(unknown("job", name, &names)),
+        }
+    }
+
+    /// An org that a filter names: a configured one, or one that has left something here.
+    pub async fn known_org(&self, name: Option<&str>) -> Result<Option<Org>, Failure> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let mut known: BTreeSet<Org> = self.config.tesamanager.orgs.iter().cloned().collect();
+        if !known.contains(name) {
+            known.extend(self.store.last_runs().await?.into_iter().map(|run| run.org));
+            known.extend(
+                self.store
+                    .finding_counts()
+                    .await?
+                    .into_iter()
+                    .map(|one| one.org),
+            );
+        }
+        let names: Vec<&str> = known.iter().map(Org::as_str).collect();
+        match known.get(name) {
+            Some(org) => Ok(Some(org.clone())),
+            None => Err(unknown("org", name, &names)),
+        }
+    }
+
+    /// A rule that a filter names, of any configured job.
+    pub fn known_rule(&self, name: Option<&str>) -> Result<Option<RuleName>, Failure> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let rules = self.config.jobs.iter().flat_map(|job| &job.rules);
+        let known: BTreeSet<&RuleName> = rules.map(|rule| &rule.name).collect();
+        match known.iter().find(|rule| rule.as_str() == name) {
+            Some(rule) => Ok(Some((*rule).clone())),
+            None => {
+                let names: Vec<&str> = known.iter().map(|rule| rule.as_str()).collect();
+                Err(unknown("rule", name, &names))
+            }
+        }
+    }
+
     /// The orgs that a command means: the one named (which must be configured), or all.
     pub fn orgs(&self, named: Option<&str>) -> Result<Vec<Org>, Failure> {
         find_orgs(&self.config, named)
@@ -136,41 +207,36 @@ impl Session {
 
 /// A configured job by name, or an error with the names that there are.
 pub fn find_job<'c>(config: &'c Config, name: &str) -> Result<&'c Job, Failure> {
-    config
-        .jobs
-        .iter()
-        .find(|job| job.name.as_str() == name)
-        .ok_or_else(|| {
-            let names: Vec<&str> = config.jobs.iter().map(|job| job.name.as_str()).collect();
-            Failure::new(
-                Exit::Usage,
-                format!(
-                    "there is no job {name:?}; configured are {}",
-                    names.join(", ")
-                ),
-            )
-        })
+    let mut jobs = config.jobs.iter();
+    jobs.find(|job| job.name.as_str() == name).ok_or_else(|| {
+        let names: Vec<&str> = config.jobs.iter().map(|job| job.name.as_str()).collect();
+        unknown("job", name, &names)
+    })
 }
 
 /// The org named (which must be configured), or all configured ones.
 pub fn find_orgs(config: &Config, named: Option<&str>) -> Result<Vec<Org>, Failure> {
     let all = &config.tesamanager.orgs;
-    match named {
-        None => Ok(all.clone()),
-        Some(name) => match all.iter().find(|org| org.as_str() == name) {
-            Some(org) => Ok(vec![org.clone()]),
-            None => {
-                let names: Vec<&str> = all.iter().map(Org::as_str).collect();
-                Err(Failure::new(
-                    Exit::Usage,
-                    format!(
-                        "there is no org {name:?}; configured are {}",
-                        names.join(", ")
-                    ),
-                ))
-            }
-        },
+    let Some(name) = named else {
+        return Ok(all.clone());
+    };
+    match all.iter().find(|org| org.as_str() == name) {
+        Some(org) => Ok(vec![org.clone()]),
+        None => {
+            let names: Vec<&str> = all.iter().map(Org::as_str).collect();
+            Err(unknown("org", name, &names))
+        }
     }
+}
+
+/// A name that means nothing is a mistake, and no filter that finds nothing.
+pub fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
+    let mut message = format!("there is no {what} {name:?}");
+    if let Some(hint) = hint(name, known) {
+        message.push_str(": ");
+        message.push_str(&hint);
+    }
+    Failure::new(Exit::Usage, message)
 }
 
 /// Jobs named on the command line, or all of them.

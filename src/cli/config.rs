@@ -56,7 +56,7 @@ pub fn run(
                     let text = serde_json::to_string_pretty(&config::explain(&config));
                     out.write_all(text.map_err(io::Error::from)?.as_bytes())?;
                 }
-                (true, Format::Table) => {
+                (true, Format::Table | Format::Csv) => {
                     let page = config_explain::page(&config::explain(&config));
                     write!(out, "{}\n{page}\n", summary(path, &config))?;
                 }

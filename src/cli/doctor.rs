@@ -106,7 +106,7 @@ pub async fn run(common: &Common) -> Result<Exit, Failure> {
     }
     match common.format {
         Format::Json => output::json(&checks)?,
-        Format::Table => output::text(&show(&checks))?,
+        Format::Table | Format::Csv => output::text(&show(&checks))?,
     }
     Ok(worst(&checks))
 }

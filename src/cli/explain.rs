@@ -4,7 +4,7 @@
 //! not hide what the ledger knows.
 
 mod listed;
-mod next;
+pub(super) mod next;
 mod show;
 
 use std::collections::HashSet;
@@ -137,7 +137,7 @@ pub async fn run(common: &Common, args: &ExplainArgs) -> Result<(), Failure> {
     }
     match common.format {
         Format::Json => Ok(output::json(&explained)?),
-        Format::Table => {
+        Format::Table | Format::Csv => {
             for explanation in &explained {
                 output::text(&show::show(explanation))?;
             }

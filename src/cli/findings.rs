@@ -1,6 +1,8 @@
 //! `findings`: what diverges, who said hands off of it, and whether the job that saw it is still configured; `ack` and
 //! `unack`.
 
+pub mod groups;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -8,9 +10,10 @@ use clap::Args;
 use clap::builder::TypedValueParser;
 use serde::Serialize;
 
+use self::groups::GroupBy;
 use super::common::Session;
 use super::exit::Failure;
-use super::lists::{PageArgs, word};
+use super::lists::{PageArgs, TimeArgs, newest_findings, word};
 use super::output::{self, Row, instant, or_dash, or_not_read};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{FindingId, Org, ReferenceId};
@@ -25,6 +28,21 @@ const CHUNK: usize = 500;
 pub struct FindingsArgs {
     /// Only of this reference id or external reference
     reference: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// How many there are of each, instead of which
+    #[arg(long, value_name = "WHAT", value_parser = word!(GroupBy), conflicts_with_all = ["before", "limit"])]
+    group_by: Option<GroupBy>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// Which findings: the same for looking and for acting.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterArgs {
+    /// Only where either reference begins so, in any case
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
     /// Only of this org
     #[arg(long)]
     org: Option<String>,
@@ -38,8 +56,38 @@ pub struct FindingsArgs {
     /// Only those that wait for a person
     #[arg(long, value_parser = word!(Attention))]
     attention: Option<Attention>,
+    /// Only of this job
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Only by this rule
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Only with this detail: of a stuck request the status in which it is stuck, of an issue its number and code
+    #[arg(long, value_name = "TEXT")]
+    detail: Option<String>,
     #[command(flatten)]
-    page: PageArgs,
+    time: TimeArgs,
+}
+
+impl FilterArgs {
+    /// As the store takes it. What names nothing is a mistake.
+    pub(super) async fn read(&self, session: &Session) -> Result<FindingFilter, Failure> {
+        let (since, until) = self.time.read(session.now())?;
+        Ok(FindingFilter {
+            org: session.known_org(self.org.as_deref()).await?,
+            kind: self.kind,
+            // Who said hands off of one does not need to be told of it.
+            state: self.state.or(self.attention.map(|_| FindingState::Open)),
+            attention: self.attention,
+            reference: None,
+            search: self.search.clone(),
+            since,
+            until,
+            job_name: session.known_job(self.job.as_deref()).await?,
+            rule: session.known_rule(self.rule.as_deref())?,
+            detail: self.detail.clone(),
+        })
+    }
 }
 
 /// `findings ack` and `findings unack`.
@@ -106,17 +154,16 @@ impl Said {
     }
 }
 
-/// Lists them.
+/// Lists them, or counts them by something.
 pub async fn list(session: &Session, args: &FindingsArgs) -> Result<(), Failure> {
     let filter = FindingFilter {
-        org: args.org.as_ref().map(Org::new),
-        kind: args.kind,
-        // Who said hands off of one does not need to be told of it.
-        state: args.state.or(args.attention.map(|_| FindingState::Open)),
-        attention: args.attention,
         reference: args.reference.clone(),
+        ..args.filter.read(session).await?
     };
-    let found = session.store.findings(&filter, args.page.page()).await?;
+    if let Some(by) = args.group_by {
+        return groups::show(session, by, &filter).await;
+    }
+    let found = newest_findings(session, &args.page, &filter).await?;
     let mut said = what_holds(session, filter.org.as_ref()).await?;
     let jobs: HashSet<&str> = session
         .config
@@ -233,6 +280,19 @@ impl Row for Listed {
         "first seen",
         "evidence",
         "acknowledged by",
+    ];
+    const FIRST: &'static [&'static str] = &[
+        "id",
+        "org",
+        "reference_id",
+        "external_reference",
+        "kind",
+        "detail",
+        "state",
+        "rule",
+        "since",
+        "first_seen",
+        "evidence",
     ];
     fn cells(&self) -> Vec<String> {
         let finding = &self.finding;

@@ -76,6 +76,7 @@ impl Row for JobRow {
         "last success",
         "held by",
     ];
+    const FIRST: &'static [&'static str] = &["job_name", "org", "kind", "schedule", "next"];
     fn cells(&self) -> Vec<String> {
         vec![
             self.job_name.to_string(),

@@ -1,4 +1,6 @@
 //! `runs`, `attempts`, `audit`: what the store remembers, newest first, with filters.
+//!
+//! A table is a page and says how many there are; programs get everything, unless they ask for less.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -6,14 +8,15 @@ use clap::builder::TypedValueParser;
 
 use super::common::Session;
 use super::exit::Failure;
-use super::output::{self, Row, instant, or_dash};
+use super::output::{self, Format, Row, instant, or_dash};
 use super::time::since;
-use crate::domain::ids::{JobName, Org, RunId};
+use crate::domain::ids::RunId;
 use crate::domain::{AttemptState, Operation, RunOutcome};
-use crate::store::Page;
 use crate::store::attempts::{Attempt, AttemptFilter};
-use crate::store::audit::{AuditFilter, AuditRow};
+use crate::store::audit::{ACTIONS, AuditFilter, AuditRow};
+use crate::store::findings::{Finding, FindingFilter};
 use crate::store::runs::{RunFilter, RunRow};
+use crate::store::{Page, StoreError};
 
 /// Reads a word of a closed set; what is none of them is answered with all of them.
 macro_rules! word {
@@ -27,20 +30,109 @@ pub(super) use word;
 /// Which page of a list.
 #[derive(Debug, Clone, Args)]
 pub struct PageArgs {
-    /// At most so many rows
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    limit: u32,
+    /// At most so many rows [default: 50 in a table, all of them in JSON and CSV]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: Option<u32>,
     /// Only rows with an id below this one: the last id of the page before
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
 }
 
-impl PageArgs {
-    pub(super) fn page(&self) -> Page {
-        Page {
-            limit: self.limit,
-            before: self.before,
+/// How many rows a table has where nobody says so.
+const SCREENFUL: u32 = 50;
+
+/// At most so many rows are asked of the store at once.
+const CHUNK: u32 = 10_000;
+
+/// How many rows are shown; none: all.
+pub(super) fn limit(format: Format, asked: Option<u32>) -> Option<u32> {
+    asked.or_else(|| (format == Format::Table).then_some(SCREENFUL))
+}
+
+/// Takes rows from the store, chunk by chunk, until there are enough or no more. `fetch` gets what it has, and how many
+/// more are wanted.
+pub(super) async fn gather<T>(
+    limit: Option<u32>,
+    fetch: impl AsyncFn(&[T], u32) -> Result<Vec<T>, Failure>,
+) -> Result<Vec<T>, Failure> {
+    let mut rows: Vec<T> = Vec::new();
+    loop {
+        let have = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let wanted = limit.map_or(CHUNK, |limit| (limit - have).min(CHUNK));
+        if wanted == 0 {
+            return Ok(rows);
         }
+        let found = fetch(&rows, wanted).await?;
+        let is_last = found.len() < wanted as usize;
+        rows.extend(found);
+        if is_last {
+            return Ok(rows);
+        }
+    }
+}
+
+/// Says that there are more than those.
+pub(super) fn tell_the_rest(shown: usize, total: u64, next: &str) {
+    if total > shown as u64 {
+        output::note(&format!(
+            "{shown} of {total} shown: --limit {total} shows all{next}"
+        ));
+    }
+}
+
+/// The page of a list that is ordered by id, newest first.
+async fn newest<T>(
+    session: &Session,
+    page: &PageArgs,
+    id: impl Fn(&T) -> i64,
+    fetch: impl AsyncFn(Page) -> Result<Vec<T>, StoreError>,
+    count: impl AsyncFnOnce() -> Result<u64, StoreError>,
+) -> Result<Vec<T>, Failure> {
+    let limit = limit(session.format, page.limit);
+    let rows = gather(limit, async |have: &[T], limit| {
+        let before = have.last().map(&id).or(page.before);
+        Ok(fetch(Page { limit, before }).await?)
+    });
+    let rows = rows.await?;
+    if limit.is_some_and(|limit| rows.len() == limit as usize) {
+        let next = rows.last().map(&id);
+        let next = next.map_or_else(String::new, |id| format!(", --before {id} the next"));
+        tell_the_rest(rows.len(), count().await?, &next);
+    }
+    Ok(rows)
+}
+
+/// The page of the findings that a filter wants, newest first.
+pub(super) async fn newest_findings(
+    session: &Session,
+    page: &PageArgs,
+    filter: &FindingFilter,
+) -> Result<Vec<Finding>, Failure> {
+    let store = &session.store;
+    let fetch = async |page| store.findings(filter, page).await;
+    let count = async || store.count_findings(filter).await;
+    newest(session, page, |row: &Finding| row.id.0, fetch, count).await
+}
+
+/// From when to when.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TimeArgs {
+    /// Only since: an age ("12h") or an instant ("2026-11-27 22:00", 2026-11-27, yesterday, 22:00; local time, or RFC 3339)
+    #[arg(long, value_name = "T")]
+    pub(super) since: Option<String>,
+    /// Only before, likewise
+    #[arg(long, value_name = "T")]
+    pub(super) until: Option<String>,
+}
+
+impl TimeArgs {
+    /// Both instants.
+    pub(super) fn read(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<(Option<DateTime<Utc>>, Option<DateTime<Utc>>), Failure> {
+        let read = |text: &Option<String>| text.as_deref().map(|text| since(text, now)).transpose();
+        Ok((read(&self.since)?, read(&self.until)?))
     }
 }
 
@@ -56,9 +148,8 @@ pub struct RunsArgs {
     /// Only with this outcome
     #[arg(long, value_parser = word!(RunOutcome))]
     outcome: Option<RunOutcome>,
-    /// Only started since: an age ("12h") or an instant ("2026-11-27 22:00", 2026-11-27, yesterday, 22:00; local time, or RFC 3339)
-    #[arg(long, value_name = "T")]
-    since: Option<String>,
+    #[command(flatten)]
+    time: TimeArgs,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -68,6 +159,9 @@ pub struct RunsArgs {
 pub struct AttemptsArgs {
     /// Only of this reference id or external reference
     reference: Option<String>,
+    /// Only where either reference begins so, in any case
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
     /// Only of this org
     #[arg(long)]
     org: Option<String>,
@@ -80,9 +174,8 @@ pub struct AttemptsArgs {
     /// Only of this run
     #[arg(long, value_name = "ID")]
     run: Option<RunId>,
-    /// Only since: an age ("12h") or an instant ("2026-11-27 22:00", 2026-11-27, yesterday, 22:00; local time, or RFC 3339)
-    #[arg(long, value_name = "T")]
-    since: Option<String>,
+    #[command(flatten)]
+    time: TimeArgs,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -93,55 +186,65 @@ pub struct AuditArgs {
     /// Only by this actor
     #[arg(long)]
     who: Option<String>,
-    /// Only this action: pause, pause_ended, resume, latch, release, trigger, acknowledge, unacknowledge, acknowledgement_ended, settle,
-    /// set_back, start, stop, reload
-    #[arg(long)]
+    /// Only this action
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ACTIONS.iter().copied()))]
     action: Option<String>,
-    /// Only since: an age ("12h") or an instant ("2026-11-27 22:00", 2026-11-27, yesterday, 22:00; local time, or RFC 3339)
-    #[arg(long, value_name = "T")]
-    since: Option<String>,
+    #[command(flatten)]
+    time: TimeArgs,
     #[command(flatten)]
     page: PageArgs,
 }
 
-fn instant_of(text: &Option<String>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Failure> {
-    text.as_deref().map(|text| since(text, now)).transpose()
-}
-
 /// Runs.
 pub async fn runs(session: &Session, args: &RunsArgs) -> Result<(), Failure> {
+    let (since, until) = args.time.read(session.now())?;
     let filter = RunFilter {
-        job_name: args.job.as_ref().map(JobName::new),
-        org: args.org.as_ref().map(Org::new),
+        job_name: session.known_job(args.job.as_deref()).await?,
+        org: session.known_org(args.org.as_deref()).await?,
         outcome: args.outcome,
-        since: instant_of(&args.since, session.now())?,
+        since,
+        until,
     };
-    let rows = session.store.runs(&filter, args.page.page()).await?;
+    let store = &session.store;
+    let fetch = async |page| store.runs(&filter, page).await;
+    let count = async || store.count_runs(&filter).await;
+    let rows = newest(session, &args.page, |row: &RunRow| row.id.0, fetch, count).await?;
     Ok(output::list(session.format, &rows)?)
 }
 
 /// Attempts.
 pub async fn attempts(session: &Session, args: &AttemptsArgs) -> Result<(), Failure> {
+    let (since, until) = args.time.read(session.now())?;
     let filter = AttemptFilter {
-        org: args.org.as_ref().map(Org::new),
+        org: session.known_org(args.org.as_deref()).await?,
         reference: args.reference.clone(),
+        search: args.search.clone(),
         state: args.state,
         operation: args.operation,
         run_id: args.run,
-        since: instant_of(&args.since, session.now())?,
+        since,
+        until,
     };
-    let rows = session.store.attempts(&filter, args.page.page()).await?;
+    let store = &session.store;
+    let fetch = async |page| store.attempts(&filter, page).await;
+    let count = async || store.count_attempts(&filter).await;
+    let rows = newest(session, &args.page, |row: &Attempt| row.id.0, fetch, count).await?;
     Ok(output::list(session.format, &rows)?)
 }
 
 /// The audit.
 pub async fn audit(session: &Session, args: &AuditArgs) -> Result<(), Failure> {
+    let (since, until) = args.time.read(session.now())?;
     let filter = AuditFilter {
         who: args.who.clone(),
         action: args.action.clone(),
-        since: instant_of(&args.since, session.now())?,
+        since,
+        until,
     };
-    let rows = session.store.audit(&filter, args.page.page()).await?;
+    let store = &session.store;
+    let fetch = async |page| store.audit(&filter, page).await;
+    let count = async || store.count_audit(&filter).await;
+    let rows = newest(session, &args.page, |row: &AuditRow| row.id, fetch, count).await?;
     Ok(output::list(session.format, &rows)?)
 }
 
@@ -149,6 +252,14 @@ impl Row for RunRow {
     const COLUMNS: &'static [&'static str] = &[
         "id", "job", "org", "started", "took", "trigger", "mode", "outcome", "selected", "read",
         "sent", "flagged", "capped", "failed", "trouble",
+    ];
+    const FIRST: &'static [&'static str] = &[
+        "id",
+        "job_name",
+        "org",
+        "started_at",
+        "finished_at",
+        "outcome",
     ];
     fn cells(&self) -> Vec<String> {
         let took = self
@@ -188,6 +299,15 @@ impl Row for Attempt {
         "verify at",
         "detail",
     ];
+    const FIRST: &'static [&'static str] = &[
+        "id",
+        "org",
+        "external_reference",
+        "reference_id",
+        "operation",
+        "state",
+        "intended_at",
+    ];
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),
@@ -206,6 +326,7 @@ impl Row for Attempt {
 
 impl Row for AuditRow {
     const COLUMNS: &'static [&'static str] = &["id", "at", "who", "action", "subject", "reason"];
+    const FIRST: &'static [&'static str] = &["id", "at", "who", "action", "subject", "reason"];
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),

@@ -119,6 +119,23 @@ pub const EXAMPLES: &[Examples] = &[
         )],
     ),
     (
+        &["stuck"],
+        &[
+            (
+                "tesa-reconciler stuck --org masmovil",
+                "What is stuck now, oldest first.",
+            ),
+            (
+                "tesa-reconciler stuck --output csv",
+                "All of it, for a spreadsheet.",
+            ),
+            (
+                "tesa-reconciler stuck --group-by issue_code",
+                "Do they share a cause?",
+            ),
+        ],
+    ),
+    (
         &["findings"],
         &[(
             "tesa-reconciler findings --kind stuck_request --org masmovil",

@@ -25,6 +25,7 @@ pub mod shell;
 pub mod state;
 pub mod status;
 pub mod steer;
+pub mod stuck;
 pub mod time;
 mod watched;
 
@@ -124,6 +125,8 @@ enum Command {
     Jobs,
     /// List runs
     Runs(lists::RunsArgs),
+    /// List what is stuck now, oldest first: age, threshold, issue, whose turn, next step
+    Stuck(stuck::StuckArgs),
     /// List findings, acknowledge some, or take that back
     #[command(args_conflicts_with_subcommands = true)]
     Findings {
@@ -188,6 +191,19 @@ enum AttemptsCommand {
     Retry(retry::RetryArgs),
 }
 
+impl Command {
+    /// It prints rows of one form, so CSV can hold them.
+    fn is_list(&self) -> bool {
+        match self {
+            Self::Findings { act, .. } => act.is_none(),
+            Self::Attempts { act, .. } => act.is_none(),
+            Self::Rates { act } => act.is_none(),
+            Self::Jobs | Self::Runs(_) | Self::Audit(_) | Self::Stuck(_) | Self::Plan(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Does what the command line asks for. `signals` were installed first thing.
 pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
     let Global {
@@ -210,6 +226,10 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
             log_format,
         },
     };
+    if output == output::Format::Csv && !cli.command.is_list() {
+        let message = "--output csv is for lists; here it is table or json";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     match cli.command {
         Command::Run(args) => run::run(&common, &args, signals).await,
         Command::Sandbox(args) => {
@@ -262,6 +282,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         Command::Jobs => done(jobs::run(&session).await),
         Command::Status => status::run(&session).await,
         Command::Runs(args) => done(lists::runs(&session, &args).await),
+        Command::Stuck(args) => done(stuck::run(&session, &args).await),
         Command::Findings { list, act } => done(match act {
             None => findings::list(&session, &list).await,
             Some(FindingsCommand::Ack(args)) => findings::acknowledge(&session, &args).await,

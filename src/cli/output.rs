@@ -1,14 +1,17 @@
-//! Data on stdout, as a table for people or JSON for programs; messages on stderr.
+//! Data on stdout, as a table for people, JSON for programs or CSV for spreadsheets; messages on stderr.
 //!
 //! Tables have no borders and no colour: they read the same on a terminal, in a pipe and in a mail. JSON is the
-//! serialised row, so its keys are the fields' names and stay.
+//! serialised row, so its keys are the fields' names and stay; CSV's columns are the same names.
+
+mod csv;
+mod layout;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+pub use self::layout::{table, wrapped};
 pub use super::time::instant;
 
 /// How data is printed.
@@ -19,12 +22,16 @@ pub enum Format {
     Table,
     /// For programs.
     Json,
+    /// For spreadsheets; lists only.
+    Csv,
 }
 
 /// A row type that can be listed.
 pub trait Row: Serialize {
     /// The column titles.
     const COLUMNS: &'static [&'static str];
+    /// Which keys come first in CSV; the others follow by name.
+    const FIRST: &'static [&'static str];
     /// The cells, in the columns' order.
     fn cells(&self) -> Vec<String>;
 }
@@ -33,6 +40,7 @@ pub trait Row: Serialize {
 pub fn list<R: Row>(format: Format, rows: &[R]) -> io::Result<()> {
     match format {
         Format::Json => json(&rows),
+        Format::Csv => written(&csv::csv(R::FIRST, rows)?),
         Format::Table if rows.is_empty() => {
             note("nothing to show");
             Ok(())
@@ -41,22 +49,15 @@ pub fn list<R: Row>(format: Format, rows: &[R]) -> io::Result<()> {
     }
 }
 
-/// A plain table of any cells.
-pub fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(columns.iter().map(|title| title.to_uppercase()));
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell, "")));
+/// Says what a command changed: in words on stderr, or as JSON on stdout.
+pub fn changed(format: Format, what: &impl Serialize, words: &str) -> io::Result<()> {
+    match format {
+        Format::Json => json(what),
+        Format::Table | Format::Csv => {
+            note(words);
+            Ok(())
+        }
     }
-    // The library pads every line to the table's width.
-    let lines: Vec<String> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.join("\n")
 }
 
 /// Prints one value as JSON.
@@ -64,9 +65,14 @@ pub fn json(value: &impl Serialize) -> io::Result<()> {
     text(&serde_json::to_string_pretty(value)?)
 }
 
-/// Prints a text and a line end on stdout. A reader that went away (`| head`) is no failure.
+/// Prints a text and a line end on stdout.
 pub fn text(text: &str) -> io::Result<()> {
-    match writeln!(io::stdout().lock(), "{}", printable(text, "\n\t")) {
+    written(&format!("{}\n", printable(text, "\n\t")))
+}
+
+/// A reader that went away (`| head`) is no failure.
+fn written(text: &str) -> io::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }

@@ -48,6 +48,16 @@ impl output::Row for Line {
     const COLUMNS: &'static [&'static str] = &[
         "job", "org", "request", "order", "status", "rule", "decision", "why",
     ];
+    const FIRST: &'static [&'static str] = &[
+        "job_name",
+        "org",
+        "reference_id",
+        "external_reference",
+        "status",
+        "rule",
+        "verdict",
+        "explanation",
+    ];
     fn cells(&self) -> Vec<String> {
         let decision = &self.decision;
         vec![
@@ -131,7 +141,7 @@ pub async fn run(common: &Common, args: &PlanArgs) -> Result<(), Failure> {
         key(a).cmp(&key(b))
     });
     summary(&lines);
-    if !args.all && common.format == Format::Table {
+    if !args.all && common.format != Format::Json {
         lines.retain(|line| {
             !matches!(
                 line.decision.verdict.label(),

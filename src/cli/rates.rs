@@ -32,6 +32,7 @@ struct Line(HeldBack);
 
 impl output::Row for Line {
     const COLUMNS: &'static [&'static str] = &["org", "held back until"];
+    const FIRST: &'static [&'static str] = &["org", "until"];
     fn cells(&self) -> Vec<String> {
         vec![self.0.org.to_string(), instant(self.0.until)]
     }

@@ -155,6 +155,7 @@ impl Row for OnceReport {
         "failed",
         "trouble",
     ];
+    const FIRST: &'static [&'static str] = &["job_name", "org", "outcome"];
     fn cells(&self) -> Vec<String> {
         let summary = &self.summary;
         vec![

@@ -81,7 +81,7 @@ async fn copy(common: &Common, args: &CopyArgs) -> Result<(), Failure> {
     let copied = store::copy(&args.from, &args.to, &options, &person(&args.reason)?, now).await?;
     match common.format {
         output::Format::Json => output::json(&copied)?,
-        output::Format::Table => {
+        output::Format::Table | output::Format::Csv => {
             let line = |one: &Copied| vec![one.table.to_owned(), one.rows.to_string()];
             output::text(&output::table(&["table", "rows"], copied.iter().map(line)))?;
         }

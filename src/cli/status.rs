@@ -97,7 +97,7 @@ pub async fn run(session: &Session) -> Result<Exit, Failure> {
     let status = gather(session).await?;
     match session.format {
         Format::Json => output::json(&status)?,
-        Format::Table => output::text(&show::show(&status))?,
+        Format::Table | Format::Csv => output::text(&show::show(&status))?,
     }
     Ok(match status.verdict.word {
         Word::AllWell => Exit::Done,

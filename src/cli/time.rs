@@ -46,6 +46,25 @@ pub fn instant(at: DateTime<Utc>) -> String {
     at.with_timezone(&zone()).format(SHOWN).to_string()
 }
 
+/// A length of time to its two largest units; a clock that was set back is no reason for a negative one.
+pub fn rough(span: TimeDelta) -> String {
+    let seconds = u64::try_from(span.num_seconds()).unwrap_or(0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let first = units.iter().position(|(length, _)| seconds >= *length);
+    let Some(first) = first else {
+        return "0s".to_owned();
+    };
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (length, name) in units.iter().skip(first).take(2) {
+        if left >= *length {
+            parts.push(format!("{}{name}", left / length));
+        }
+        left %= length;
+    }
+    parts.join(" ")
+}
+
 /// What may be typed, for the help of every option that takes an instant.
 pub const TYPED: &str = "2026-11-27, yesterday, \"2026-11-27 22:00\", 22:00, RFC 3339";
 

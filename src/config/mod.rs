@@ -17,7 +17,7 @@ mod http;
 mod job;
 mod keys;
 mod layers;
-mod nearest;
+pub(crate) mod nearest;
 mod notify;
 mod page;
 mod peer;

@@ -2,7 +2,7 @@
 
 /// The candidate that is most like `word`, if one is like it at all. Case and the choice of `-` or `_` don't count:
 /// both are the most frequent slips.
-pub(super) fn nearest<'c>(
+pub(crate) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
@@ -22,7 +22,7 @@ pub(super) fn nearest<'c>(
 }
 
 /// A hint that names the nearest word, or else all of them where they are few.
-pub(super) fn hint(word: &str, candidates: &[&str]) -> Option<String> {
+pub(crate) fn hint(word: &str, candidates: &[&str]) -> Option<String> {
     match nearest(word, candidates.iter().copied()) {
         Some(near) => Some(format!("did you mean `{near}`?")),
         None if candidates.len() <= 20 => Some(format!("one of: {}", candidates.join(", "))),

@@ -165,6 +165,10 @@ pub struct AttemptFilter {
     pub run_id: Option<RunId>,
     /// Intended at or after.
     pub since: Option<DateTime<Utc>>,
+    /// Intended before.
+    pub until: Option<DateTime<Utc>>,
+    /// Whose reference id or external reference begins so, in any case.
+    pub search: Option<String>,
 }
 
 /// How many attempts stand in a state that is open, for metrics.
@@ -276,6 +280,9 @@ pub trait Attempts {
         filter: &AttemptFilter,
         page: Page,
     ) -> Result<Vec<Attempt>, StoreError>;
+
+    /// How many attempts there are.
+    async fn count_attempts(&self, filter: &AttemptFilter) -> Result<u64, StoreError>;
 
     /// An attempt's history, oldest first.
     async fn attempt_steps(&self, id: AttemptId) -> Result<Vec<AttemptStep>, StoreError>;

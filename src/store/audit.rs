@@ -14,14 +14,36 @@ pub struct AuditRow {
     pub at: DateTime<Utc>,
     /// Who.
     pub who: String,
-    /// What: `pause`, `pause_ended`, `resume`, `release`, `latch`, `trigger`, `acknowledge`, `unacknowledge`,
-    /// `acknowledgement_ended`, `settle`, `set_back`, `adopt`, `copy`, `move`, `reload`, `start`, `stop`.
+    /// What: one of [`ACTIONS`].
     pub action: String,
     /// On what: a job, a job and org, an id.
     pub subject: String,
     /// Why.
     pub reason: String,
 }
+
+/// All that is audited.
+pub const ACTIONS: &[&str] = &[
+    "acknowledge",
+    "acknowledgement_ended",
+    "adopt",
+    "copy",
+    "latch",
+    "move",
+    "pause",
+    "pause_ended",
+    "release",
+    "reload",
+    "reset_rate",
+    "resume",
+    "retry",
+    "set_back",
+    "settle",
+    "start",
+    "stop",
+    "trigger",
+    "unacknowledge",
+];
 
 /// Which rows to list.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +54,8 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// At or after.
     pub since: Option<DateTime<Utc>>,
+    /// Before.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// See the module.
@@ -48,4 +72,7 @@ pub trait Audit {
 
     /// Rows, newest first.
     async fn audit(&self, filter: &AuditFilter, page: Page) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// How many rows there are.
+    async fn count_audit(&self, filter: &AuditFilter) -> Result<u64, StoreError>;
 }

@@ -5,8 +5,11 @@ use chrono::{DateTime, Utc};
 
 use super::runs::RunLease;
 use super::{Page, StoreError};
+use crate::domain::Status;
 use crate::domain::finding::{Attention, FindingKind, FindingState};
-use crate::domain::ids::{ClassId, ExternalReference, FindingId, JobName, Org, ReferenceId};
+use crate::domain::ids::{
+    ClassId, ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName,
+};
 
 /// What makes two sightings the same finding, within an org.
 #[derive(
@@ -124,6 +127,10 @@ pub struct Finding {
     /// When the request was last read for it; none while lists alone have told of it, so that order and date are not known
     /// *yet*.
     pub read_at: Option<DateTime<Utc>>,
+    /// The rule by whose list it is known, else the one of the job's last decision about the request.
+    pub rule: Option<RuleName>,
+    /// The request's status as last read.
+    pub status: Option<Status>,
 }
 
 /// Which findings to list. `states` empty means all that aren't resolved.
@@ -140,6 +147,18 @@ pub struct FindingFilter {
     pub attention: Option<Attention>,
     /// Of this reference id or external reference.
     pub reference: Option<String>,
+    /// Whose reference id or external reference begins so, in any case.
+    pub search: Option<String>,
+    /// First seen at or after.
+    pub since: Option<DateTime<Utc>>,
+    /// First seen before.
+    pub until: Option<DateTime<Utc>>,
+    /// Of this job.
+    pub job_name: Option<JobName>,
+    /// By this rule.
+    pub rule: Option<RuleName>,
+    /// With this detail: of a stuck request, where it is stuck.
+    pub detail: Option<String>,
 }
 
 /// Numbers for metrics.
@@ -222,6 +241,17 @@ pub trait Findings {
         filter: &FindingFilter,
         page: Page,
     ) -> Result<Vec<Finding>, StoreError>;
+
+    /// Findings by how long it has been so upstream, those of which that isn't known last: `limit` after the first `skip`.
+    async fn oldest_findings(
+        &self,
+        filter: &FindingFilter,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<Finding>, StoreError>;
+
+    /// How many findings there are.
+    async fn count_findings(&self, filter: &FindingFilter) -> Result<u64, StoreError>;
 
     /// How many aren't resolved, by org, kind and (for stuck requests) status.
     async fn finding_counts(&self) -> Result<Vec<FindingCount>, StoreError>;

@@ -112,6 +112,8 @@ pub struct RunFilter {
     pub outcome: Option<RunOutcome>,
     /// Started at or after.
     pub since: Option<DateTime<Utc>>,
+    /// Started before.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// The last runs of a job and org, for metrics and `jobs`.
@@ -212,6 +214,9 @@ pub trait Runs {
 
     /// Runs, newest first.
     async fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError>;
+
+    /// How many runs there are.
+    async fn count_runs(&self, filter: &RunFilter) -> Result<u64, StoreError>;
 
     /// One run.
     async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError>;

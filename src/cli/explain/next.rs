@@ -16,7 +16,7 @@ use crate::store::controls::{CircuitRow, Latch, Pause};
 
 /// All that it follows from.
 #[derive(Debug)]
-pub(super) struct Outlook<'a> {
+pub(in crate::cli) struct Outlook<'a> {
     /// The tenant.
     pub org: &'a Org,
     /// The instant of the question.
@@ -35,7 +35,7 @@ pub(super) struct Outlook<'a> {
 
 /// One job's.
 #[derive(Debug)]
-pub(super) struct Prospect<'a> {
+pub(in crate::cli) struct Prospect<'a> {
     /// Which.
     pub job: &'a JobName,
     /// When it runs.
@@ -65,7 +65,7 @@ enum Weight {
 type Step = (Weight, Option<DateTime<Utc>>, String);
 
 /// What happens next.
-pub(super) fn next(outlook: &Outlook<'_>) -> String {
+pub(in crate::cli) fn next(outlook: &Outlook<'_>) -> String {
     let mut said = sentence(outlook);
     if !outlook.alive {
         said.push_str(" (no daemon is alive just now: that is what the schedule says)");
@@ -125,8 +125,11 @@ fn step(outlook: &Outlook<'_>, prospect: &Prospect<'_>) -> Step {
             let turn = foreseen.turn.unwrap_or(Turn::SentUnlessStopped);
             turn_comes(outlook, prospect, *operation, turn)
         }
-        Verdict::Flag => look(outlook, prospect, "it is flagged, and nothing is sent"),
-        Verdict::Ignore => look(outlook, prospect, "a rule leaves it alone"),
+        Verdict::Flag => {
+            let why = format!("it is flagged, and nothing is sent: {why}");
+            look(outlook, prospect, &why)
+        }
+        Verdict::Ignore => look(outlook, prospect, why),
         Verdict::Skip { reason, .. } => match reason {
             SkipReason::GivenUp | SkipReason::DuplicateReference => {
                 stands(format!("nothing by itself: {why}"))

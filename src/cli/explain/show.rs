@@ -1,7 +1,7 @@
 //! What `explain` prints for people.
 
 use super::{Explanation, Words};
-use crate::cli::output::{NOT_YET_READ, instant, or_dash};
+use crate::cli::output::{self, NOT_YET_READ, instant, or_dash};
 use crate::domain::Observation;
 
 pub(super) fn show(explanation: &Explanation) -> String {
@@ -9,7 +9,9 @@ pub(super) fn show(explanation: &Explanation) -> String {
         "{} / {}",
         explanation.org, explanation.reference_id
     )];
-    let mut line = |label: &str, text: String| lines.push(format!("  {label:<12} {text}"));
+    let mut line = |label: &str, text: String| {
+        lines.push(output::wrapped(&format!("  {label:<12} {text}"), 15));
+    };
     match (&explanation.upstream, &explanation.upstream_trouble) {
         (Some(request), _) => line("upstream", describe(request)),
         (None, Some(trouble)) => line("upstream", format!("not known: {trouble}")),

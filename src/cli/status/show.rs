@@ -9,9 +9,12 @@ use crate::cli::jobs;
 use crate::cli::output::{self, instant, or_dash};
 
 pub(super) fn show(status: &Status) -> String {
-    let mut lines = status.verdict.lines();
+    let verdict = status.verdict.lines().into_iter();
+    let mut lines: Vec<String> = verdict.map(|line| output::wrapped(&line, 2)).collect();
     lines.push(String::new());
-    let mut line = |name: &str, text: String| lines.push(format!("{name:<10}{text}"));
+    let mut line = |name: &str, text: String| {
+        lines.push(output::wrapped(&format!("{name:<10}{text}"), 10));
+    };
     for replica in &status.replicas {
         line(
             "daemon",
@@ -112,7 +115,8 @@ pub(super) fn show(status: &Status) -> String {
     lines.push(table);
     if !status.hints.is_empty() {
         lines.push(String::new());
-        lines.extend(status.hints.iter().map(|hint| format!("→ {hint}")));
+        let hints = status.hints.iter();
+        lines.extend(hints.map(|hint| output::wrapped(&format!("→ {hint}"), 2)));
     }
     lines.join("\n")
 }

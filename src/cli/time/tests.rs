@@ -89,6 +89,22 @@ fn a_pause_ends_in_the_future() {
 }
 
 #[test]
+fn a_length_is_told_to_its_two_largest_units() {
+    for (seconds, told) in [
+        (-5, "0s"),
+        (0, "0s"),
+        (59, "59s"),
+        (3_600, "1h"),
+        (3_661, "1h 1m"),
+        (200_000, "2d 7h"),
+        (86_401, "1d"),
+        (86_400 * 400, "400d"),
+    ] {
+        assert_eq!(rough(TimeDelta::seconds(seconds)), told);
+    }
+}
+
+#[test]
 fn the_systems_zone_is_what_the_variable_names() {
     for (variable, zone) in [
         ("Europe/Madrid", Tz::Europe__Madrid),

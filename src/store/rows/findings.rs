@@ -3,8 +3,8 @@
 use sqlx::FromRow;
 
 use super::{Micros, instant, instant_opt, number, word, word_opt};
-use crate::domain::FindingId;
 use crate::domain::ids::ClassId;
+use crate::domain::{FindingId, Status};
 use crate::store::fault::Fault;
 use crate::store::findings::{Finding, FindingCount, FindingKey, LiveFinding};
 
@@ -56,6 +56,8 @@ pub(in crate::store) struct FindingRow {
     times_reopened: i64,
     resolved_at: Option<Micros>,
     read_at: Option<Micros>,
+    rule: Option<String>,
+    status: Option<String>,
 }
 
 impl TryFrom<FindingRow> for Finding {
@@ -79,6 +81,8 @@ impl TryFrom<FindingRow> for Finding {
             times_reopened: number("findings.times_reopened", row.times_reopened)?,
             resolved_at: instant_opt("findings.resolved_at", row.resolved_at)?,
             read_at: instant_opt("findings.read_at", row.read_at)?,
+            rule: row.rule.map(Into::into),
+            status: row.status.map(|status| Status::parse(&status)),
         })
     }
 }

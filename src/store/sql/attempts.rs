@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Backend, Connection, audit, from_now, intend, span, text, texts, uuid};
+use super::{Backend, Connection, audit, begins, from_now, intend, span, text, texts, uuid};
 use crate::domain::ids::{ExternalReference, Org, ReplicaId, RunId};
 use crate::domain::{AttemptId, AttemptState, Operation};
 use crate::store::attempts::{
@@ -16,7 +16,7 @@ use crate::store::attempts::{
 use crate::store::controls::TAKER_LIVES;
 use crate::store::fault::Fault;
 use crate::store::rows::attempts::{AttemptRow, CountRow, StepRow, put_off_already};
-use crate::store::rows::{all, stamp, stamp_opt, word};
+use crate::store::rows::{all, number, stamp, stamp_opt, word};
 use crate::store::runs::RunLease;
 use crate::store::{Actor, DAEMON, Page, StoreError};
 
@@ -73,24 +73,78 @@ pub(in crate::store) const COUNTS: &str = "
     SELECT operation, state, count(*) AS count, min(changed_at) AS oldest FROM attempts
     WHERE state IN ('intended', 'accepted', 'unknown', 'needs_human') GROUP BY operation, state";
 
-macro_rules! listing {
+macro_rules! filtered {
     ($driver:literal) => {
         sql!("
-        SELECT * FROM attempts WHERE " $driver " AND id < $1 AND (CAST($2 AS text) IS NULL OR org = $2)
+        FROM attempts WHERE " $driver " AND id < $1 AND (CAST($2 AS text) IS NULL OR org = $2)
             AND (CAST($3 AS text) IS NULL OR reference_id = $3 OR external_reference = $3)
             AND (CAST($4 AS text) IS NULL OR state = $4) AND (CAST($5 AS text) IS NULL OR operation = $5)
             AND (CAST($6 AS bigint) IS NULL OR run_id = $6)
             AND (CAST($7 AS timestamptz) IS NULL OR intended_at >= $7)
-        ORDER BY id DESC LIMIT $8")
+            AND (CAST($8 AS timestamptz) IS NULL OR intended_at < $8)
+            AND (CAST($9 AS text) IS NULL OR " begins!("reference_id", "$9") " OR " begins!("external_reference", "$9") ")")
     };
 }
-pub(in crate::store) const LIST: &str = listing!("true");
-pub(in crate::store) const LIST_OF_REFERENCE: &str = listing!(
-    "id IN (SELECT id FROM attempts WHERE reference_id = $3
-            UNION SELECT id FROM attempts WHERE external_reference = $3)"
+
+/// One way in: its list, and its number.
+macro_rules! way_in {
+    ($driver:literal) => {
+        (
+            sql!("SELECT *" filtered!($driver) " ORDER BY id DESC LIMIT $10"),
+            sql!("SELECT count(*)" filtered!($driver)),
+        )
+    };
+}
+type WayIn = (&'static str, &'static str);
+
+const ANY: WayIn = way_in!("true");
+const OF_REFERENCE: WayIn = way_in!(
+    "id IN (SELECT id FROM attempts WHERE lower(reference_id) = lower($3)
+            UNION SELECT id FROM attempts WHERE lower(external_reference) = lower($3))"
 );
-pub(in crate::store) const LIST_OF_RUN: &str = listing!("run_id = $6");
-pub(in crate::store) const LIST_IN_STATE: &str = listing!("state = $4");
+const SEARCHED: WayIn = way_in!(
+    "id IN (SELECT id FROM attempts WHERE lower(reference_id) >= $9 AND lower(reference_id) < $9 || '\u{10ffff}'
+            UNION SELECT id FROM attempts
+            WHERE lower(external_reference) >= $9 AND lower(external_reference) < $9 || '\u{10ffff}')"
+);
+const OF_RUN: WayIn = way_in!("run_id = $6");
+const IN_STATE: WayIn = way_in!("state = $4");
+pub(in crate::store) const LIST: &str = ANY.0;
+pub(in crate::store) const LIST_OF_REFERENCE: &str = OF_REFERENCE.0;
+pub(in crate::store) const LIST_SEARCHED: &str = SEARCHED.0;
+pub(in crate::store) const NUMBER_SEARCHED: &str = SEARCHED.1;
+pub(in crate::store) const LIST_OF_RUN: &str = OF_RUN.0;
+pub(in crate::store) const LIST_IN_STATE: &str = IN_STATE.0;
+
+/// One a way in: a single one for all filters could use no index.
+fn way_in(filter: &AttemptFilter) -> WayIn {
+    if filter.reference.is_some() {
+        OF_REFERENCE
+    } else if filter.search.is_some() {
+        SEARCHED
+    } else if filter.run_id.is_some() {
+        OF_RUN
+    } else if filter.state.is_some() {
+        IN_STATE
+    } else {
+        ANY
+    }
+}
+
+macro_rules! bind_filter {
+    ($query:expr, $filter:expr, $before:expr) => {
+        $query
+            .bind($before.unwrap_or(i64::MAX))
+            .bind($filter.org.as_ref().map(Org::as_str))
+            .bind($filter.reference.as_deref().map(text))
+            .bind($filter.state.map(AttemptState::as_str))
+            .bind($filter.operation.map(Operation::as_str))
+            .bind($filter.run_id.map(|RunId(id)| id))
+            .bind(stamp_opt($filter.since))
+            .bind(stamp_opt($filter.until))
+            .bind($filter.search.as_ref().map(|text| begins(text)))
+    };
+}
 
 /// A line of an attempt's history.
 pub(in crate::store) struct StepLine<'a> {
@@ -378,28 +432,23 @@ impl Attempts for Backend {
         page: Page,
     ) -> Result<Vec<Attempt>, StoreError> {
         self.call("attempts", || async {
-            // One statement a way in: a single one for all filters could use no index.
-            let statement = if filter.reference.is_some() {
-                LIST_OF_REFERENCE
-            } else if filter.run_id.is_some() {
-                LIST_OF_RUN
-            } else if filter.state.is_some() {
-                LIST_IN_STATE
-            } else {
-                LIST
-            };
-            let rows: Vec<AttemptRow> = sqlx::query_as(statement)
-                .bind(page.before.unwrap_or(i64::MAX))
-                .bind(filter.org.as_ref().map(Org::as_str))
-                .bind(filter.reference.as_deref().map(text))
-                .bind(filter.state.map(AttemptState::as_str))
-                .bind(filter.operation.map(Operation::as_str))
-                .bind(filter.run_id.map(|RunId(id)| id))
-                .bind(stamp_opt(filter.since))
+            let asked = sqlx::query_as(way_in(filter).0);
+            let rows: Vec<AttemptRow> = bind_filter!(asked, filter, page.before)
                 .bind(i64::from(page.limit))
                 .fetch_all(self.reading())
                 .await?;
             all(rows)
+        })
+        .await
+    }
+
+    async fn count_attempts(&self, filter: &AttemptFilter) -> Result<u64, StoreError> {
+        self.call("count_attempts", || async {
+            let asked = sqlx::query_scalar(way_in(filter).1);
+            let count: i64 = bind_filter!(asked, filter, None)
+                .fetch_one(self.reading())
+                .await?;
+            number("count", count)
         })
         .await
     }

@@ -9,15 +9,16 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::finding_lists as lists;
 use super::runs::hold;
 use super::{Backend, last_of_each, lock_job, numbers, text, texts};
-use crate::domain::finding::{Attention, FindingKind, FindingState};
+use crate::domain::finding::{Attention, FindingKind};
 use crate::domain::ids::{FindingId, JobName, Org, ReferenceId};
 use crate::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, FindingKey, Findings, Live, LiveFinding,
     Sighting,
 };
-use crate::store::rows::findings::{CountRow, FindingRow, LiveRow};
+use crate::store::rows::findings::{CountRow, LiveRow};
 use crate::store::rows::{all, number, stamp, stamp_opt, word};
 use crate::store::runs::RunLease;
 use crate::store::{Page, StoreError};
@@ -145,37 +146,6 @@ pub(in crate::store) const COUNTS: &str = "
             WHERE f.org = c.org AND f.kind = c.kind AND f.detail = c.status AND f.state <> 'resolved'
                 AND f.since IS NOT NULL) END AS oldest
     FROM finding_counts AS c GROUP BY c.org, c.kind, c.status HAVING sum(c.count) > 0 ORDER BY 1, 2, 3";
-
-macro_rules! listing {
-    ($driver:literal) => {
-        listing!(
-            $driver,
-            "(CAST($4 AS text) IS NOT NULL OR state <> 'resolved') AND (CAST($4 AS text) IS NULL OR state = $4)"
-        )
-    };
-    ($driver:literal, $states:literal) => {
-        sql!("SELECT id, org, reference_id, kind, detail, external_reference, job_name, state, attention, evidence, since,
-                 first_seen, times_seen, times_reopened, resolved_at, class_id, missing_since, read_at,
-                 CASE WHEN class_id IS NULL OR missing_since IS NOT NULL THEN last_seen ELSE " greatest!() "(
-                     last_seen, (SELECT listed_at FROM classes WHERE id = findings.class_id)) END AS last_seen
-             FROM findings WHERE " $driver " AND " $states "
-              AND id < $1 AND (CAST($2 AS text) IS NULL OR org = $2) AND (CAST($3 AS text) IS NULL OR kind = $3)
-              AND (CAST($5 AS text) IS NULL OR attention = $5)
-              AND (CAST($6 AS text) IS NULL OR reference_id = $6 OR external_reference = $6) ORDER BY id DESC LIMIT $7")
-    };
-}
-pub(in crate::store) const LIST: &str = listing!("true");
-pub(in crate::store) const LIST_LIVE: &str = listing!("state <> 'resolved'");
-// What was said of a finding may outlive it.
-const LIST_ACKNOWLEDGED: &str = listing!(
-    "(org, reference_id, kind, detail) IN (
-        SELECT org, reference_id, kind, detail FROM acknowledgements WHERE ended_at IS NULL)",
-    "CAST($4 AS text) = 'acknowledged'"
-);
-pub(in crate::store) const LIST_OF_REFERENCE: &str = listing!(
-    "id IN (SELECT id FROM findings WHERE reference_id = $6
-            UNION SELECT id FROM findings WHERE external_reference = $6)"
-);
 
 impl Backend {
     async fn see_findings(
@@ -420,30 +390,25 @@ impl Findings for Backend {
         filter: &FindingFilter,
         page: Page,
     ) -> Result<Vec<Finding>, StoreError> {
-        self.call("findings", || async {
-            // One statement a way in: a single one for all filters could use no index.
-            let statement = if filter.state == Some(FindingState::Acknowledged) {
-                LIST_ACKNOWLEDGED
-            } else if filter.reference.is_some() {
-                LIST_OF_REFERENCE
-            } else if filter.state == Some(FindingState::Resolved) {
-                LIST
-            } else {
-                LIST_LIVE
-            };
-            let rows: Vec<FindingRow> = sqlx::query_as(statement)
-                .bind(page.before.unwrap_or(i64::MAX))
-                .bind(filter.org.as_ref().map(Org::as_str))
-                .bind(filter.kind.map(FindingKind::as_str))
-                .bind(filter.state.map(FindingState::as_str))
-                .bind(filter.attention.map(Attention::as_str))
-                .bind(filter.reference.as_deref().map(text))
-                .bind(i64::from(page.limit))
-                .fetch_all(self.reading())
-                .await?;
-            all(rows)
+        self.call("findings", || lists::newest(self, filter, page))
+            .await
+    }
+
+    async fn oldest_findings(
+        &self,
+        filter: &FindingFilter,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<Finding>, StoreError> {
+        self.call("oldest_findings", || {
+            lists::oldest(self, filter, skip, limit)
         })
         .await
+    }
+
+    async fn count_findings(&self, filter: &FindingFilter) -> Result<u64, StoreError> {
+        self.call("count_findings", || lists::number(self, filter))
+            .await
     }
 
     async fn finding_counts(&self) -> Result<Vec<FindingCount>, StoreError> {

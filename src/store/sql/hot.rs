@@ -3,8 +3,8 @@
 
 use super::super::looks as page;
 use super::{
-    acknowledgements, attempts, audit, claims, classes, controls, findings, history, housekeeping,
-    intend, looks, notices, orders, requests, runs,
+    acknowledgements, attempts, audit, claims, classes, controls, finding_lists, findings, history,
+    housekeeping, intend, looks, notices, orders, requests, run_lists, runs,
 };
 
 macro_rules! named {
@@ -17,13 +17,14 @@ macro_rules! named {
 pub const HOT: &[(&str, &str)] = named! {
     acknowledgements: LIVE ACKNOWLEDGED SAY TAKE_BACK ABOUT OF_REQUEST HOLDING_IDS;
     attempts: ADVANCE RECOVER DUE OF_ORDERS STEPS COUNTS LIST LIST_OF_REFERENCE LIST_OF_RUN LIST_IN_STATE
-        SINCE;
+        LIST_SEARCHED NUMBER_SEARCHED SINCE;
     audit: LIST;
     claims: CONTRADICTIONS FORGET;
     classes: CLASSES CLASS_ID MEMBERS NEWLY_OPEN OF_NO_CLASS WITHOUT_DETAILS FILL;
     controls: TAKE_TRIGGERS;
-    findings: LIVE LIVE_OF_KIND LIVE_ABOUT NEWLY_OPEN TOUCH RESOLVE RESOLVE_LEFT_BEHIND COUNTS LIST LIST_LIVE
-        LIST_OF_REFERENCE LIVE_MISSING WITH_ATTENTION MISSING BACK ATTENTION;
+    findings: LIVE LIVE_OF_KIND LIVE_ABOUT NEWLY_OPEN TOUCH RESOLVE RESOLVE_LEFT_BEHIND COUNTS
+        LIVE_MISSING WITH_ATTENTION MISSING BACK ATTENTION;
+    finding_lists: LIST LIST_LIVE LIST_OF_REFERENCE LIST_SEARCHED OLDEST_SEARCHED NUMBER_SEARCHED;
     history: BESIDE OF_REQUEST ORGS REQUESTS OF_EACH FORGOTTEN LET_GO STEP OUTDATED;
     housekeeping: STEPS ATTEMPTS RUNS SLOTS UNRUN_SLOTS FINDINGS ACKNOWLEDGEMENTS OBSERVATIONS DECISIONS
         DECISIONS_ON_NOTHING LOOKS TRIGGERS AUDIT DUPLICATES RETRIES CLASSES CONTRADICTIONS;
@@ -32,7 +33,8 @@ pub const HOT: &[(&str, &str)] = named! {
     notices: DIFFERS DUE TAKE;
     orders: RETRIES KNOWN;
     requests: OBSERVATIONS FIND_OBSERVATIONS DECISIONS_ABOUT;
-    runs: SLOT_TAKEN RUNNING HELD BEAT FINISH REAP LAST_SLOT LAST_IN_OBSERVE LIST LIST_OF_JOB;
+    runs: SLOT_TAKEN RUNNING HELD BEAT FINISH REAP LAST_SLOT LAST_IN_OBSERVE;
+    run_lists: LIST LIST_OF_JOB;
 };
 
 /// What only this one has.

@@ -26,6 +26,7 @@ pub(in crate::store) mod audit;
 pub(in crate::store) mod claims;
 pub(in crate::store) mod classes;
 pub(in crate::store) mod controls;
+pub(in crate::store) mod finding_lists;
 pub(in crate::store) mod findings;
 pub(in crate::store) mod history;
 pub(in crate::store) mod hot;
@@ -37,11 +38,17 @@ pub(in crate::store) mod orders;
 pub(in crate::store) mod rates;
 pub(in crate::store) mod replicas;
 pub(in crate::store) mod requests;
+pub(in crate::store) mod run_lists;
 pub(in crate::store) mod runs;
 
 use super::dialect::{
     Backend, Connection, from_now, json, lock_job, lock_org, numbers, span, text, texts, uuid,
 };
+
+/// The parameter of `begins!`.
+pub(super) fn begins(given: &str) -> String {
+    text(&given.to_ascii_lowercase()).to_string()
+}
 
 /// The last of each key, in the order of the keys. One statement can't change a row twice; and transactions that take
 /// their rows in one order don't get in each other's way.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Backend, Connection, audit, from_now, lock_job, text};
+use super::{Backend, Connection, audit, from_now, lock_job, run_lists, text};
 use crate::domain::RunOutcome;
 use crate::domain::ids::{JobName, Org, RunId};
 use crate::store::controls::subject;
@@ -67,18 +67,6 @@ const SET_BACK_STEPS: [&str; 3] = [
              WHERE job_name = $1 AND org = $2 AND result <> 'deduplicated') AS kept)
      WHERE job_name = $1 AND org = $2",
 ];
-
-macro_rules! listing {
-    ($driver:literal) => {
-        sql!("
-        SELECT * FROM runs WHERE " $driver " AND id < $1
-            AND (CAST($2 AS text) IS NULL OR job_name = $2) AND (CAST($3 AS text) IS NULL OR org = $3)
-            AND (CAST($4 AS text) IS NULL OR outcome = $4) AND (CAST($5 AS timestamptz) IS NULL OR started_at >= $5)
-        ORDER BY id DESC LIMIT $6")
-    };
-}
-pub(in crate::store) const LIST: &str = listing!("true");
-pub(in crate::store) const LIST_OF_JOB: &str = listing!("job_name = $2");
 
 pub(in crate::store) const LAST_IN_OBSERVE: &str = "
     SELECT started_at FROM runs WHERE job_name = $1 AND org = $2 AND mode = 'observe' AND id < $3
@@ -418,23 +406,13 @@ impl Runs for Backend {
     }
 
     async fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
-        self.call("runs", || async {
-            let statement = match filter.job_name {
-                Some(_) => LIST_OF_JOB,
-                None => LIST,
-            };
-            let rows: Vec<RawRun> = sqlx::query_as(statement)
-                .bind(page.before.unwrap_or(i64::MAX))
-                .bind(filter.job_name.as_ref().map(JobName::as_str))
-                .bind(filter.org.as_ref().map(Org::as_str))
-                .bind(filter.outcome.map(RunOutcome::as_str))
-                .bind(stamp_opt(filter.since))
-                .bind(i64::from(page.limit))
-                .fetch_all(self.reading())
-                .await?;
-            all(rows)
-        })
-        .await
+        self.call("runs", || run_lists::newest(self, filter, page))
+            .await
+    }
+
+    async fn count_runs(&self, filter: &RunFilter) -> Result<u64, StoreError> {
+        self.call("count_runs", || run_lists::number(self, filter))
+            .await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {

@@ -23,6 +23,13 @@ macro_rules! none_of {
     };
 }
 
+/// A text begins so, in any case: what it begins with is a parameter in small letters (see `begins`).
+macro_rules! begins {
+    ($column:literal, $beginning:literal) => {
+        sql!("(lower(" $column ") >= " $beginning " AND lower(" $column ") < " $beginning " || '\u{10ffff}')")
+    };
+}
+
 /// Now. SQLite goes by the caller's clock, which is the parameter; PostgreSQL by its own, and leaves the parameter alone.
 macro_rules! now {
     ($now:literal) => {

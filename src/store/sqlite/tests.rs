@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Row};
 
-use super::sql::{acknowledgements, attempts, classes, findings};
+use super::sql::{acknowledgements, attempts, classes, finding_lists, findings};
 use super::*;
 
 async fn migrated() -> (tempfile::TempDir, SqliteStore) {
@@ -60,7 +60,12 @@ async fn no_hot_statement_walks_through_a_whole_table() {
 
 /// Statements of which another index than these would walk through far too much, and whether they sort.
 const WAYS: &[(&str, &str, &str, bool)] = &[
-    ("LIST_LIVE", findings::LIST_LIVE, "findings_live", false),
+    (
+        "LIST_LIVE",
+        finding_lists::LIST_LIVE,
+        "findings_live",
+        false,
+    ),
     (
         "LIVE_ABOUT",
         findings::LIVE_ABOUT,

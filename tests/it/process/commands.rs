@@ -132,6 +132,7 @@ async fn json_keys_stay() {
         &["runs"],
         &["attempts"],
         &["findings"],
+        &["stuck"],
         &["audit"],
         &["plan"],
         &["explain", "ORD-GOOD"],

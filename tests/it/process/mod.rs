@@ -19,6 +19,7 @@ mod explain;
 mod failover;
 mod health;
 mod killed;
+mod lists;
 mod load;
 mod metrics;
 mod moving;

@@ -13,6 +13,7 @@ behaviours![
     attempts_are_listed_newest_first_by_filter_and_page,
     open_attempts_and_those_that_changed_since_come_oldest_first,
     open_attempts_are_counted_by_operation_and_state,
+    attempts_are_found_by_the_beginning_of_either_reference_in_any_case,
 ];
 
 async fn attempts_for_orders_come_oldest_first_within_each(fresh: Fresh) {
@@ -217,4 +218,29 @@ async fn open_attempts_and_those_that_changed_since_come_oldest_first(fresh: Fre
     let open: Vec<_> = open.filter(|state| state.is_open()).collect();
     assert_eq!(since(2).await, open);
     assert_eq!(since(1).await, AttemptState::ALL);
+}
+
+async fn attempts_are_found_by_the_beginning_of_either_reference_in_any_case(fresh: Fresh) {
+    let store = &*fresh.store;
+    let lease = started(store, &new_run(None), at(0)).await;
+    for order in ["ORD-10", "ord-11", "X-1"] {
+        attempt_in(store, &lease, order, AttemptState::Rejected).await;
+    }
+    for (beginning, wanted) in [("ord-1", 2), ("ORD-11", 1), ("x", 1), ("rd", 0)] {
+        let filter = AttemptFilter {
+            search: Some(beginning.to_owned()),
+            ..AttemptFilter::default()
+        };
+        let rows = store.attempts(&filter, Page::first(9)).await.unwrap();
+        assert_eq!(rows.len(), wanted, "{beginning}");
+        let count = store.count_attempts(&filter).await.unwrap();
+        assert_eq!(count, wanted as u64, "{beginning}");
+    }
+    let all = AttemptFilter::default();
+    let first = store.attempts(&all, Page::first(1)).await.unwrap();
+    let before = AttemptFilter {
+        until: Some(first[0].intended_at),
+        ..AttemptFilter::default()
+    };
+    assert!(store.count_attempts(&before).await.unwrap() < 3);
 }

@@ -1,9 +1,11 @@
 //! Findings as people and metrics see them.
 
+use tesa_reconciler::domain::Verdict;
 use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
 use tesa_reconciler::store::Page;
 use tesa_reconciler::store::findings::{FindingCount, FindingFilter, Live};
 
+use super::classes::{class, open};
 use super::findings::{resolve, see};
 use super::harness::Fresh;
 use super::values::*;
@@ -11,6 +13,9 @@ use super::values::*;
 behaviours![
     findings_are_listed_newest_first_by_filter_and_page,
     findings_are_counted_by_org_kind_and_status,
+    findings_are_found_by_the_beginning_of_either_reference_in_any_case,
+    the_oldest_findings_come_first_and_undated_ones_last,
+    a_finding_names_the_rule_of_its_class_or_of_the_last_decision,
 ];
 
 async fn findings_are_listed_newest_first_by_filter_and_page(fresh: Fresh) {
@@ -169,4 +174,121 @@ async fn findings_are_counted_by_org_kind_and_status(fresh: Fresh) {
         count(FindingKind::UnresolvedIssue, "", 1, None),
     ];
     assert_eq!(store.finding_counts().await.unwrap(), wanted);
+}
+
+async fn findings_are_found_by_the_beginning_of_either_reference_in_any_case(fresh: Fresh) {
+    let store = &*fresh.store;
+    let mut given: Vec<_> = ["SBX-0012", "sbx-0013", "Sbx-01", "ABC-1", "año-1"]
+        .iter()
+        .map(|id| sighting(id, "NOT_SENT"))
+        .collect();
+    given[3].external_reference = Some("SBX-99".into());
+    given[4].external_reference = None;
+    see(store, &given, 0).await;
+    for (beginning, wanted) in [
+        ("sbx-00", vec!["SBX-0012", "sbx-0013"]),
+        ("SBX-", vec!["ABC-1", "SBX-0012", "Sbx-01", "sbx-0013"]),
+        ("SBX-0012", vec!["SBX-0012"]),
+        ("sbx-9", vec!["ABC-1"]),
+        ("AÑO", vec![]),
+        ("año", vec!["año-1"]),
+        ("order-sbx", vec!["SBX-0012", "Sbx-01", "sbx-0013"]),
+        ("%", vec![]),
+        ("x", vec![]),
+    ] {
+        let filter = FindingFilter {
+            search: Some(beginning.to_owned()),
+            ..FindingFilter::default()
+        };
+        let rows = store.findings(&filter, Page::first(9)).await.unwrap();
+        let mut found: Vec<_> = rows
+            .iter()
+            .map(|row| row.key.reference_id.as_str())
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, wanted, "{beginning}");
+        let count = store.count_findings(&filter).await.unwrap();
+        assert_eq!(count, wanted.len() as u64, "{beginning}");
+    }
+}
+
+async fn the_oldest_findings_come_first_and_undated_ones_last(fresh: Fresh) {
+    let store = &*fresh.store;
+    let mut given: Vec<_> = (0..5)
+        .map(|n| sighting(&format!("r{n}"), "NOT_SENT"))
+        .collect();
+    let dates = [None, Some(-10), Some(-30), None, Some(-20)];
+    for (one, since) in given.iter_mut().zip(dates) {
+        one.since = since.map(at);
+    }
+    for (second, one) in given.iter().enumerate() {
+        see(store, std::slice::from_ref(one), second as i64).await;
+    }
+    let oldest = async |filter: FindingFilter, skip, limit| {
+        let rows = store.oldest_findings(&filter, skip, limit).await.unwrap();
+        rows.iter()
+            .map(|row| row.key.reference_id.to_string())
+            .collect::<Vec<_>>()
+    };
+    let all = FindingFilter::default;
+    assert_eq!(oldest(all(), 0, 9).await, ["r2", "r4", "r1", "r0", "r3"]);
+    assert_eq!(oldest(all(), 1, 2).await, ["r4", "r1"]);
+    let late = FindingFilter {
+        since: Some(at(1)),
+        until: Some(at(4)),
+        ..all()
+    };
+    assert_eq!(oldest(late.clone(), 0, 9).await, ["r2", "r1", "r3"]);
+    assert_eq!(store.count_findings(&late).await.unwrap(), 3);
+    let elsewhere = FindingFilter {
+        job_name: Some("another".into()),
+        ..all()
+    };
+    assert_eq!(store.count_findings(&elsewhere).await.unwrap(), 0);
+    let detail = FindingFilter {
+        detail: Some("NOT_SENT".to_owned()),
+        job_name: Some(job()),
+        ..all()
+    };
+    assert_eq!(store.count_findings(&detail).await.unwrap(), 5);
+}
+
+async fn a_finding_names_the_rule_of_its_class_or_of_the_last_decision(fresh: Fresh) {
+    let store = &*fresh.store;
+    let class = class(store, "NOT_SENT").await;
+    open(store, class, &["listed"], 0).await;
+    see(store, &[sighting("read", "NOT_SENT")], 1).await;
+    see(store, &[sighting("alone", "NOT_SENT")], 2).await;
+    let lease = a_run(store).await;
+    let decided = [decision("read", Verdict::Flag)];
+    store
+        .remember_decisions(&lease, &org(), &job(), at(3), &decided)
+        .await
+        .unwrap();
+    store
+        .remember_observations(&lease, &org(), &[observation("read")])
+        .await
+        .unwrap();
+    let all = FindingFilter::default;
+    let rows = store.findings(&all(), Page::first(9)).await.unwrap();
+    let known: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let rule = row.rule.as_ref().map(ToString::to_string);
+            (row.key.reference_id.as_str(), rule, row.status.clone())
+        })
+        .collect();
+    let rule = Some("resend-unsent".to_owned());
+    let status = Some(observation("read").status);
+    let wanted = [
+        ("alone", None, None),
+        ("read", rule.clone(), status),
+        ("listed", rule, None),
+    ];
+    assert_eq!(known, wanted);
+    let by_rule = FindingFilter {
+        rule: Some("resend-unsent".into()),
+        ..all()
+    };
+    assert_eq!(store.count_findings(&by_rule).await.unwrap(), 2);
 }

@@ -81,6 +81,8 @@ async fn a_new_sighting_opens_a_finding(fresh: Fresh) {
         times_reopened: 0,
         resolved_at: None,
         read_at: Some(at(0)),
+        rule: None,
+        status: None,
     };
     assert_eq!(row, wanted);
     let live = store

@@ -16,7 +16,7 @@ use tesa_reconciler::store::runs::RunLease;
 use tesa_reconciler::store::{Actor, DAEMON, Page, StoreError};
 use uuid::Uuid;
 
-use super::audit::page;
+use super::audit::{begins, page};
 use super::{MemoryStore, State};
 
 #[derive(Default)]
@@ -113,6 +113,19 @@ impl State {
             run.replica == attempt.replica && ended
         })
     }
+}
+
+fn is_wanted(filter: &AttemptFilter, row: &Attempt) -> bool {
+    let (id, order) = (row.reference_id.as_str(), row.external_reference.as_str());
+    let search = filter.search.as_ref();
+    filter.org.as_ref().is_none_or(|org| *org == row.org)
+        && (filter.reference.as_ref()).is_none_or(|text| id == text || order == text)
+        && search.is_none_or(|text| begins(text, id, Some(order)))
+        && filter.state.is_none_or(|state| state == row.state)
+        && filter.operation.is_none_or(|of| of == row.operation)
+        && filter.run_id.is_none_or(|run| run == row.run_id)
+        && filter.since.is_none_or(|since| row.intended_at >= since)
+        && filter.until.is_none_or(|until| row.intended_at < until)
 }
 
 #[async_trait]
@@ -294,17 +307,15 @@ impl Attempts for MemoryStore {
         self.read("attempts", |state, _| {
             let rows = state.attempts.rows.iter();
             let rows = rows.map(|(id, row)| (id.0, &row.attempt));
-            Ok(page(rows, of, |row| {
-                let is_named = |text: &String| {
-                    row.reference_id.as_str() == text || row.external_reference.as_str() == text
-                };
-                filter.org.as_ref().is_none_or(|org| *org == row.org)
-                    && filter.reference.as_ref().is_none_or(is_named)
-                    && filter.state.is_none_or(|state| state == row.state)
-                    && filter.operation.is_none_or(|of| of == row.operation)
-                    && filter.run_id.is_none_or(|run| run == row.run_id)
-                    && filter.since.is_none_or(|since| row.intended_at >= since)
-            }))
+            Ok(page(rows, of, |row| is_wanted(filter, row)))
+        })
+        .await
+    }
+
+    async fn count_attempts(&self, filter: &AttemptFilter) -> Result<u64, StoreError> {
+        self.read("count_attempts", |state, _| {
+            let rows = state.attempts.rows.values().map(|row| &row.attempt);
+            Ok(rows.filter(|row| is_wanted(filter, row)).count() as u64)
         })
         .await
     }

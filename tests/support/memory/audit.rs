@@ -45,6 +45,21 @@ pub(super) fn page<'a, T: Clone + 'a>(
         .collect()
 }
 
+fn is_wanted(filter: &AuditFilter, row: &AuditRow) -> bool {
+    let action = filter.action.as_ref();
+    filter.who.as_ref().is_none_or(|who| *who == row.who)
+        && action.is_none_or(|action| *action == row.action)
+        && filter.since.is_none_or(|since| row.at >= since)
+        && filter.until.is_none_or(|until| row.at < until)
+}
+
+/// One of the references begins so, in any case.
+pub(super) fn begins(beginning: &str, id: &str, order: Option<&str>) -> bool {
+    let beginning = beginning.to_ascii_lowercase();
+    let begins = |text: &str| text.to_ascii_lowercase().starts_with(&beginning);
+    begins(id) || order.is_some_and(begins)
+}
+
 #[async_trait]
 impl Audit for MemoryStore {
     async fn note(
@@ -64,14 +79,15 @@ impl Audit for MemoryStore {
     async fn audit(&self, filter: &AuditFilter, of: Page) -> Result<Vec<AuditRow>, StoreError> {
         self.read("audit", |state, _| {
             let rows = state.audit.rows.iter().map(|(&id, row)| (id, row));
-            Ok(page(rows, of, |row| {
-                filter.who.as_ref().is_none_or(|who| *who == row.who)
-                    && filter
-                        .action
-                        .as_ref()
-                        .is_none_or(|action| *action == row.action)
-                    && filter.since.is_none_or(|since| row.at >= since)
-            }))
+            Ok(page(rows, of, |row| is_wanted(filter, row)))
+        })
+        .await
+    }
+
+    async fn count_audit(&self, filter: &AuditFilter) -> Result<u64, StoreError> {
+        self.read("count_audit", |state, _| {
+            let rows = state.audit.rows.values();
+            Ok(rows.filter(|row| is_wanted(filter, row)).count() as u64)
         })
         .await
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use tesa_reconciler::domain::finding::{Attention, FindingKind, FindingState};
+use tesa_reconciler::domain::finding::{FindingKind, FindingState};
 use tesa_reconciler::domain::ids::{
-    ClassId, ExternalReference, FindingId, JobName, Org, ReferenceId,
+    ClassId, ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName,
 };
 use tesa_reconciler::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, FindingKey, Findings, Live, LiveFinding,
@@ -15,7 +15,7 @@ use tesa_reconciler::store::findings::{
 use tesa_reconciler::store::runs::RunLease;
 use tesa_reconciler::store::{Page, StoreError};
 
-use super::audit::page;
+use super::audit::{begins, page};
 use super::{MemoryStore, State};
 
 /// Rows a transaction.
@@ -133,6 +133,8 @@ impl Table {
             times_reopened: 0,
             resolved_at: None,
             read_at: Some(now),
+            rule: None,
+            status: None,
         };
         self.rows.entry(id).or_insert(Row {
             finding,
@@ -220,7 +222,53 @@ impl State {
         if let Some(class) = class.and_then(|class| self.classes.rows.get(&class)) {
             finding.last_seen = finding.last_seen.max(class.stored.listed_at);
         }
+        finding.rule = self.rule_of(row);
+        finding.status = self.status_of(&finding.org, &finding.key.reference_id);
         finding
+    }
+
+    /// The class says by which rule a list named it; of one that was read, the job's last decision does.
+    fn rule_of(&self, row: &Row) -> Option<RuleName> {
+        let (class, finding) = (row.class, &row.finding);
+        let class = class.and_then(|class| self.classes.rows.get(&class));
+        let decided =
+            || self.rule_decided(&finding.org, &finding.key.reference_id, &finding.job_name);
+        class
+            .map(|class| class.stored.key.rule.clone())
+            .or_else(decided)
+    }
+
+    fn is_wanted(&self, filter: &FindingFilter, row: &Row) -> bool {
+        let finding = &row.finding;
+        let id = finding.key.reference_id.as_str();
+        let order = finding
+            .external_reference
+            .as_ref()
+            .map(ExternalReference::as_str);
+        let stands = match filter.state {
+            None => row.is_live(),
+            // What was said of a finding may outlive it.
+            Some(FindingState::Acknowledged) => {
+                self.acknowledgements.holds_of(&finding.org, &finding.key)
+            }
+            Some(state) => finding.state == state,
+        };
+        let (reference, search) = (filter.reference.as_ref(), filter.search.as_ref());
+        let (job, rule) = (filter.job_name.as_ref(), filter.rule.as_ref());
+        stands
+            && filter.org.as_ref().is_none_or(|org| *org == finding.org)
+            && filter.kind.is_none_or(|kind| kind == finding.key.kind)
+            && (filter.attention.is_none() || filter.attention == finding.attention)
+            && reference.is_none_or(|text| id == text || order == Some(text))
+            && search.is_none_or(|text| begins(text, id, order))
+            && filter.since.is_none_or(|since| finding.first_seen >= since)
+            && filter.until.is_none_or(|until| finding.first_seen < until)
+            && job.is_none_or(|job| *job == finding.job_name)
+            && filter
+                .detail
+                .as_ref()
+                .is_none_or(|detail| *detail == finding.key.detail)
+            && rule.is_none_or(|rule| self.rule_of(row).as_ref() == Some(rule))
     }
 }
 
@@ -434,30 +482,38 @@ impl Findings for MemoryStore {
     async fn findings(&self, filter: &FindingFilter, of: Page) -> Result<Vec<Finding>, StoreError> {
         self.read("findings", |state, _| {
             let rows = state.findings.rows.iter().map(|(id, row)| (id.0, row));
-            let is_wanted = |row: &Row| {
-                let finding = &row.finding;
-                let order = finding.external_reference.as_ref();
-                let is_named = |text: &String| {
-                    let order = order.map(ExternalReference::as_str);
-                    finding.key.reference_id.as_str() == text || order == Some(text)
-                };
-                let attention: Option<Attention> = filter.attention;
-                let stands = match filter.state {
-                    None => row.is_live(),
-                    // What was said of a finding may outlive it.
-                    Some(FindingState::Acknowledged) => {
-                        state.acknowledgements.holds_of(&finding.org, &finding.key)
-                    }
-                    Some(state) => finding.state == state,
-                };
-                stands
-                    && filter.org.as_ref().is_none_or(|org| *org == finding.org)
-                    && filter.kind.is_none_or(|kind| kind == finding.key.kind)
-                    && (attention.is_none() || attention == finding.attention)
-                    && filter.reference.as_ref().is_none_or(is_named)
-            };
-            let rows = page(rows, of, is_wanted);
+            let rows = page(rows, of, |row| state.is_wanted(filter, row));
             Ok(rows.iter().map(|row| state.listed(row)).collect())
+        })
+        .await
+    }
+
+    async fn oldest_findings(
+        &self,
+        filter: &FindingFilter,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<Finding>, StoreError> {
+        self.read("oldest_findings", |state, _| {
+            let rows = state.findings.rows.values();
+            let mut rows: Vec<_> = rows.filter(|row| state.is_wanted(filter, row)).collect();
+            rows.sort_by_key(|row| {
+                (
+                    row.finding.since.is_none(),
+                    row.finding.since,
+                    row.finding.id,
+                )
+            });
+            let rows = rows.into_iter().skip(skip as usize).take(limit as usize);
+            Ok(rows.map(|row| state.listed(row)).collect())
+        })
+        .await
+    }
+
+    async fn count_findings(&self, filter: &FindingFilter) -> Result<u64, StoreError> {
+        self.read("count_findings", |state, _| {
+            let rows = state.findings.rows.values();
+            Ok(rows.filter(|row| state.is_wanted(filter, row)).count() as u64)
         })
         .await
     }

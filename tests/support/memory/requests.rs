@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tesa_reconciler::domain::ids::{JobName, Org, ReferenceId};
-use tesa_reconciler::domain::{Decision, Observation, Sight, What};
+use tesa_reconciler::domain::ids::{JobName, Org, ReferenceId, RuleName};
+use tesa_reconciler::domain::{Decision, Observation, Sight, Status, What};
 use tesa_reconciler::store::StoreError;
 use tesa_reconciler::store::requests::{RememberedDecision, Requests};
 use tesa_reconciler::store::runs::RunLease;
@@ -73,6 +73,24 @@ impl State {
         }
         self.forget_decisions(org, id);
         self.forget_swept_looks(org, id);
+    }
+
+    /// The rule of a job's last decision about a request.
+    pub(super) fn rule_decided(
+        &self,
+        org: &Org,
+        id: &ReferenceId,
+        job: &JobName,
+    ) -> Option<RuleName> {
+        let key = (org.clone(), id.clone(), job.clone());
+        let rule = self.requests.decisions.get(&key)?.rule.clone();
+        rule.map(Into::into)
+    }
+
+    pub(super) fn status_of(&self, org: &Org, id: &ReferenceId) -> Option<Status> {
+        let key = (org.clone(), id.clone());
+        let seen = self.requests.observations.get(&key);
+        seen.map(|seen| seen.status.clone())
     }
 
     pub(super) fn forget_decisions(&mut self, org: &Org, id: &ReferenceId) -> u64 {

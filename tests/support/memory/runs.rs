@@ -101,6 +101,15 @@ impl State {
     }
 }
 
+fn is_wanted(filter: &RunFilter, row: &RunRow) -> bool {
+    let (job, outcome) = (filter.job_name.as_ref(), filter.outcome);
+    job.is_none_or(|job| *job == row.job_name)
+        && filter.org.as_ref().is_none_or(|org| *org == row.org)
+        && outcome.is_none_or(|outcome| Some(outcome) == row.outcome)
+        && filter.since.is_none_or(|since| row.started_at >= since)
+        && filter.until.is_none_or(|until| row.started_at < until)
+}
+
 #[async_trait]
 impl Runs for MemoryStore {
     async fn start(&self, run: &NewRun, at: DateTime<Utc>) -> Result<Started, StoreError> {
@@ -275,17 +284,15 @@ impl Runs for MemoryStore {
     async fn runs(&self, filter: &RunFilter, of: Page) -> Result<Vec<RunRow>, StoreError> {
         self.read("runs", |state, _| {
             let rows = state.runs.rows.iter().map(|(id, run)| (id.0, &run.row));
-            Ok(page(rows, of, |row| {
-                filter
-                    .job_name
-                    .as_ref()
-                    .is_none_or(|job| *job == row.job_name)
-                    && filter.org.as_ref().is_none_or(|org| *org == row.org)
-                    && filter
-                        .outcome
-                        .is_none_or(|outcome| Some(outcome) == row.outcome)
-                    && filter.since.is_none_or(|since| row.started_at >= since)
-            }))
+            Ok(page(rows, of, |row| is_wanted(filter, row)))
+        })
+        .await
+    }
+
+    async fn count_runs(&self, filter: &RunFilter) -> Result<u64, StoreError> {
+        self.read("count_runs", |state, _| {
+            let rows = state.runs.rows.values().map(|run| &run.row);
+            Ok(rows.filter(|row| is_wanted(filter, row)).count() as u64)
         })
         .await
     }

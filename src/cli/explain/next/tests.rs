@@ -248,12 +248,12 @@ fn it_says_what_will_happen_and_who_can_change_it() {
         (
             decided(Verdict::Flag, "the rule flags it"),
             clear(),
-            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (it is flagged, and nothing is sent)",
+            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (it is flagged, and nothing is sent: the rule flags it)",
         ),
         (
             decided(Verdict::Ignore, "the rule says to leave it alone"),
             clear(),
-            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (a rule leaves it alone)",
+            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (the rule says to leave it alone)",
         ),
     ];
     for (foreseen, way, expected) in cases {
