@@ -18,6 +18,7 @@
 
 mod changes;
 mod core;
+mod first_start;
 mod keeper;
 mod kernel;
 mod notifier;
@@ -50,6 +51,7 @@ pub use self::core::{
     Core, Live, StartError, Upstream, new_replica, scheduled, scope, store_options,
 };
 pub use crate::store::replicas::ALIVE_WITHIN;
+pub use first_start::adopt;
 pub use kernel::Kernel;
 pub use once::{OnceDone, OnceReport, run_once};
 pub use reader::{Reader, tenth};

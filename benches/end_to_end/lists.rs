@@ -95,6 +95,16 @@ impl Place {
         })
     }
 
+    /// So that it may be acted from at once.
+    fn adopt(&self, program: &Path) -> Result<()> {
+        let adopted = std::process::Command::new(program)
+            .args(["state", "adopt", "--reason", "made to be measured"])
+            .current_dir(self.dir.path())
+            .status()?;
+        ensure!(adopted.success(), "state adopt ended with {adopted}");
+        Ok(())
+    }
+
     async fn last_run(&self) -> Result<RunRow> {
         let store = store::open(&self.url, &StoreOptions::default()).await?;
         let runs = store.runs(&RunFilter::default(), Page::first(1)).await?;
@@ -170,6 +180,7 @@ pub async fn decide(
     let place = Place::new(None)?;
     let enforce = "mode = \"enforce\"\nhold_above_count = 10000000\nmax_writes_per_run = 2";
     place.configure(&sandbox, enforce, RATE)?;
+    place.adopt(program)?;
     let cost = place.once(program, &sandbox).await?;
     let sent = sandbox.first_write().await?.context("nothing was sent")?;
     let name = format!(

@@ -576,6 +576,8 @@ CREATE TABLE identity (
     -- Set when all of it was copied elsewhere, and is to be acted from there.
     moved_to TEXT,
     moved_at INTEGER,
+    -- Set in a backup: when it was made.
+    backup_of INTEGER,
     -- Written to learn whether anything can be.
     probes   INTEGER NOT NULL DEFAULT 0
 ) STRICT;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use secrecy::SecretString;
 
+use super::first_start::is_new;
 use super::rates::StoredRates;
 use crate::clock::SharedClock;
 use crate::config::{self, Config, Job, JobKind, State};
@@ -37,6 +38,16 @@ pub enum StartError {
     /// The store must not be acted from.
     #[error("{0}")]
     Doubt(Doubt),
+    /// The store is new, and would be acted from.
+    #[error(
+        "the store {url} is new, and safety.mode is enforce. If there was another one before, what it knew of sent writes is lost: \
+         look for it, or restore a backup (`docs/operations.md`, \"A lost or restored store\"). If this is the first start, start with \
+         `mode = \"observe\"` and read `tesa-reconciler plan`; `tesa-reconciler state adopt --reason …` says that it may be acted from at once"
+    )]
+    New {
+        /// Where it is.
+        url: String,
+    },
     /// The upstream's client can't be built.
     #[error(transparent)]
     Upstream(#[from] BuildError),
@@ -123,6 +134,14 @@ impl Core {
             }
         }
         store::require_current(&*store, &config.state.url).await?;
+        // A doubt says more.
+        if config.safety.mode == Mode::Enforce
+            && store.doubt().await?.is_none()
+            && is_new(&*store).await?
+        {
+            let url = config.state.url.clone();
+            return Err(StartError::New { url });
+        }
         Self::take_up(config, store, Upstream::Network, clock, replica).await
     }
 

@@ -18,13 +18,13 @@ use uuid::Uuid;
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::app::{self, Process};
-use crate::clock::{SharedClock, SystemClock};
+use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::config::{self, Overrides};
 use crate::domain::AttemptState;
 use crate::lifecycle::{Lifecycle, Requests, Signals, steer};
 use crate::sandbox::{Answered, Effect, Fault, Running, Sandbox, SandboxConfig};
 use crate::store::attempts::{Attempt, AttemptFilter};
-use crate::store::{self, Page, Store, StoreOptions};
+use crate::store::{self, Actor, Page, Store, StoreOptions};
 use crate::telemetry;
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(3);
@@ -63,6 +63,11 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
         .map_err(|errors| Failure::new(Exit::Internal, errors.to_string()))?;
     let url = config.state.url.clone();
     super::run::install_log(&config, None)?;
+    let store = store::open(&url, &StoreOptions::default()).await?;
+    store.migrate().await?;
+    let word = Actor::daemon("made for the demonstration");
+    app::adopt(&*store, &word, SystemClock.now()).await?;
+    store.close().await;
     let metrics = telemetry::metrics::install()
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
     let clock: SharedClock = Arc::new(SystemClock);

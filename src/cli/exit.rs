@@ -126,6 +126,7 @@ impl From<StartError> for Failure {
         match error {
             StartError::Store(error) => error.into(),
             StartError::Doubt(doubt) => Self::new(Exit::Configuration, doubt.to_string()),
+            error @ StartError::New { .. } => Self::new(Exit::Configuration, error.to_string()),
             StartError::Upstream(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Webhook(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Traces(error) => Self::new(Exit::Configuration, error.to_string()),

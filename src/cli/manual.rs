@@ -254,6 +254,33 @@ pub const EXAMPLES: &[Examples] = &[
         )],
     ),
     (
+        &["state", "adopt"],
+        &[(
+            "tesa-reconciler state adopt --reason 'looked up in Tesamanager what was sent since'",
+            "After a restore, or on a new store that shall be acted from at once.",
+        )],
+    ),
+    (
+        &["state", "backup"],
+        &[
+            (
+                "tesa-reconciler state backup /backup/tesa-reconciler.db",
+                "While the daemon works on it.",
+            ),
+            (
+                "tesa-reconciler state backup -",
+                "To stdout, as out of a pod: send it to a file.",
+            ),
+        ],
+    ),
+    (
+        &["state", "sent"],
+        &[(
+            "tesa-reconciler state sent /tmp/tesa-reconciler.log",
+            "What was sent after the backup that was restored.",
+        )],
+    ),
+    (
         &["migrate"],
         &[(
             "tesa-reconciler migrate",

@@ -3,7 +3,8 @@
 //! The ledger keeps a write from being sent twice, so one that was lost, emptied, copied or left behind must not pass for
 //! a good one. A store has an id, in a row; and the id stands a second time where it survives what empties the tables:
 //! in a file beside SQLite's, in a large object of PostgreSQL's. Both are made with the store, and only where there was
-//! nothing at all before. PostgreSQL's row also names the database that it is acted from.
+//! nothing at all before. PostgreSQL's row also names the database that it is acted from, and a backup of SQLite's file
+//! says of itself that it is one.
 //!
 //! A doubt ends by a person's word ([`Identity::adopt`]), and by nothing else.
 
@@ -23,6 +24,11 @@ pub enum Doubt {
     Unmarked,
     /// It is a copy of one in another database.
     Copied,
+    /// It is a backup, put back.
+    Restored {
+        /// When that was made.
+        at: DateTime<Utc>,
+    },
     /// It was copied elsewhere, to be acted from there.
     Moved {
         /// Where it went.
@@ -43,6 +49,11 @@ impl fmt::Display for Doubt {
             )?,
             Self::Copied => f.write_str(
                 "the store is a copy of one in another database, or was restored from a backup: the other may be acted from at the same time, and what was sent since is not in this one",
+            )?,
+            Self::Restored { at } => write!(
+                f,
+                "the store is a backup of {}, restored: what was sent since is not in it",
+                at.format("%Y-%m-%d %H:%M:%SZ")
             )?,
             Self::Moved { to, at } => write!(
                 f,
@@ -80,12 +91,17 @@ pub(super) struct Known {
     pub(super) home: Option<String>,
     pub(super) here: Option<String>,
     pub(super) moved: Option<(String, DateTime<Utc>)>,
+    /// When the backup was made that it is.
+    pub(super) backup: Option<DateTime<Utc>>,
 }
 
 impl Known {
     pub(super) fn doubt(self) -> Option<Doubt> {
         if let Some((to, at)) = self.moved {
             return Some(Doubt::Moved { to, at });
+        }
+        if let Some(at) = self.backup {
+            return Some(Doubt::Restored { at });
         }
         match (self.id, self.mark) {
             (_, None) => Some(Doubt::Unmarked),
@@ -118,7 +134,7 @@ mod tests {
                 mark: word(mark),
                 home: word(home),
                 here: word(here),
-                moved: None,
+                ..Known::default()
             };
             assert_eq!(known.doubt(), doubt, "{id:?} {mark:?} {home:?} {here:?}");
         }
@@ -132,6 +148,7 @@ mod tests {
             Doubt::Emptied,
             Doubt::Unmarked,
             Doubt::Copied,
+            Doubt::Restored { at },
             Doubt::Moved { to, at },
         ] {
             let said = doubt.to_string();

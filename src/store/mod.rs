@@ -19,6 +19,7 @@
 pub mod acknowledgements;
 pub mod attempts;
 pub mod audit;
+mod backup;
 pub mod changes;
 pub mod claims;
 pub mod classes;
@@ -49,6 +50,7 @@ use async_trait::async_trait;
 pub use acknowledgements::Acknowledgements;
 pub use attempts::Attempts;
 pub use audit::Audit;
+pub use backup::{backup, backup_aside};
 pub use changes::{Change, Changes};
 pub use claims::Claims;
 pub use classes::Classes;

@@ -9,6 +9,7 @@ use super::Check;
 use crate::app::{ALIVE_WITHIN, store_options};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::domain::run::Mode;
 use crate::store::controls::CircuitRow;
 use crate::store::{self, Doubt, SchemaState, Store, StoreError, StoreOptions};
 
@@ -28,7 +29,7 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
     if store::exists(url) {
         alive = store_check(config, checks).await;
     } else if let Some(file) = &file {
-        checks.push(to_be_made(url, file));
+        checks.push(to_be_made(url, file, config.safety.mode));
     }
     if let Some(file) = &file {
         checks.push(room(folder(file)));
@@ -120,10 +121,17 @@ fn folder(file: &Path) -> &Path {
 }
 
 /// There is no store yet: can one be made?
-fn to_be_made(url: &str, file: &Path) -> Check {
+fn to_be_made(url: &str, file: &Path, mode: Mode) -> Check {
     let folder = folder(file);
     // Gone again with its handle.
     match tempfile::tempfile_in(folder) {
+        Ok(_) if mode == Mode::Enforce => Check::warn(
+            "store",
+            format!(
+                "{url} is not there yet, and in enforce the daemon does not begin on a new one"
+            ),
+            "if there was one, restore it (docs/operations.md, \"A lost or restored store\"); else start first with safety.mode = \"observe\"",
+        ),
         Ok(_) => Check::ok(
             "store",
             format!("{url} is not there yet; the daemon's first start makes it"),

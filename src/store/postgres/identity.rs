@@ -79,6 +79,8 @@ async fn known(connection: &mut PgConnection) -> Result<Known, Fault> {
         home,
         here,
         moved,
+        // A dump that was restored is told by its home.
+        backup: None,
     })
 }
 

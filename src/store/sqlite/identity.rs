@@ -10,12 +10,12 @@ use crate::store::identity::{Doubt, Identity, Known};
 use crate::store::rows::{Micros, instant};
 use crate::store::{Actor, StoreError};
 
-const ROW: &str = "SELECT id, moved_to, moved_at FROM identity";
+const ROW: &str = "SELECT id, moved_to, moved_at, backup_of FROM identity";
 
 // What the other calls can't do without, where only rows were lost.
 const ADOPT: [&str; 3] = [
     "INSERT INTO identity (only_row, id) VALUES (1, lower(hex(randomblob(16)))) ON CONFLICT (only_row) DO NOTHING",
-    "UPDATE identity SET moved_to = NULL, moved_at = NULL",
+    "UPDATE identity SET moved_to = NULL, moved_at = NULL, backup_of = NULL",
     "INSERT INTO fencing (only_row, token) SELECT 1, coalesce(max(token), 0) FROM runs WHERE true
      ON CONFLICT (only_row) DO NOTHING",
 ];
@@ -29,10 +29,12 @@ pub(super) async fn id(connection: &mut SqliteConnection) -> Result<Option<Strin
 
 impl SqliteStore {
     async fn known(&self, connection: &mut SqliteConnection) -> Result<Known, Fault> {
-        let row: Option<(String, Option<String>, Option<Micros>)> =
+        let row: Option<(String, Option<String>, Option<Micros>, Option<Micros>)> =
             sqlx::query_as(ROW).fetch_optional(connection).await?;
-        let (id, moved_to, moved_at) =
-            row.map_or((None, None, None), |(id, to, at)| (Some(id), to, at));
+        let (id, moved_to, moved_at, backup) = match row {
+            Some((id, to, at, backup)) => (Some(id), to, at, backup),
+            None => (None, None, None, None),
+        };
         let moved = match moved_to.zip(moved_at) {
             Some((to, at)) => Some((to, instant("identity.moved_at", at)?)),
             None => None,
@@ -41,6 +43,9 @@ impl SqliteStore {
             id,
             mark: self.file.mark()?,
             moved,
+            backup: backup
+                .map(|at| instant("identity.backup_of", at))
+                .transpose()?,
             ..Known::default()
         })
     }

@@ -12,6 +12,7 @@
 #[macro_use]
 mod dialect;
 
+mod backup;
 mod bulk;
 mod changes;
 mod file;

@@ -40,6 +40,12 @@ pub async fn start(watchdog: Duration, jobs: &str) -> Daemon {
         dir.path().join("store.db").display(),
     );
     std::fs::write(&config, text).unwrap();
+    // A new store, which some of them begin to act from.
+    super::run_well(
+        Command::new(env!("CARGO_BIN_EXE_tesa-reconciler"))
+            .args(["state", "adopt", "--reason", "made for a test", "--config"])
+            .arg(&config),
+    );
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -111,7 +111,15 @@ fn every_severity_goes_somewhere_and_is_not_forgotten_before_it_is_repeated() {
 #[test]
 fn each_runbook_says_what_to_do_on_kubernetes_and_under_systemd() {
     // After its tenth start in ten minutes a unit does not start without this.
-    for name in ["Down", "CrashLooping", "StoreFailing", "LoopNotBeating"] {
+    for name in [
+        "Down",
+        "CrashLooping",
+        "StoreFailing",
+        "LoopNotBeating",
+        "ReplicaMissing",
+        "OnceStalled",
+        "ConfigReloadFailed",
+    ] {
         let text = super::text(&format!("deploy/runbooks/TesaReconciler{name}.md"));
         assert!(text.contains("`systemctl reset-failed"), "{name}");
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tesa_reconciler::app::{Core, Live, StartError, new_replica};
+use tesa_reconciler::app::{self, Core, Live, StartError, new_replica};
 use tesa_reconciler::clock::{ManualClock, SharedClock};
 use tesa_reconciler::config::{self, Config, Overrides};
 use tesa_reconciler::domain::{RunOutcome, Trigger};
@@ -11,7 +11,7 @@ use tesa_reconciler::reconcile::runner::{RunOrder, RunResult};
 use tesa_reconciler::reconcile::survey::{PlanSink, SurveyError, Tally};
 use tesa_reconciler::sandbox::Running;
 use tesa_reconciler::store::runs::RunSummary;
-use tesa_reconciler::store::{Actor, Store, StoreError};
+use tesa_reconciler::store::{self, Actor, Store, StoreError, StoreOptions};
 use tesa_reconciler::tesamanager::Tesamanager;
 use tokio_util::sync::CancellationToken;
 
@@ -76,6 +76,14 @@ impl Daemon {
         let config = parse(text);
         let clock: SharedClock = clock;
         let replica = new_replica(&clock);
+        if !store::exists(&config.state.url) {
+            let options = StoreOptions::default();
+            let store = store::open(&config.state.url, &options).await.unwrap();
+            store.migrate().await.unwrap();
+            let word = Actor::daemon("made for a test");
+            app::adopt(&*store, &word, clock.now()).await.unwrap();
+            store.close().await;
+        }
         let core = loop {
             match Core::start(&config, Arc::clone(&clock), replica.clone()).await {
                 // A process takes its tasks along at once; here the last one of a killed life may still be recording.

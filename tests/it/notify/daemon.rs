@@ -71,6 +71,8 @@ impl Daemon {
         let next = Arc::new(Mutex::new(configuration(&base, dir.path(), notify)));
         let (lifecycle, requests) = (Lifecycle::default(), Requests::default());
         let store = opened(dir.path()).await;
+        let word = Actor::daemon("made for a test");
+        app::adopt(&*store, &word, SystemClock.now()).await.unwrap();
         let process = Process {
             clock: Arc::new(SystemClock),
             replica: ReplicaId::new("one"),

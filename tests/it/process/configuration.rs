@@ -1,10 +1,10 @@
 //! A wrong configuration: 78, everything that is wrong at once, one clear message each, and nothing begun.
 
-use super::world::{Settings, World};
+use super::world::{Settings, World, empty_sandbox};
 
 /// A world whose configuration has this instead of that.
 async fn with(from: &str, to: &str) -> World {
-    let world = World::new(Settings::default()).await;
+    let world = World::before_the_first_start(empty_sandbox(), Settings::default()).await;
     let file = world.path("tesa-reconciler.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains(from), "{from} is not in\n{text}");
@@ -137,7 +137,7 @@ async fn a_configuration_that_is_not_there_is_said_with_what_makes_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_show_and_example_print_data_on_stdout() {
-    let world = World::new(Settings::default()).await;
+    let world = World::before_the_first_start(empty_sandbox(), Settings::default()).await;
     let check = world.run(&["config", "check"]).await;
     assert_eq!(check.code, Some(0));
     let warnings: Vec<&str> = check.stderr.lines().collect();

@@ -31,6 +31,7 @@ mod plan;
 mod postgres_tls;
 mod privacy;
 mod rates;
+mod recovery;
 mod reload;
 mod replicas;
 mod resumed;

@@ -83,7 +83,11 @@ async fn a_store_has_one_daemon_and_the_second_is_told_what_to_use() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn startup_is_all_or_nothing() {
-    let world = World::new(Settings::default()).await;
+    let settings = Settings {
+        mode: "observe",
+        ..Settings::default()
+    };
+    let world = World::new(settings).await;
     let taken = world.sandbox.address().to_string();
     let ended = world.run(&["run", "--listen-http", &taken]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");

@@ -5,7 +5,7 @@ use tesa_reconciler::sandbox::{Effect, Fault, SandboxConfig};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plan_before_the_first_start_leaves_nothing_anywhere() {
-    let world = World::new(Settings::default()).await;
+    let world = World::before_the_first_start(empty_sandbox(), Settings::default()).await;
     world.stuck("ORD-1");
     let files = || {
         let entries = std::fs::read_dir(world.dir.path()).unwrap();

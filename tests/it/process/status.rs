@@ -9,7 +9,7 @@ use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
 use tesa_reconciler::store::controls::Opening;
 use tesa_reconciler::store::{self, StoreOptions};
 
-use super::world::{Ended, ORG, Settings, World};
+use super::world::{Ended, ORG, Settings, World, empty_sandbox};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_tells_on_one_screen_what_stands_and_what_comes_next() {
@@ -107,7 +107,7 @@ fn failed(checks: &[Value]) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn doctor_finds_nothing_wrong_with_a_good_setup_and_leaves_nothing() {
-    let world = World::new(Settings::default()).await;
+    let world = World::before_the_first_start(empty_sandbox(), Settings::default()).await;
     let (ended, checks) = doctor(&world).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let names: Vec<_> = checks.iter().map(|check| check["check"].as_str()).collect();
@@ -129,8 +129,12 @@ async fn doctor_finds_nothing_wrong_with_a_good_setup_and_leaves_nothing() {
         "listen",
     ];
     assert_eq!(names, expected.map(Some));
+    let store = checks.iter().find(|check| check["check"] == "store");
+    let mend = store.unwrap()["mend"].as_str().unwrap();
+    assert!(mend.contains("start first with safety.mode"), "{mend}");
     assert!(!world.store_file().exists() && world.writes().is_empty());
     // Beside a daemon, too.
+    world.run(&["state", "adopt", "--reason", "x"]).await;
     let daemon = world.daemon().await;
     let (ended, checks) = doctor(&world).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
 
-use super::world::{Settings, World, wait_for};
+use super::world::{Settings, World, empty_sandbox, wait_for};
 
 const REASON: &[&str] = &["--reason", "a test says so"];
 
@@ -163,7 +163,7 @@ async fn a_longer_pause_ends_sooner_only_with_replace() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_not_be_steered_is_said_with_the_way_out() {
-    let world = World::new(Settings::default()).await;
+    let world = World::before_the_first_start(empty_sandbox(), Settings::default()).await;
     // No store yet.
     let ended = world.run(&["jobs"]).await;
     assert_eq!(ended.code, Some(75), "{ended:?}");
@@ -210,7 +210,7 @@ async fn what_can_not_be_steered_is_said_with_the_way_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instants_are_told_and_typed_in_the_configured_zone_else_in_the_systems() {
-    let mut world = World::new(Settings::default()).await;
+    let mut world = World::before_the_first_start(empty_sandbox(), Settings::default()).await;
     world.run(&["migrate"]).await;
     let pause = ["pause", "--all", "--until", "2099-07-01 22:00", "--reason"];
     let ended = world.run(&[&pause[..], &["a drill"]].concat()).await;

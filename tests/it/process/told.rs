@@ -74,7 +74,11 @@ async fn an_unknown_outcome_and_a_failed_run_are_warnings() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_is_told_once() {
-    let world = World::new(Settings::default()).await;
+    let settings = Settings {
+        mode: "observe",
+        ..Settings::default()
+    };
+    let world = World::new(settings).await;
     let told = lines(
         &once(&world).await.stderr,
         "the schema is brought up to date",

@@ -141,6 +141,17 @@ impl World {
     }
 
     pub async fn with(sandbox: SandboxConfig, settings: Settings) -> Self {
+        let world = Self::before_the_first_start(sandbox, settings).await;
+        // So that it may be acted from at once. Where there is no store to be had, the test is about that.
+        if world.settings.mode == "enforce" {
+            let word = ["state", "adopt", "--reason", "made for a test"];
+            world.run(&word).await;
+        }
+        world
+    }
+
+    /// There is no store yet, and in `enforce` none is begun on.
+    pub async fn before_the_first_start(sandbox: SandboxConfig, settings: Settings) -> Self {
         let anywhere = ([127, 0, 0, 1], 0).into();
         let sandbox = Sandbox::start(sandbox, Arc::new(SystemClock), anywhere)
             .await

@@ -50,6 +50,8 @@ impl Scene {
             config(port, &state),
         )
         .unwrap();
+        let word = ["state", "adopt", "--reason", "made for a drill"];
+        assert_eq!(run(program(dir.path(), &word)).await.code, Some(0));
         let mut command = program(dir.path(), &["run"]);
         command.env(wedge::VARIABLE, dir.path().join("wedged"));
         let mut daemon = Daemon::start(command, dir.path());
