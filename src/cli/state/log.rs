@@ -54,6 +54,7 @@ pub fn writes_in(log: impl BufRead) -> io::Result<Vec<SentWrite>> {
 
 impl Row for SentWrite {
     const COLUMNS: &'static [&'static str] = &["at", "org", "order", "request", "operation"];
+    const FIRST: &'static [&'static str] = &["at", "org", "external_reference", "reference_id"];
     fn cells(&self) -> Vec<String> {
         vec![
             self.at.clone(),

@@ -78,6 +78,9 @@ impl Fleet {
         };
         let text = settings.configuration(&format!("{origin}/v1"), "");
         std::fs::write(dir.path().join("tesa-reconciler.toml"), text).unwrap();
+        let word = ["state", "adopt", "--reason", "made for a test"];
+        let adopted = run(program(dir.path(), &word)).await;
+        assert_eq!(adopted.code, Some(0), "{adopted:?}");
         let mut fleet = Self {
             cluster,
             replicas: Vec::new(),
