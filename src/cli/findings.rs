@@ -1,6 +1,7 @@
 //! `findings`: what diverges, who said hands off of it, and whether the job that saw it is still configured; `ack` and
 //! `unack`.
 
+pub mod ack;
 pub mod groups;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -16,7 +17,7 @@ use super::exit::Failure;
 use super::lists::{PageArgs, TimeArgs, newest_findings, word};
 use super::output::{self, Row, instant, or_dash, or_not_read};
 use crate::domain::finding::{Attention, FindingKind, FindingState};
-use crate::domain::ids::{FindingId, Org, ReferenceId};
+use crate::domain::ids::{Org, ReferenceId};
 use crate::store::acknowledgements::Acknowledgement;
 use crate::store::findings::{Finding, FindingFilter, FindingKey};
 
@@ -70,6 +71,26 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// Nothing is asked for, so everything would be meant.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            search,
+            org,
+            kind,
+            state,
+            attention,
+            job,
+            rule,
+            detail,
+            time,
+        } = self;
+        let texts = [search, org, job, rule, detail, &time.since, &time.until];
+        texts.iter().all(|text| text.is_none())
+            && kind.is_none()
+            && state.is_none()
+            && attention.is_none()
+    }
+
     /// As the store takes it. What names nothing is a mistake.
     pub(super) async fn read(&self, session: &Session) -> Result<FindingFilter, Failure> {
         let (since, until) = self.time.read(session.now())?;
@@ -88,17 +109,6 @@ impl FilterArgs {
             detail: self.detail.clone(),
         })
     }
-}
-
-/// `findings ack` and `findings unack`.
-#[derive(Debug, Args)]
-pub struct AckArgs {
-    /// The findings
-    #[arg(required = true)]
-    ids: Vec<FindingId>,
-    /// Why, for the audit
-    #[arg(long)]
-    reason: String,
 }
 
 /// A finding as listed.
@@ -212,58 +222,6 @@ async fn what_holds(
         by_finding.entry((org, key)).or_default().push(said);
     }
     Ok(by_finding)
-}
-
-/// A person says hands off.
-pub async fn acknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
-    session
-        .store
-        .acknowledge_findings(
-            &args.ids,
-            &session.actor(&args.reason).await?,
-            session.now(),
-        )
-        .await?;
-    output::note(&format!(
-        "acknowledged {} finding(s): no job writes to their requests and orders until a request's status or cancellation \
-         changes (of an issue's finding: the issue does), or you say `tesa-reconciler findings unack ID… --reason …`",
-        args.ids.len()
-    ));
-    Ok(())
-}
-
-/// A person takes it back.
-pub async fn unacknowledge(session: &Session, args: &AckArgs) -> Result<(), Failure> {
-    let taken = session
-        .store
-        .unacknowledge_findings(
-            &args.ids,
-            &session.actor(&args.reason).await?,
-            session.now(),
-        )
-        .await?;
-    output::note(&format!(
-        "took back what was said of {} finding(s)",
-        args.ids.len()
-    ));
-    // Something else may have been said of the same request, or of its order.
-    let mut told = HashSet::new();
-    for said in taken {
-        let request = [said.key.reference_id];
-        let order: Vec<_> = said.external_reference.into_iter().collect();
-        let store = &session.store;
-        for left in store
-            .acknowledgements_about(&said.org, &request, &order)
-            .await?
-        {
-            if told.insert(left.id) {
-                let (id, kind) = (&left.key.reference_id, left.key.kind);
-                let why = Said::new(left.clone(), None).show();
-                output::note(&format!("still hands off of {id} ({kind}): {why}"));
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Row for Listed {

@@ -144,10 +144,16 @@ pub const EXAMPLES: &[Examples] = &[
     ),
     (
         &["findings", "ack"],
-        &[(
-            "tesa-reconciler findings ack 17 18 --reason 'the carrier knows'",
-            "Hands off, until they change.",
-        )],
+        &[
+            (
+                "tesa-reconciler findings ack 17 18 --reason 'the carrier knows'",
+                "Hands off, until they change.",
+            ),
+            (
+                "tesa-reconciler findings ack --rule installer-waits --org masmovil --reason 'the carrier knows' --confirm=200",
+                "All two hundred of one kind.",
+            ),
+        ],
     ),
     (
         &["attempts"],

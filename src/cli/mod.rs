@@ -178,9 +178,9 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum FindingsCommand {
     /// Say hands off: they stay quiet, and their orders untouched by every job, until the request or issue changes
-    Ack(findings::AckArgs),
+    Ack(findings::ack::AckArgs),
     /// Take that back
-    Unack(findings::AckArgs),
+    Unack(findings::ack::AckArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -285,8 +285,10 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         Command::Stuck(args) => done(stuck::run(&session, &args).await),
         Command::Findings { list, act } => done(match act {
             None => findings::list(&session, &list).await,
-            Some(FindingsCommand::Ack(args)) => findings::acknowledge(&session, &args).await,
-            Some(FindingsCommand::Unack(args)) => findings::unacknowledge(&session, &args).await,
+            Some(FindingsCommand::Ack(args)) => findings::ack::acknowledge(&session, &args).await,
+            Some(FindingsCommand::Unack(args)) => {
+                findings::ack::unacknowledge(&session, &args).await
+            }
         }),
         Command::Attempts { list, act } => done(match act {
             None => lists::attempts(&session, &list).await,

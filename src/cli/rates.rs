@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::json;
 
 use super::common::Session;
 use super::exit::{Exit, Failure};
@@ -63,9 +64,12 @@ async fn reset(session: &Session, args: &ResetArgs) -> Result<(), Failure> {
                 format!("the upstream asked for no pause of {org}; see `tesa-reconciler rates`"),
             ));
         }
-        output::note(&format!(
+        let words = format!(
             "{org} is asked again within two seconds; if the upstream says Retry-After once more, it is heeded"
-        ));
+        );
+        let told =
+            json!({"action": "reset_rate", "org": org, "who": actor.who, "reason": actor.reason});
+        output::changed(session.format, &told, &words)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
+use serde_json::json;
 
 use super::common::{Session, person};
 use super::exit::{Exit, Failure};
@@ -64,10 +65,11 @@ pub async fn run(session: &Session, args: &RetryArgs) -> Result<(), Failure> {
              explain {order}`; one that needs_human is settled by `tesa-reconciler attempts settle {open} …`"
         ));
     }
-    output::note(&format!(
+    let words = format!(
         "order {order} of {org} may be tried again: the next run decides on it afresh, within guard and caps"
-    ));
-    Ok(())
+    );
+    let told = json!({"action": "retry", "org": org, "external_reference": order, "who": actor.who, "reason": actor.reason});
+    Ok(output::changed(session.format, &told, &words)?)
 }
 
 /// The orders that a text means in an org.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
 use super::common::Session;
 use super::exit::{Exit, Failure};
-use super::output::{self, Format};
+use super::output;
 use super::time::until;
 use crate::app::ALIVE_WITHIN;
 use crate::domain::ids::{AttemptId, JobName, Org, TriggerId};
@@ -154,10 +155,16 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
         asked.push((org, id));
     }
     if !args.wait {
-        output::note(&format!(
+        let words = format!(
             "asked for {} run(s) of {job}; see `tesa-reconciler runs --job {job}`",
             asked.len()
-        ));
+        );
+        let triggers: Vec<_> = asked
+            .iter()
+            .map(|(org, id)| json!({"org": org, "trigger_id": id}))
+            .collect();
+        let told = json!({"action": "trigger", "job_name": job, "triggers": triggers, "who": actor.who, "reason": actor.reason});
+        output::changed(session.format, &told, &words)?;
         if let Some(pause) = paused {
             output::note(&format!(
                 "{}: it looks, and withholds its writes",
@@ -263,28 +270,26 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
             error => error.into(),
         })?;
     }
+    let told = json!({"action": "pause", "job_name": job, "until": end, "who": actor.who, "reason": actor.reason});
     let end = end.map_or_else(
         || "until resumed".to_owned(),
         |end| format!("until {}", output::instant(end)),
     );
     let scope = args.scope.job.as_deref().unwrap_or("--all");
-    output::note(&format!(
+    let words = format!(
         "paused {} {end}; go on with `tesa-reconciler resume {scope} --reason …`",
         shown(job.as_ref())
-    ));
-    Ok(())
+    );
+    Ok(output::changed(session.format, &told, &words)?)
 }
 
 /// Lets a job, or all, go on.
 pub async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), Failure> {
     let job = args.scope.job(session)?;
+    let actor = session.actor(&args.reason).await?;
     let resumed = session
         .store
-        .resume(
-            job.as_ref(),
-            &session.actor(&args.reason).await?,
-            session.now(),
-        )
+        .resume(job.as_ref(), &actor, session.now())
         .await?;
     if !resumed {
         return Err(Failure::new(
@@ -295,8 +300,10 @@ pub async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), Failure>
             ),
         ));
     }
-    output::note(&format!("resumed {}", shown(job.as_ref())));
     let left = session.store.pauses(session.now()).await?;
+    let told = json!({"action": "resume", "job_name": job, "who": actor.who, "reason": actor.reason, "left": left});
+    let words = format!("resumed {}", shown(job.as_ref()));
+    output::changed(session.format, &told, &words)?;
     if !left.is_empty() {
         let scopes: Vec<String> = left
             .iter()
@@ -323,10 +330,12 @@ pub async fn release(session: &Session, args: &ReleaseArgs) -> Result<(), Failur
                 format!("the guard does not hold {job} for {org}; see `tesa-reconciler jobs`"),
             ));
         }
-        output::note(&format!(
+        let words = format!(
             "released {job} for {org}: what was due by now goes from the next run on, within the caps, whenever it is first seen; \
              what becomes due later can be held again"
-        ));
+        );
+        let told = json!({"action": "release", "job_name": job, "org": org, "who": actor.who, "reason": actor.reason});
+        output::changed(session.format, &told, &words)?;
     }
     Ok(())
 }
@@ -363,8 +372,7 @@ pub async fn settle(session: &Session, args: &SettleArgs) -> Result<(), Failure>
         .store
         .advance(args.id, &step, &actor, session.now())
         .await?;
-    if session.format == Format::Table {
-        output::note(&format!("attempt {} is {to}", args.id));
-    }
-    Ok(())
+    let words = format!("attempt {} is {to}", args.id);
+    let told = json!({"action": "settle", "id": args.id, "state": to, "who": actor.who, "reason": actor.reason});
+    Ok(output::changed(session.format, &told, &words)?)
 }

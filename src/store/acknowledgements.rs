@@ -66,11 +66,26 @@ pub struct AcknowledgementChange {
     pub ended_why: Option<String>,
 }
 
+/// Findings as one text for the audit, so that what was chosen by a filter is known for ever: `17-19, 25`.
+pub fn frozen(ids: &[FindingId]) -> String {
+    let mut ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let runs = ids.chunk_by(|a, b| a + 1 == *b);
+    let runs = runs.filter_map(|run| match run {
+        [only] => Some(only.to_string()),
+        [first, second] => Some(format!("{first}, {second}")),
+        [first, .., last] => Some(format!("{first}-{last}")),
+        [] => None,
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
 /// See the module.
 #[async_trait]
 pub trait Acknowledgements {
     /// A person says hands off, of findings. Ids that are resolved or unknown are refused, all or nothing
-    /// (`NotFound`). What was said before stays beside it. Audited.
+    /// (`NotFound`). What was said before stays beside it. Audited, in one row that names all of them.
     async fn acknowledge_findings(
         &self,
         ids: &[FindingId],
@@ -79,7 +94,7 @@ pub trait Acknowledgements {
     ) -> Result<(), StoreError>;
 
     /// A person takes back all that was said of findings, resolved ones too; answers it. Ids of which nothing holds are
-    /// refused, all or nothing (`NotFound`). Audited.
+    /// refused, all or nothing (`NotFound`). Audited, in one row that names all of them.
     async fn unacknowledge_findings(
         &self,
         ids: &[FindingId],
@@ -117,4 +132,22 @@ pub trait Acknowledgements {
         changes: &[AcknowledgementChange],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frozen_list_names_each_once_and_neighbours_together() {
+        for (ids, text) in [
+            (vec![], ""),
+            (vec![7], "7"),
+            (vec![8, 7], "7, 8"),
+            (vec![3, 1, 2, 2, 9, 11, 10, 20], "1-3, 9-11, 20"),
+        ] {
+            let ids: Vec<FindingId> = ids.into_iter().map(FindingId).collect();
+            assert_eq!(frozen(&ids), text);
+        }
+    }
 }

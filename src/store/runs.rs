@@ -90,6 +90,7 @@ pub struct RunRow {
     /// Observe or enforce.
     pub mode: Mode,
     /// For whom.
+    #[serde(rename = "who")]
     pub actor: String,
     /// When it began.
     pub started_at: DateTime<Utc>,

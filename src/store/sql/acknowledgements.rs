@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use super::runs::hold;
 use super::{Backend, Connection, audit, numbers, text, texts};
 use crate::domain::ids::{ExternalReference, FindingId, Org, ReferenceId};
-use crate::store::acknowledgements::{Acknowledgement, AcknowledgementChange, Acknowledgements};
+use crate::store::acknowledgements::{
+    Acknowledgement, AcknowledgementChange, Acknowledgements, frozen,
+};
 use crate::store::fault::Fault;
 use crate::store::rows::acknowledgements::AcknowledgementRow;
 use crate::store::rows::{all, stamp, stamp_opt};
@@ -127,8 +129,8 @@ impl Acknowledgements for Backend {
                 .bind(listed)
                 .execute(&mut *tx)
                 .await?;
-            for id in ids {
-                audit::append(&mut tx, "acknowledge", &id.to_string(), actor, now).await?;
+            if !ids.is_empty() {
+                audit::append(&mut tx, "acknowledge", &frozen(ids), actor, now).await?;
             }
             Ok(tx.commit().await?)
         })
@@ -157,8 +159,8 @@ impl Acknowledgements for Backend {
                 .bind(listed)
                 .execute(&mut *tx)
                 .await?;
-            for id in ids {
-                audit::append(&mut tx, "unacknowledge", &id.to_string(), actor, now).await?;
+            if !ids.is_empty() {
+                audit::append(&mut tx, "unacknowledge", &frozen(ids), actor, now).await?;
             }
             tx.commit().await?;
             all(taken)

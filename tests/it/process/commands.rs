@@ -1,5 +1,7 @@
 //! What the reading commands print: what happened, for people and, with keys that stay, for programs.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use tesa_reconciler::sandbox::{Effect, ErrorShape, Fault};
 
@@ -150,4 +152,59 @@ async fn json_keys_stay() {
     all.push(format!("doctor: {}", keys(&doctor)));
     insta::assert_snapshot!(all.join("\n"));
     daemon.stop().await;
+    is_as_documented(&page(&all));
+}
+
+/// The page that lists the names, from what the commands printed.
+fn page(printed: &[String]) -> String {
+    let commands: Vec<(&str, &str)> = printed
+        .iter()
+        .map(|line| line.split_once(": ").unwrap())
+        .collect();
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (command, keys) in &commands {
+        for key in keys.split(' ') {
+            names.entry(key).or_default().push(format!("`{command}`"));
+        }
+    }
+    let rows = commands.iter().map(|(command, keys)| {
+        let keys: Vec<String> = keys.split(' ').map(|key| format!("`{key}`")).collect();
+        format!("| `{command}` | {} |\n", keys.join(" "))
+    });
+    let rows: String = rows.collect();
+    let names = names.iter().filter(|(_, of)| of.len() > 1);
+    let names: String = names
+        .map(|(name, of)| format!("| `{name}` | {} |\n", of.join(" ")))
+        .collect();
+    format!(
+        "{PAGE_BEGINS}| command | names |\n|---|---|\n{rows}\n## Shared names\n\nA name means the same wherever it stands.\n\n\
+         | name | in |\n|---|---|\n{names}"
+    )
+}
+
+const PAGE_BEGINS: &str = "# Output
+
+What `--output json` and `--output csv` name things. Made from what the commands print, and a test holds the two equal; after a
+change, `UPDATE_DOCS=1 cargo nextest run json_keys_stay` writes it anew. [Versions](versions.md) says when a name may change.
+
+- A list is an array of rows, all of them unless `--limit` asks for less; `status` is one object, `explain` an array with one
+  object a request. CSV is for lists: a column a name, `outer.inner` for what is nested, a list of things as JSON in its cell.
+- Instants are in UTC (RFC 3339), lengths of time in seconds (`…_seconds`). What is not known, or not yet read, is `null`; in
+  CSV an empty cell.
+- `reference_id` is the upstream's number of the request, `external_reference` the order's, `who` and `reason` are a person's (or
+  `daemon`), `since` when something began, `until` when it ends by itself.
+- A command that changes something prints one object: `action` (as in the audit), what it was done to, `who` and `reason`.
+
+";
+
+fn is_as_documented(page: &str) {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/output.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(file, page).unwrap();
+    }
+    let written = std::fs::read_to_string(file).unwrap();
+    assert!(
+        written == page,
+        "docs/output.md differs; `UPDATE_DOCS=1 cargo nextest run json_keys_stay` writes it anew"
+    );
 }

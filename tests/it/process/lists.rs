@@ -191,3 +191,107 @@ async fn no_id_is_split_on_a_narrow_screen() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn findings_are_acknowledged_by_filter_once_their_number_is_confirmed() {
+    let world = with_stuck().await;
+    let ack = [
+        "findings",
+        "ack",
+        "--detail",
+        "VALIDATING",
+        "--reason",
+        "the carrier knows",
+    ];
+    let said = world.run(&ack).await;
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("acknowledge 2 findings ("), "{said:?}");
+    assert!(said.stderr.contains("--confirm=2"), "{said:?}");
+    let wrong = world.run(&[&ack[..], &["--confirm=3"]].concat()).await;
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(
+        wrong.stderr.contains("it is 2 findings, not 3"),
+        "{wrong:?}"
+    );
+    assert_eq!(
+        world
+            .rows(&["findings", "--state", "acknowledged"])
+            .await
+            .len(),
+        0
+    );
+    for mistake in [
+        &["--reason", "x"][..],
+        &["7", "--kind", "stuck_request", "--reason", "x"],
+    ] {
+        let ended = world
+            .run(&[&["findings", "ack"][..], mistake].concat())
+            .await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+
+    let json = ["--confirm=2", "--output", "json"];
+    let done = world.run(&[&ack[..], &json].concat()).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let done: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(done["findings"].as_array().unwrap().len(), 2);
+    assert_eq!(done["who"], "cli:tester");
+    assert_eq!(
+        world
+            .rows(&["findings", "--state", "acknowledged"])
+            .await
+            .len(),
+        2
+    );
+    assert_eq!(world.rows(&["stuck"]).await.len(), 2);
+    assert_eq!(world.rows(&["stuck", "--acknowledged"]).await.len(), 4);
+    let audit = world.rows(&["audit", "--action", "acknowledge"]).await;
+    assert_eq!(audit.len(), 1, "{audit:?}");
+    let subject = audit[0]["subject"].as_str().unwrap();
+    for id in done["findings"].as_array().unwrap() {
+        assert!(subject.contains(&id.to_string()), "{subject} names {id}");
+    }
+
+    let unack = [
+        "findings",
+        "unack",
+        "--kind",
+        "stuck_request",
+        "--confirm=2",
+        "--reason",
+        "over",
+    ];
+    let done = world.run(&unack).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(world.rows(&["stuck"]).await.len(), 4);
+    let none = world.run(&unack).await;
+    assert_eq!(none.code, Some(1), "{none:?}");
+    assert!(none.stderr.contains("no finding is like that"), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_changes_something_gets_json_if_asked() {
+    let world = with_stuck().await;
+    let daemon = world.daemon().await;
+    let reason = ["--reason", "a drill", "--output", "json"];
+    for (args, action, key) in [
+        (
+            &["pause", "retry-stuck", "--until", "2h"][..],
+            "pause",
+            "until",
+        ),
+        (&["resume", "retry-stuck"], "resume", "left"),
+        (&["trigger", "retry-stuck"], "trigger", "triggers"),
+    ] {
+        let ended = world.run(&[args, &reason].concat()).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(told["action"], action);
+        assert_eq!(told["reason"], "a drill");
+        assert_eq!(told["job_name"], "retry-stuck");
+        assert!(!told[key].is_null(), "{told}");
+    }
+    let ended = world.run(&["migrate", "--output", "json"]).await;
+    assert!(ended.stdout.contains("\"applied\": []"), "{ended:?}");
+    daemon.stop().await;
+}

@@ -11,7 +11,7 @@ use tesa_reconciler::domain::ids::{
 };
 use tesa_reconciler::rules::classes::CANCELLING;
 use tesa_reconciler::store::acknowledgements::{
-    Acknowledgement, AcknowledgementChange, Acknowledgements, Given,
+    Acknowledgement, AcknowledgementChange, Acknowledgements, Given, frozen,
 };
 use tesa_reconciler::store::findings::{Finding, FindingKey};
 use tesa_reconciler::store::runs::RunLease;
@@ -138,8 +138,8 @@ impl Acknowledgements for MemoryStore {
                     show(row, FindingState::Open, FindingState::Acknowledged);
                 }
             }
-            for id in ids {
-                state.note("acknowledge", &id.to_string(), actor, now);
+            if !ids.is_empty() {
+                state.note("acknowledge", &frozen(ids), actor, now);
             }
             Ok(())
         })
@@ -174,7 +174,9 @@ impl Acknowledgements for MemoryStore {
                 if let Some(row) = state.findings.rows.get_mut(id) {
                     show(row, FindingState::Acknowledged, FindingState::Open);
                 }
-                state.note("unacknowledge", &id.to_string(), actor, now);
+            }
+            if !ids.is_empty() {
+                state.note("unacknowledge", &frozen(ids), actor, now);
             }
             Ok(taken)
         })
