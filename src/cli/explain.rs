@@ -193,6 +193,15 @@ async fn meant(
     Ok((ids, trouble))
 }
 
+/// What happens next to a request, in a sentence.
+pub(super) async fn next_of(
+    reader: &app::Reader,
+    org: &Org,
+    id: ReferenceId,
+) -> Result<String, Failure> {
+    Ok(explain(reader, org, id).await?.next)
+}
+
 async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Explanation, Failure> {
     let (upstream, upstream_trouble) = match reader.api.get_request(org, &id).await {
         Ok(request) => (Some(request.seen), None),

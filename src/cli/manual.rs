@@ -136,6 +136,13 @@ pub const EXAMPLES: &[Examples] = &[
         ],
     ),
     (
+        &["history"],
+        &[(
+            "tesa-reconciler history SBX-0001234",
+            "Its whole life, and whose time it was.",
+        )],
+    ),
+    (
         &["findings"],
         &[(
             "tesa-reconciler findings --kind stuck_request --org masmovil",

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod explain;
 pub mod findings;
 pub mod healthcheck;
+pub mod history;
 pub mod jobs;
 pub mod lists;
 pub mod manual;
@@ -113,6 +114,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Tell all about one request: known, decided, tried, next
     Explain(explain::ExplainArgs),
+    /// Tell the whole life of an order, line by line, and whose time it was
+    History(history::HistoryArgs),
     /// Ask the running daemon to run a job now
     Trigger(steer::TriggerArgs),
     /// Stop new writes and runs of a job, or of all, on every replica
@@ -198,7 +201,12 @@ impl Command {
             Self::Findings { act, .. } => act.is_none(),
             Self::Attempts { act, .. } => act.is_none(),
             Self::Rates { act } => act.is_none(),
-            Self::Jobs | Self::Runs(_) | Self::Audit(_) | Self::Stuck(_) | Self::Plan(_) => true,
+            Self::Jobs
+            | Self::Runs(_)
+            | Self::Audit(_)
+            | Self::Stuck(_)
+            | Self::Plan(_)
+            | Self::History(_) => true,
             _ => false,
         }
     }
@@ -297,6 +305,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         }),
         Command::Rates { act } => done(rates::run(&session, act.as_ref()).await),
         Command::Audit(args) => done(lists::audit(&session, &args).await),
+        Command::History(args) => done(history::run(common, &session, &args).await),
         other => Err(Failure::new(
             Exit::Internal,
             format!("{other:?} does not work on the store"),

@@ -18,7 +18,10 @@ use super::lists::{gather, limit, tell_the_rest, word};
 use super::output::{self, NOT_YET_READ, Row, or_dash, or_not_read};
 use super::time;
 use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName};
-use crate::domain::{FindingKind, FindingState};
+use crate::domain::{FindingKind, FindingState, Party, Status};
+use crate::history::parties::Whose;
+use crate::history::replay::replay;
+use crate::store::StoreError;
 use crate::store::findings::{Finding, FindingFilter};
 
 /// `stuck`.
@@ -69,7 +72,7 @@ struct Stuck {
     /// Of its unresolved issues, as far as a job that resolves issues saw them.
     issue_code: Option<String>,
     /// Whose turn it is, where that is known.
-    party: Option<String>,
+    party: Option<Party>,
     state: FindingState,
     next: String,
 }
@@ -100,6 +103,7 @@ pub async fn run(session: &Session, args: &StuckArgs) -> Result<(), Failure> {
     }
     let codes = groups::codes(session, &found).await?;
     let world = World::look(session, &found).await?;
+    let whose = session.config.parties.whose(&session.config.jobs);
     let mut rows = Vec::with_capacity(found.len());
     for finding in found {
         let code = issue_codes(&finding, &codes);
@@ -107,12 +111,37 @@ pub async fn run(session: &Session, args: &StuckArgs) -> Result<(), Failure> {
             .decisions_about(&finding.org, &finding.key.reference_id)
             .await?;
         let next = world.next(session, &finding, &decided);
-        rows.push(stuck(session, finding, code, next));
+        let party = whose_turn(session, &whose, &finding).await?;
+        rows.push(stuck(session, finding, code, party, next));
     }
     Ok(output::list(session.format, &rows)?)
 }
 
-fn stuck(session: &Session, finding: Finding, code: String, next: String) -> Stuck {
+/// Whose turn it is, by what its history leads to; by its status alone where only lists told of it.
+pub(super) async fn whose_turn(
+    session: &Session,
+    whose: &Whose,
+    finding: &Finding,
+) -> Result<Option<Party>, StoreError> {
+    let (org, id) = (&finding.org, &finding.key.reference_id);
+    let standing = replay(&session.store.history(org, id).await?);
+    let party = match &standing.request {
+        Some(request) => Some(whose.turn(org, request, &standing.issues).party),
+        None => {
+            let status = Status::parse(&finding.key.detail);
+            whose.by_status.get(&status).copied()
+        }
+    };
+    Ok(party.filter(|party| *party != Party::Unknown))
+}
+
+fn stuck(
+    session: &Session,
+    finding: Finding,
+    code: String,
+    party: Option<Party>,
+    next: String,
+) -> Stuck {
     let age = finding.since.map(|since| session.now() - since);
     let rule = step::rule_of(session, &finding);
     let threshold = rule.and_then(|rule| rule.matcher.not_updated_for);
@@ -128,7 +157,7 @@ fn stuck(session: &Session, finding: Finding, code: String, next: String) -> Stu
         job_name: finding.job_name,
         rule: finding.rule,
         issue_code: (code != "-").then_some(code),
-        party: None,
+        party,
         state: finding.state,
         next,
     }

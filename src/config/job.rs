@@ -222,7 +222,7 @@ fn rules(
 }
 
 /// What a problem within it is about.
-fn subject(what: &str, reader: &Reader<'_>) -> String {
+pub(super) fn subject(what: &str, reader: &Reader<'_>) -> String {
     match reader.node("name").map(|node| &node.value) {
         Some(Value::Text(name)) if name.chars().all(|c| c.is_ascii_graphic()) => {
             format!("{what} {name}")
@@ -231,7 +231,7 @@ fn subject(what: &str, reader: &Reader<'_>) -> String {
     }
 }
 
-fn refuse_repeated_name(
+pub(super) fn refuse_repeated_name(
     reader: &Reader<'_>,
     what: &str,
     names: &mut Vec<String>,

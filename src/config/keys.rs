@@ -5,7 +5,10 @@
 //! with the code that reads them.
 
 use super::nearest::nearest;
-use super::{daemon, endpoints, http, job, notify, rule, safety, state, tesamanager, traces};
+use super::{
+    daemon, endpoints, http, job, notify, parties, rule, safety, service_level, state, tesamanager,
+    traces,
+};
 
 /// A section of the file.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub(super) enum Kind {
     Switch,
     /// A list of texts.
     List,
+    /// Texts by names of somebody's own.
+    Map,
 }
 
 /// What holds where a key isn't given. Values are written as in the file.
@@ -128,6 +133,8 @@ pub(super) const SECTIONS: &[Section] = &[
     safety::BACKOFF,
     notify::SECTION,
     traces::SECTION,
+    parties::SECTION,
+    service_level::SECTION,
     job::SECTION,
     rule::SECTION,
 ];
@@ -140,6 +147,12 @@ pub(super) fn section(path: &str) -> Option<&'static Section> {
 /// A key of a section.
 pub(super) fn key(path: &str, name: &str) -> Option<&'static Key> {
     section(path)?.keys.iter().find(|key| key.name == name)
+}
+
+/// A key of a section as a variable of the environment names it: whatever its case.
+pub(super) fn key_of_variable(path: &str, name: &str) -> Option<&'static Key> {
+    let mut keys = section(path)?.keys.iter();
+    keys.find(|key| key.name.eq_ignore_ascii_case(name))
 }
 
 /// What may stand in a section: its keys and the sections within it; `""` is the top of the file.

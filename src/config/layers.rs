@@ -207,7 +207,16 @@ pub(super) fn lay_environment(
             );
             continue;
         }
-        if dotted.split('.').next() == Some("job") {
+        let first = dotted.split('.').next();
+        if first == Some(super::service_level::SECTION.path) {
+            problems.report_with_help(
+                &place,
+                "service levels can't be set through the environment",
+                "write them into the file",
+            );
+            continue;
+        }
+        if first == Some("job") {
             problems.report_with_help(
                 &place,
                 "jobs can't be set through the environment",
@@ -215,12 +224,12 @@ pub(super) fn lay_environment(
             );
             continue;
         }
-        let Some(row) = keys::key(path, key) else {
+        let Some(row) = keys::key_of_variable(path, key) else {
             refuse_variable(&place, path, key, &dotted, problems);
             continue;
         };
         let value = from_text(text, row.kind, &place);
-        set(root, path, key, Entry::new(value, place), problems);
+        set(root, path, row.name, Entry::new(value, place), problems);
     }
 }
 
@@ -264,6 +273,9 @@ fn from_text(text: &str, kind: Kind, place: &Place) -> Value {
             Some(value @ (Value::Integer(_) | Value::Float(_) | Value::Bool(_))) => value,
             _ => Value::Text(text.to_owned()),
         },
+        Kind::Map => {
+            tree::value(text.trim(), place).unwrap_or_else(|| Value::Text(text.to_owned()))
+        }
         Kind::List if text.trim_start().starts_with('[') => {
             tree::value(text.trim(), place).unwrap_or_else(|| Value::Text(text.to_owned()))
         }
@@ -321,6 +333,9 @@ pub(super) fn lay_defaults(root: &mut Table, environment: &Environment) {
         if let Some(table) = tree::section_mut(root, section.path, &Place::WholeFile) {
             fill(table, section, |_| true);
         }
+    }
+    for level in tables_mut(root, "service_level") {
+        fill(level, &super::service_level::SECTION, |_| true);
     }
     if !root.contains_key("job") {
         root.extend(defaults::jobs());

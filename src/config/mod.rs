@@ -20,6 +20,7 @@ mod layers;
 pub(crate) mod nearest;
 mod notify;
 mod page;
+mod parties;
 mod peer;
 pub(crate) mod postgres_url;
 mod problem;
@@ -27,6 +28,7 @@ mod reload;
 mod rule;
 mod safety;
 mod schedule;
+mod service_level;
 mod show;
 mod source;
 mod state;
@@ -50,6 +52,7 @@ pub use job::{Job, JobKind};
 pub use layers::Overrides;
 pub use notify::{Notify, NotifyFormat};
 pub use page::markdown;
+pub use parties::{HolidaysError, Parties};
 pub use problem::{ConfigErrors, Problem};
 pub use reload::{acts_otherwise, changed_sections, restart_needed};
 pub use safety::{Backoff, Safety};
@@ -63,6 +66,8 @@ use layers::Environment;
 use problem::{Place, Problems};
 use source::Source;
 use tree::Table;
+
+use crate::history::level::ServiceLevel;
 
 /// The whole configuration, validated.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +86,10 @@ pub struct Config {
     pub notify: Option<Notify>,
     /// Where spans go; nowhere if absent.
     pub traces: Option<Traces>,
+    /// Whose turn it is.
+    pub parties: Parties,
+    /// What the contract promises.
+    pub service_levels: Vec<ServiceLevel>,
     /// The duties.
     pub jobs: Vec<Job>,
 }
@@ -234,6 +243,8 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
     let safety = safety::read(root, problems);
     let notify = notify::read(root, problems);
     let traces = traces::read(root, problems);
+    let parties = parties::read(root, problems);
+    let service_levels = service_level::read_all(root, problems);
     let orgs = tesamanager.as_ref().map(|section| section.orgs.as_slice());
     let jobs = job::read_all(root, orgs, problems);
     Some(Config {
@@ -244,6 +255,8 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
         safety: safety?,
         notify: notify?,
         traces: traces?,
+        parties: parties?,
+        service_levels: service_levels?,
         jobs: jobs?,
     })
 }

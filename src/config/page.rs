@@ -67,5 +67,6 @@ fn takes(kind: Kind) -> &'static str {
         Kind::Number => "number",
         Kind::Switch => "true or false",
         Kind::List => "list of texts",
+        Kind::Map => "table of texts",
     }
 }

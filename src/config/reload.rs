@@ -12,6 +12,8 @@ pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("safety", old.safety != new.safety),
         ("notify", old.notify != new.notify),
         ("traces", old.traces != new.traces),
+        ("parties", old.parties != new.parties),
+        ("service_level", old.service_levels != new.service_levels),
         ("job", old.jobs != new.jobs),
     ]
     .into_iter()

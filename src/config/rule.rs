@@ -16,7 +16,7 @@ use super::tree::{Node, Value};
 use super::value::{self, ONE_SECOND, Reader, TEN_YEARS};
 use crate::domain::ids::Org;
 use crate::domain::write::CtoChangeReason;
-use crate::domain::{PersistenceType, Status, TerritoryOwner};
+use crate::domain::{Party, PersistenceType, Status, TerritoryOwner};
 use crate::rules::template::{Field, Template, TemplateError};
 use crate::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
 
@@ -100,7 +100,7 @@ pub(super) const SECTION: Section = Section {
             "party",
             Kind::Text,
             "\"operator\"",
-            "Who is to blame for the delay, for the evidence.",
+            "Whose turn it is with what it matches: tesa, operator, installer, customer, us, nobody or unknown. Overrides [parties].",
         ),
         parameter(
             "observations",
@@ -159,7 +159,11 @@ pub(super) fn read(
     let name = rule.required(problems, "name", value::name);
     let matcher = matcher(rule, orgs, problems);
     let action = rule.required(problems, "action", action);
-    let party = rule.optional(problems, "party", value::text);
+    let party = rule.optional(
+        problems,
+        "party",
+        value::word("a party", Party::ALL, |party| party.as_str()),
+    );
     let parameters = action.and_then(|action| parameters(rule, action, kind, problems));
     if let Some(kind) = kind {
         check_criteria(rule, kind, problems);

@@ -15,6 +15,10 @@ pub(super) fn render(root: &Table, source: &Source<'_>) -> String {
             write_section(&mut out, section, table, source);
         }
     }
+    let level = &super::service_level::SECTION;
+    for (_, table) in tree::tables(root, level.path) {
+        write_section(&mut out, level, &table, source);
+    }
     let (job, rule) = (&super::job::SECTION, &super::rule::SECTION);
     for (_, table) in tree::tables(root, job.path) {
         write_section(&mut out, job, &table, source);
@@ -59,7 +63,17 @@ fn toml(value: &Value) -> String {
             let items: Vec<String> = nodes.iter().map(|node| toml(&node.value)).collect();
             format!("[{}]", items.join(", "))
         }
-        // A valid configuration has neither here.
-        Value::Table(_) | Value::Other(_) => String::new(),
+        Value::Table(table) => {
+            let items: Vec<String> = table
+                .iter()
+                .map(|(name, entry)| {
+                    let name = toml::Value::String(name.clone());
+                    format!("{name} = {}", toml(&entry.node.value))
+                })
+                .collect();
+            format!("{{ {} }}", items.join(", "))
+        }
+        // A valid configuration has none here.
+        Value::Other(_) => String::new(),
     }
 }

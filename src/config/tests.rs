@@ -30,6 +30,10 @@ fn with_a_date(path: &str, key: &str) -> String {
     };
     match path {
         "tesamanager" => format!("{}{line}\n", without(UPSTREAM)),
+        "service_level" => {
+            let level = without("name = \"n\"\nwithin = \"5d\"\n");
+            format!("{UPSTREAM}[[service_level]]\n{level}{line}\n")
+        }
         "job" => format!("{UPSTREAM}{}{line}\n", without(JOB)),
         "job.rule" => {
             // A parameter is read where an action takes it.
@@ -70,6 +74,7 @@ fn every_default_and_every_example_is_a_value() {
             Kind::Text | Kind::Url | Kind::File => "a text",
             Kind::Switch => "true or false",
             Kind::List => "a list",
+            Kind::Map => "a table",
             Kind::Number => value.what(),
         };
         assert_eq!(value.what(), fits, "{}", key.name);
@@ -135,7 +140,7 @@ fn a_name_has_one_preset_in_each_section() {
             .iter()
             .filter(|key| matches!(key.preset, Preset::Required(_)));
         let expected = match section.path {
-            "tesamanager" | "job" | "job.rule" => 2,
+            "tesamanager" | "service_level" | "job" | "job.rule" => 2,
             "notify" => 1,
             _ => 0,
         };

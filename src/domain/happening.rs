@@ -118,7 +118,7 @@ impl Beside {
                 }
             }
             Self::LastEvent(event) => {
-                for event in event {
+                if let Some(event) = event {
                     event.reference_id = id.clone();
                 }
             }

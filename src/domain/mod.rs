@@ -16,6 +16,7 @@ pub mod ids;
 pub mod ill_health;
 pub mod issue;
 pub mod operation;
+pub mod party;
 pub mod rate;
 pub mod request;
 pub mod run;
@@ -36,6 +37,7 @@ pub use ids::{
 pub use ill_health::IllHealth;
 pub use issue::Issue;
 pub use operation::{Operation, ReadOperation, Safety};
+pub use party::Party;
 pub use request::{Observation, PersistenceType, Request, TerritoryOwner};
 pub use run::{RunOutcome, Trigger};
 pub use status::Status;

@@ -4,4 +4,8 @@
 //! from that: how the request stood at the end (`replay.rs`), what a person reads of it (`timeline.rs`), and whose turn it was
 //! (`parties.rs`). Attempts, findings, acknowledgements and audit rows are told beside it from their own tables, never copied.
 
+pub mod level;
+pub mod parties;
 pub mod replay;
+pub mod timeline;
+pub mod working;

@@ -6,7 +6,7 @@
 
 use super::findings::Scope;
 use super::plan::{self, Context, Item, Known, Ruling, sighting};
-use crate::domain::{FindingKind, Issue, SkipReason, Verdict};
+use crate::domain::{FindingKind, Issue, Party, SkipReason, Verdict};
 use crate::rules::{Subject, first_match, miss};
 use crate::store::findings::Sighting;
 
@@ -64,7 +64,7 @@ pub fn decide(context: &Context<'_>, known: Known<'_>, issues: &[Issue]) -> Item
             _ => format!("issue {}: {}", label(issue), ruling.explanation),
         });
         if ruling.verdict != Verdict::Ignore {
-            let party = index.and_then(|index| context.rules[index].party.as_deref());
+            let party = index.and_then(|index| context.rules[index].party);
             sightings.push(unresolved(&known, issue, &ruling, party));
         }
         if chosen
@@ -131,7 +131,7 @@ fn unknown_status(known: &Known<'_>) -> Vec<Sighting> {
     )]
 }
 
-fn unresolved(known: &Known<'_>, issue: &Issue, ruling: &Ruling, party: Option<&str>) -> Sighting {
+fn unresolved(known: &Known<'_>, issue: &Issue, ruling: &Ruling, party: Option<Party>) -> Sighting {
     let mut evidence = format!(
         "{} in {}{}",
         issue.issue_code,
@@ -199,7 +199,7 @@ mod tests {
                 ..Matcher::default()
             },
             action,
-            party: Some("operator".to_owned()),
+            party: Some(Party::Operator),
         };
         let resolve = WriteSpec {
             kind: WriteKind::ResolveIncident,

@@ -18,7 +18,7 @@ use wildmatch::WildMatch;
 use self::template::Template;
 use crate::domain::ids::{Org, RuleName};
 use crate::domain::request::{Observation, PersistenceType, TerritoryOwner};
-use crate::domain::{Issue, Status, closed_set};
+use crate::domain::{Issue, Party, Status, closed_set};
 
 /// One rule of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +29,8 @@ pub struct Rule {
     pub matcher: Matcher,
     /// What to do.
     pub action: Action,
-    /// Who is to blame for the delay, for the evidence: a word of the operator's own (`operator`, `tesa`, …).
-    pub party: Option<String>,
+    /// Whose turn it is with what it matches.
+    pub party: Option<Party>,
 }
 
 /// What a rule matches. A criterion that isn't given matches everything.

@@ -280,6 +280,11 @@ fn every_rule_can_be_broken() {
             "use crate::store::Page;",
             "crate::store::Page",
         ),
+        (
+            "history/parties.rs",
+            "use crate::config::Job;",
+            "crate::config::Job",
+        ),
         ("clock.rs", "use crate::domain::Org;", "crate::domain::Org"),
         (
             "tesamanager/http.rs",

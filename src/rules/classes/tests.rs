@@ -221,7 +221,7 @@ fn a_rule_for_another_org_asks_nothing() {
 #[test]
 fn a_class_says_what_its_findings_say() {
     let party = Rule {
-        party: Some("tesa".to_owned()),
+        party: Some(crate::domain::Party::Tesa),
         ..rule(unsent())
     };
     let said = key(&of(unsent(), &[])[0], &party);

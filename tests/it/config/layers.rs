@@ -5,8 +5,8 @@ use std::time::Duration;
 use tesa_reconciler::config::{
     self, Credentials, JobKind, Overrides, changed_sections, restart_needed,
 };
-use tesa_reconciler::domain::Status;
 use tesa_reconciler::domain::run::Mode;
+use tesa_reconciler::domain::{Party, Status};
 use tesa_reconciler::rules::{Action, WriteKind};
 use tesa_reconciler::schedule::{CatchUp, Overlap, When};
 
@@ -375,7 +375,7 @@ party = "operator"
     assert_eq!(rule.matcher.statuses, Some(vec![Status::IncidenceOperator]));
     assert_eq!(rule.matcher.repeated, Some(false));
     assert!(rule.matcher.issue_codes.as_ref().unwrap()[0].matches("CLI-7"));
-    assert_eq!(rule.party.as_deref(), Some("operator"));
+    assert_eq!(rule.party, Some(Party::Operator));
     let Action::Send(write) = &rule.action else {
         panic!("{:?}", rule.action);
     };

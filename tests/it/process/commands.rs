@@ -138,6 +138,7 @@ async fn json_keys_stay() {
         &["audit"],
         &["plan"],
         &["explain", "ORD-GOOD"],
+        &["history", "ORD-GOOD"],
     ] {
         let rows = world.rows(args).await;
         all.push(format!("{}: {}", args[0], keys(&rows)));

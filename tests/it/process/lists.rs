@@ -43,7 +43,7 @@ async fn stuck_tells_oldest_first_for_how_long_by_which_rule_and_what_comes_next
     assert!(age >= 90 * 86_400, "{oldest}");
     let threshold = oldest["threshold_seconds"].as_i64().unwrap();
     assert!(threshold < age && threshold > 0, "{oldest}");
-    assert!(oldest["party"].is_null(), "{oldest}");
+    assert_eq!(oldest["party"], "tesa", "{oldest}");
     let next = oldest["next"].as_str().unwrap();
     assert!(
         next.contains("retry-stuck looks at it again at 2"),

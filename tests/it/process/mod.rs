@@ -18,6 +18,7 @@ mod doctor;
 mod explain;
 mod failover;
 mod health;
+mod history;
 mod killed;
 mod lists;
 mod load;

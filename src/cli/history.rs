@@ -1,0 +1,325 @@
+//! `history`: the whole life of an order, one line a happening, and whose time it was. Reads the store; only what comes next is
+//! asked of the upstream, and only of an order that isn't over.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use serde::Serialize;
+
+use super::common::{Common, Session};
+use super::exit::{Exit, Failure};
+use super::output::{self, Format, Row, instant, table};
+use super::{explain, time};
+use crate::app;
+use crate::clock::SystemClock;
+use crate::domain::ids::{Org, ReferenceId};
+use crate::domain::{FindingState, Party, What};
+use crate::history::parties::{Account, Turn};
+use crate::history::timeline::{Line, Material, span, timeline};
+use crate::history::working::WorkingTime;
+use crate::store::attempts::AttemptFilter;
+use crate::store::audit::AuditFilter;
+use crate::store::findings::FindingFilter;
+use crate::store::{Page, Store, StoreError};
+
+/// Of each table, for one request.
+const MOST: Page = Page::first(10_000);
+
+/// `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// A reference id or an external reference
+    reference: String,
+    /// Only in this org (default: all)
+    #[arg(long)]
+    org: Option<String>,
+}
+
+/// A request's life.
+#[derive(Debug, Serialize)]
+struct Life {
+    org: Org,
+    reference_id: ReferenceId,
+    /// Whose turn it is now, and by what; none when it is over, or not known.
+    turn: Option<Turn>,
+    opened: Option<DateTime<Utc>>,
+    closed: Option<DateTime<Utc>>,
+    gross_seconds: Option<i64>,
+    parties: Vec<PartyTime>,
+    lines: Vec<Line>,
+    /// What comes next; none when it is over, or can't be told.
+    next: Option<String>,
+}
+
+/// A line of one, for a spreadsheet.
+#[derive(Debug, Serialize)]
+struct LifeLine {
+    org: Org,
+    reference_id: ReferenceId,
+    #[serde(flatten)]
+    line: Line,
+}
+
+impl Row for LifeLine {
+    const COLUMNS: &'static [&'static str] = &["at", "kind", "turn", "what"];
+    const FIRST: &'static [&'static str] = &["org", "reference_id", "at", "kind", "turn", "what"];
+
+    fn cells(&self) -> Vec<String> {
+        cells(&self.line)
+    }
+}
+
+fn lines_of(life: Life) -> impl Iterator<Item = LifeLine> {
+    let (org, reference_id) = (life.org, life.reference_id);
+    life.lines.into_iter().map(move |line| LifeLine {
+        org: org.clone(),
+        reference_id: reference_id.clone(),
+        line,
+    })
+}
+
+/// How long it was a party's turn.
+#[derive(Debug, Serialize)]
+struct PartyTime {
+    party: Party,
+    calendar_seconds: i64,
+    working_seconds: i64,
+    /// How far either may be off.
+    error_seconds: i64,
+    /// How often its turn came.
+    times: u32,
+}
+
+/// Tells the life of every request that the reference means.
+pub async fn run(common: &Common, session: &Session, args: &HistoryArgs) -> Result<(), Failure> {
+    let config = &session.config;
+    let work = config.parties.working_time(time::zone());
+    let work = work.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+    let whose = config.parties.whose(&config.jobs);
+    let mut lives = Vec::new();
+    for org in session.orgs(args.org.as_deref())? {
+        for id in meant(&*session.store, &org, &args.reference).await? {
+            let material = material(&*session.store, &org, &id).await?;
+            let (lines, account) = timeline(&org, &material, &whose, session.now());
+            lives.push(life(org.clone(), id, lines, account, &work));
+        }
+    }
+    if lives.is_empty() {
+        let message = format!("nothing is known of {:?}", args.reference);
+        return Err(Failure::new(Exit::Failed, message));
+    }
+    if lives.iter().any(|life| life.closed.is_none()) {
+        foretell(common, &mut lives).await;
+    }
+    match common.format {
+        Format::Json => Ok(output::json(&lives)?),
+        Format::Csv => {
+            let rows: Vec<LifeLine> = lives.into_iter().flat_map(lines_of).collect();
+            Ok(output::list(common.format, &rows)?)
+        }
+        Format::Table => {
+            for life in &lives {
+                output::text(&show(life))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The requests of an org of which the store knows anything under this text.
+async fn meant(
+    store: &dyn Store,
+    org: &Org,
+    reference: &str,
+) -> Result<BTreeSet<ReferenceId>, StoreError> {
+    let mut ids = BTreeSet::new();
+    let observed = store.find_observations(Some(org), reference).await?;
+    ids.extend(observed.into_iter().map(|(_, seen)| seen.reference_id));
+    let (of, reference) = (Some(org.clone()), Some(reference.to_owned()));
+    let filter = FindingFilter {
+        org: of.clone(),
+        reference: reference.clone(),
+        ..FindingFilter::default()
+    };
+    let findings = store.findings(&filter, MOST).await?;
+    ids.extend(findings.into_iter().map(|found| found.key.reference_id));
+    let filter = AttemptFilter {
+        org: of,
+        reference,
+        ..AttemptFilter::default()
+    };
+    let attempts = store.attempts(&filter, MOST).await?;
+    ids.extend(attempts.into_iter().map(|attempt| attempt.reference_id));
+    let id = ReferenceId::new(filter.reference.unwrap_or_default());
+    if store.orgs_of_history(&id).await?.contains(org) {
+        ids.insert(id);
+    }
+    Ok(ids)
+}
+
+/// All that the store knows of a request.
+pub(super) async fn material(
+    store: &dyn Store,
+    org: &Org,
+    id: &ReferenceId,
+) -> Result<Material, StoreError> {
+    let happenings = store.history(org, id).await?;
+    let (of, reference) = (Some(org.clone()), Some(id.to_string()));
+    let filter = AttemptFilter {
+        org: of.clone(),
+        reference: reference.clone(),
+        ..AttemptFilter::default()
+    };
+    let mut attempts = Vec::new();
+    for attempt in store.attempts(&filter, MOST).await? {
+        let steps = store.attempt_steps(attempt.id).await?;
+        attempts.push((attempt, steps));
+    }
+    let filter = FindingFilter {
+        org: of,
+        reference,
+        ..FindingFilter::default()
+    };
+    let mut findings = store.findings(&filter, MOST).await?;
+    let over = FindingFilter {
+        state: Some(FindingState::Resolved),
+        ..filter
+    };
+    findings.extend(store.findings(&over, MOST).await?);
+    let mut audit = Vec::new();
+    // Only then has a person said anything of the order; the audit has no index of what it is about.
+    let let_go = happenings.iter().find(|one| one.what == What::LetGo);
+    if let Some(first) = let_go {
+        let orders: BTreeSet<String> = happenings
+            .iter()
+            .filter_map(|one| match &one.what {
+                What::Request(request) => request.external_reference.as_ref(),
+                _ => None,
+            })
+            .map(|order| format!("{org}/{order}"))
+            .collect();
+        let filter = AuditFilter {
+            action: Some("retry".to_owned()),
+            since: Some(first.seen_at),
+            ..AuditFilter::default()
+        };
+        audit = store.audit(&filter, MOST).await?;
+        audit.retain(|row| orders.contains(&row.subject));
+    }
+    Ok(Material {
+        findings,
+        acknowledgements: store.acknowledgements_of(org, id).await?,
+        decisions: store.decisions_about(org, id).await?,
+        happenings,
+        attempts,
+        audit,
+    })
+}
+
+fn life(
+    org: Org,
+    reference_id: ReferenceId,
+    lines: Vec<Line>,
+    account: Option<Account>,
+    work: &WorkingTime,
+) -> Life {
+    let account = account.as_ref();
+    let figures = account.map(|account| account.figures(work));
+    let parties = figures
+        .into_iter()
+        .flatten()
+        .map(|(party, figure)| PartyTime {
+            party,
+            calendar_seconds: figure.calendar.num_seconds(),
+            working_seconds: figure.working.num_seconds(),
+            error_seconds: figure.error.num_seconds(),
+            times: figure.times,
+        });
+    Life {
+        org,
+        reference_id,
+        turn: account.and_then(|account| account.turn_at(account.until()).cloned()),
+        opened: account.map(|account| account.opened),
+        closed: account.and_then(|account| account.closed),
+        gross_seconds: account.map(|account| account.gross().num_seconds()),
+        parties: parties.collect(),
+        lines,
+        next: None,
+    }
+}
+
+/// What comes next of those that aren't over. An upstream that is away, or credentials that this person may not read, hide
+/// nothing else.
+async fn foretell(common: &Common, lives: &mut [Life]) {
+    let told = async {
+        let config = common.load()?;
+        let reader = app::Reader::open(&config, Arc::new(SystemClock)).await?;
+        for life in lives.iter_mut().filter(|life| life.closed.is_none()) {
+            let next = explain::next_of(&reader, &life.org, life.reference_id.clone()).await?;
+            life.next = Some(next);
+        }
+        Ok::<(), Failure>(())
+    };
+    if let Err(failure) = told.await {
+        output::note(&format!("what comes next can't be told: {failure}"));
+    }
+}
+
+fn cells(line: &Line) -> Vec<String> {
+    let late = line.seen_later_seconds.filter(|seconds| *seconds > 0);
+    let late = late.map_or_else(String::new, |seconds| {
+        format!(" (seen {} later)", span(TimeDelta::seconds(seconds)))
+    });
+    let (at, kind) = match line.idle_seconds {
+        Some(_) => (String::new(), ""),
+        None => (instant(line.at), line.kind),
+    };
+    let turn = line.turn.map_or("", |party| party.as_str());
+    vec![
+        at,
+        kind.to_owned(),
+        turn.to_owned(),
+        format!("{}{late}", line.what),
+    ]
+}
+
+fn show(life: &Life) -> String {
+    let mut said = vec![format!("{} / {}", life.org, life.reference_id)];
+    said.push(table(LifeLine::COLUMNS, life.lines.iter().map(cells)));
+    if !life.parties.is_empty() {
+        said.push(String::new());
+        let time = |seconds: i64| span(TimeDelta::seconds(seconds));
+        let cells = life.parties.iter().map(|one| {
+            vec![
+                one.party.to_string(),
+                time(one.calendar_seconds),
+                time(one.working_seconds),
+                format!("± {}", time(one.error_seconds)),
+                one.times.to_string(),
+            ]
+        });
+        let titles = ["whose time", "in all", "in working days", "error", "times"];
+        said.push(table(&titles, cells));
+    }
+    said.push(String::new());
+    said.push(match (&life.closed, &life.turn, life.gross_seconds) {
+        (Some(closed), _, Some(gross)) => format!(
+            "over since {}, after {}",
+            instant(*closed),
+            span(TimeDelta::seconds(gross))
+        ),
+        (None, Some(turn), Some(gross)) => format!(
+            "open for {}: waiting for {} ({})",
+            span(TimeDelta::seconds(gross)),
+            turn.party.named(),
+            turn.why
+        ),
+        _ => "the request itself was not read yet: whose turn it is is not known".to_owned(),
+    });
+    if let Some(next) = &life.next {
+        said.push(format!("next: {next}"));
+    }
+    said.join("\n")
+}
