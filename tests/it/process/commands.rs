@@ -178,7 +178,7 @@ fn page(printed: &[String]) -> String {
         .map(|(name, of)| format!("| `{name}` | {} |\n", of.join(" ")))
         .collect();
     format!(
-        "{PAGE_BEGINS}| command | names |\n|---|---|\n{rows}\n## Shared names\n\nA name means the same wherever it stands.\n\n\
+        "{PAGE_BEGINS}| command | names |\n|---|---|\n{rows}\n## Shared names\n\nNames that stand in more than one command. In `status` the name of a list holds how many there are of each sort.\n\n\
          | name | in |\n|---|---|\n{names}"
     )
 }
