@@ -3,16 +3,18 @@
 //! Says where each fact comes from, and prints what it can when a part can't be had: an upstream that is away must
 //! not hide what the ledger knows.
 
+mod blockers;
 mod listed;
 pub(super) mod next;
 mod show;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
+use self::blockers::Blocker;
 use self::listed::Listed;
 use self::next::{Outlook, Prospect};
 use super::common::{Common, find_orgs};
@@ -23,13 +25,14 @@ use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Job, JobKind};
 use crate::domain::code::Code;
-use crate::domain::ids::{ExternalReference, Org, ReferenceId};
+use crate::domain::ids::{ExternalReference, Org, ReferenceId, RuleName};
 use crate::domain::run::Mode;
 use crate::domain::{Observation, Status, Trigger};
 use crate::reconcile::executor::references;
 use crate::reconcile::jobs::turn::Foreseen;
 use crate::reconcile::runner::RunOrder;
 use crate::reconcile::survey::SurveyError;
+use crate::rules::says;
 use crate::store::attempts::{Attempt, AttemptFilter, AttemptStep};
 use crate::store::findings::{Finding, FindingFilter};
 use crate::store::requests::RememberedDecision;
@@ -39,7 +42,7 @@ use crate::tesamanager::ReadError;
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A reference id or an external reference
+    /// A reference id or an external reference, in full or by its beginning
     reference: String,
     /// Only in this org (default: all)
     #[arg(long)]
@@ -68,6 +71,8 @@ struct Explanation {
     acknowledgements: Vec<Said>,
     /// What stands behind the hashes above, in the upstream's own words. Read now, and kept nowhere.
     words: Vec<Words>,
+    /// All that stands between it and a write, in the order in which it must be out of the way.
+    blockers: Vec<Blocker>,
     next: String,
 }
 
@@ -94,6 +99,8 @@ struct JobDecision {
     job_name: String,
     verdict: String,
     rule: Option<String>,
+    /// What that rule asks of a request.
+    conditions: Option<String>,
     explanation: String,
 }
 
@@ -188,6 +195,9 @@ async fn meant(
             Err(error) => trouble = Some(error),
         }
     }
+    if ids.is_empty() {
+        ids = beginning(reader, org, reference).await?;
+    }
     let mut known = HashSet::new();
     ids.retain(|id| known.insert(id.clone()));
     Ok((ids, trouble))
@@ -200,6 +210,44 @@ pub(super) async fn next_of(
     id: ReferenceId,
 ) -> Result<String, Failure> {
     Ok(explain(reader, org, id).await?.next)
+}
+
+/// More than so many requests that begin alike are not explained one by one.
+const ALIKE: usize = 5;
+
+/// The requests of which one reference begins so, as far as findings and attempts know them.
+async fn beginning(
+    reader: &app::Reader,
+    org: &Org,
+    reference: &str,
+) -> Result<Vec<ReferenceId>, Failure> {
+    let (org, search) = (Some(org.clone()), Some(reference.to_owned()));
+    let filter = FindingFilter {
+        org: org.clone(),
+        search: search.clone(),
+        ..FindingFilter::default()
+    };
+    let findings = reader.store.findings(&filter, Page::first(100)).await?;
+    let filter = AttemptFilter {
+        org,
+        search,
+        ..AttemptFilter::default()
+    };
+    let attempts = reader.store.attempts(&filter, Page::first(100)).await?;
+    let ids = findings.into_iter().map(|finding| finding.key.reference_id);
+    let ids: BTreeSet<ReferenceId> = ids
+        .chain(attempts.into_iter().map(|attempt| attempt.reference_id))
+        .collect();
+    if ids.len() > ALIKE {
+        let some: Vec<&str> = ids.iter().take(ALIKE).map(ReferenceId::as_str).collect();
+        let message = format!(
+            "{} requests begin with {reference:?}, such as {}: type more of it",
+            ids.len(),
+            some.join(", ")
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(ids.into_iter().collect())
 }
 
 async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Explanation, Failure> {
@@ -226,6 +274,7 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
             job_name: job.name.to_string(),
             verdict: decision.verdict.label().to_owned(),
             rule: decision.rule.as_ref().map(ToString::to_string),
+            conditions: conditions(job, decision.rule.as_ref()),
             explanation: decision.explanation.clone(),
         })
     });
@@ -262,7 +311,7 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         }
     }
     let updated = request.and_then(|request| request.last_updated);
-    let acknowledgements = said
+    let acknowledgements: Vec<Said> = said
         .into_iter()
         .map(|one| Said::new(one, updated))
         .collect();
@@ -280,7 +329,7 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
     let open = of_request
         .chain(&of_order)
         .find(|attempt| attempt.state.is_open());
-    let next = outlook(reader, org, open, foreseen).await?;
+    let (next, blockers) = outlook(reader, org, open, foreseen, &acknowledgements).await?;
     Ok(Explanation {
         org: org.clone(),
         reference_id: id,
@@ -294,8 +343,15 @@ async fn explain(reader: &app::Reader, org: &Org, id: ReferenceId) -> Result<Exp
         findings,
         acknowledgements,
         words,
+        blockers,
         next,
     })
+}
+
+/// What the rule of a job asks, as configured now.
+fn conditions(job: &Job, rule: Option<&RuleName>) -> Option<String> {
+    let rule = job.rules.iter().find(|one| Some(&one.name) == rule)?;
+    Some(says::conditions(&rule.matcher))
 }
 
 /// The words that are known by their hashes otherwise; those that can't be read now are left out.
@@ -367,7 +423,8 @@ async fn outlook(
     org: &Org,
     open: Option<&Attempt>,
     foreseen: Vec<Foretold<'_>>,
-) -> Result<String, Failure> {
+    said: &[Said],
+) -> Result<(String, Vec<Blocker>), Failure> {
     let (store, now) = (&reader.store, SystemClock.now());
     let pauses = store.pauses(now).await?;
     let latches = store.latches().await?;
@@ -388,7 +445,9 @@ async fn outlook(
             .iter()
             .find(|latch| latch.job_name == job.name && latch.org == *org),
     });
-    Ok(next::next(&Outlook {
+    let held_back = store.held_back(now).await?;
+    let mut held_back = held_back.into_iter().filter(|held| held.org == *org);
+    let outlook = Outlook {
         org,
         now,
         open,
@@ -401,5 +460,8 @@ async fn outlook(
             .live_replicas(now - app::ALIVE_WITHIN, now)
             .await?
             .is_empty(),
-    }))
+        observes: reader.reconciler.safety.mode == Mode::Observe,
+        held_back: held_back.next().map(|held| held.until),
+    };
+    Ok((next::next(&outlook), blockers::blockers(&outlook, said)))
 }

@@ -147,6 +147,11 @@ impl Said {
         }
     }
 
+    /// Neither taken back nor over.
+    pub(super) fn holds(&self) -> bool {
+        self.ended_at.is_none()
+    }
+
     pub(super) fn show(&self) -> String {
         let mut text = format!(
             "{} at {}: {}",

@@ -148,7 +148,7 @@ enum Command {
     },
     /// List who did what, when and why
     Audit(lists::AuditArgs),
-    /// List the orgs that the upstream asked to be left alone (Retry-After), or ask one again
+    /// List the orgs with their rates and whether the upstream asked to be left alone (Retry-After), or ask one again
     #[command(args_conflicts_with_subcommands = true)]
     Rates {
         #[command(subcommand)]

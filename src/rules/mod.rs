@@ -7,6 +7,7 @@ pub mod classes;
 pub mod coverage;
 mod glob;
 pub mod miss;
+pub mod says;
 pub mod template;
 
 use std::collections::BTreeMap;

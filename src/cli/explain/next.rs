@@ -31,6 +31,10 @@ pub(in crate::cli) struct Outlook<'a> {
     pub jobs: Vec<Prospect<'a>>,
     /// A daemon has beaten lately.
     pub alive: bool,
+    /// The mode is observe: no write leaves.
+    pub observes: bool,
+    /// Until when the upstream asked to be asked nothing.
+    pub held_back: Option<DateTime<Utc>>,
 }
 
 /// One job's.
@@ -67,6 +71,12 @@ type Step = (Weight, Option<DateTime<Utc>>, String);
 /// What happens next.
 pub(in crate::cli) fn next(outlook: &Outlook<'_>) -> String {
     let mut said = sentence(outlook);
+    if let Some(until) = outlook.held_back {
+        said.push_str(&format!(
+            "; the upstream asked for patience (Retry-After), and nothing is read before {}",
+            instant(until)
+        ));
+    }
     if !outlook.alive {
         said.push_str(" (no daemon is alive just now: that is what the schedule says)");
     }
@@ -87,7 +97,7 @@ fn sentence(outlook: &Outlook<'_>) -> String {
 }
 
 /// How an open attempt is settled. Nothing else is sent before that.
-fn settles(outlook: &Outlook<'_>, attempt: &Attempt) -> String {
+pub(super) fn settles(outlook: &Outlook<'_>, attempt: &Attempt) -> String {
     let id = attempt.id;
     if attempt.state == AttemptState::NeedsHuman {
         return format!(
@@ -241,7 +251,7 @@ fn held(outlook: &Outlook<'_>, prospect: &Prospect<'_>) -> String {
     }
 }
 
-fn release(job: &JobName, org: &Org) -> String {
+pub(super) fn release(job: &JobName, org: &Org) -> String {
     format!("`tesa-reconciler release {job} --org {org} --reason …`")
 }
 

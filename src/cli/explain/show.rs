@@ -1,6 +1,6 @@
 //! What `explain` prints for people.
 
-use super::{Explanation, Words};
+use super::{Explanation, JobDecision, Words};
 use crate::cli::output::{self, NOT_YET_READ, instant, or_dash};
 use crate::domain::Observation;
 
@@ -38,7 +38,7 @@ pub(super) fn show(explanation: &Explanation) -> String {
                 "{} ({}, {}): {}",
                 decision.verdict,
                 decision.job_name,
-                or_dash(decision.rule.as_ref(), |rule| format!("rule {rule}")),
+                rule(decision),
                 decision.explanation
             ),
         );
@@ -100,8 +100,19 @@ pub(super) fn show(explanation: &Explanation) -> String {
     for Words { hash, said, what } in &explanation.words {
         line("words", format!("{hash} is {said:?} ({what})"));
     }
+    for blocker in &explanation.blockers {
+        line("in the way", blocker.show());
+    }
     line("next", explanation.next.clone());
     lines.join("\n")
+}
+
+fn rule(decision: &JobDecision) -> String {
+    match (&decision.rule, &decision.conditions) {
+        (Some(rule), Some(conditions)) => format!("rule {rule} for those {conditions}"),
+        (Some(rule), None) => format!("rule {rule}"),
+        (None, _) => "no rule".to_owned(),
+    }
 }
 
 fn describe(request: &Observation) -> String {

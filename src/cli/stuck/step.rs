@@ -1,6 +1,8 @@
 //! What comes next for a stuck request, by what the store alone says: its job's last decision about it, or what its rule
 //! says of requests that were not read yet, and everything that stands in the way.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::app::ALIVE_WITHIN;
@@ -9,6 +11,7 @@ use crate::cli::exit::Failure;
 use crate::cli::explain::next::{self, Outlook, Prospect};
 use crate::config::Job;
 use crate::domain::finding::Attention;
+use crate::domain::ids::Org;
 use crate::domain::run::Mode;
 use crate::domain::{Decision, FindingState, SkipReason, Verdict};
 use crate::reconcile::jobs::turn::Foreseen;
@@ -28,6 +31,7 @@ pub(super) struct World {
     latches: Vec<Latch>,
     circuits: Vec<CircuitRow>,
     open: Vec<Attempt>,
+    held_back: HashMap<Org, DateTime<Utc>>,
 }
 
 /// The rule that a finding's job goes by, as configured now.
@@ -58,6 +62,7 @@ impl World {
             Mode::Enforce => store.doubt().await?,
             Mode::Observe => None,
         };
+        let held_back = store.held_back(now).await?;
         Ok(Self {
             now,
             mode,
@@ -70,6 +75,10 @@ impl World {
             latches: store.latches().await?,
             circuits: store.circuits(now).await?,
             open,
+            held_back: held_back
+                .into_iter()
+                .map(|held| (held.org, held.until))
+                .collect(),
         })
     }
 
@@ -118,6 +127,8 @@ impl World {
             circuit: circuit.filter(|circuit| circuit.is_open()),
             jobs: vec![prospect],
             alive: self.alive,
+            observes: self.mode == Mode::Observe,
+            held_back: self.held_back.get(org).copied(),
         })
     }
 

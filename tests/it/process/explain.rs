@@ -1,9 +1,9 @@
 //! `explain`: what is known of a request and from where, and what will really happen to it next.
 
 use serde_json::{Value, json};
-use tesa_reconciler::sandbox::{Effect, Fault};
+use tesa_reconciler::sandbox::{Effect, Fault, SandboxConfig};
 
-use super::world::{NEVER, Settings, World, resend_job};
+use super::world::{NEVER, Settings, World, empty_sandbox, jobs_of_each_kind, resend_job};
 
 /// What `explain` says comes next.
 async fn next(world: &World, reference: &str) -> String {
@@ -129,4 +129,109 @@ async fn next_foresees_the_guard_and_names_the_way_out_of_its_hold() {
         said.starts_with("nothing until `tesa-reconciler release retry-stuck --org masmovil"),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explain_names_the_rule_and_its_conditions_and_all_that_is_in_the_way() {
+    let world = sending("hold_above_count = 100").await;
+    world.stuck("ORD-1");
+    world.run(&["migrate"]).await;
+    for pause in [
+        &["pause", "--all"][..],
+        &["pause", "retry-stuck", "--until", "2h"],
+    ] {
+        world.run(&[pause, &["--reason", "a drill"]].concat()).await;
+    }
+    let explained = &world.rows(&["explain", "ORD-1"]).await[0];
+    let decision = &explained["would_decide"][0];
+    assert_eq!(decision["rule"], "resend-unsent");
+    assert_eq!(decision["conditions"], "in NOT_SENT, unchanged for 30 min");
+    let blockers = explained["blockers"].as_array().unwrap();
+    assert_eq!(blockers.len(), 2, "{blockers:?}");
+    let ways = ["resume --all", "resume retry-stuck"];
+    for way in ways {
+        let names = |blocker: &Value| blocker["way_out"].as_str().unwrap().contains(way);
+        assert!(blockers.iter().any(names), "{way}: {blockers:?}");
+    }
+    let text = world.run(&["explain", "ORD-1"]).await.stdout;
+    for said in [
+        "rule resend-unsent for those in NOT_SENT, unchanged for 30 min",
+        "in the way   paused (retry-stuck): by cli:tester: a drill",
+    ] {
+        assert!(text.contains(said), "{said}:\n{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_explained_by_the_beginning_of_a_reference_unless_many_begin_so() {
+    let jobs = jobs_of_each_kind();
+    let world = World::new(Settings {
+        jobs,
+        ..Settings::default()
+    })
+    .await;
+    for order in 0..8 {
+        let order = format!("ORD-{order}");
+        world.patch(json!({"external_reference": order, "status": "VALIDATING", "age": "72h"}));
+    }
+    world.run(&ONCE).await;
+    let explained = world.rows(&["explain", "ord-7"]).await;
+    assert_eq!(explained.len(), 1, "{explained:?}");
+    assert_eq!(explained[0]["upstream"]["external_reference"], "ORD-7");
+    let many = world.run(&["explain", "ord-"]).await;
+    assert_eq!(many.code, Some(2), "{many:?}");
+    assert!(many.stderr.contains("8 requests begin with"), "{many:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_open_order_of_a_made_up_world_has_a_next_step_that_is_known() {
+    let sandbox = SandboxConfig {
+        requests: 24,
+        seed: 11,
+        stuck_unsent: Some(4),
+        ..empty_sandbox()
+    };
+    let settings = Settings {
+        jobs: jobs_of_each_kind(),
+        ..Settings::default()
+    };
+    let world = World::with(sandbox, settings).await;
+    world.faults(vec![
+        Fault::new(Effect::Drop { applied: true })
+            .on(&["writes"])
+            .rate(0.5),
+    ]);
+    for job in ["retry-stuck", "resolve-issues", "flag-events"] {
+        world.run(&["run", "--once", "--job", job]).await;
+    }
+    world.faults(vec![]);
+    let daemon = world.daemon().await;
+    let open: std::collections::BTreeSet<String> = world
+        .rows(&["plan", "--all"])
+        .await
+        .iter()
+        .filter(|row| row["verdict"] != "final_status")
+        .map(|row| row["reference_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(open.len() > 5, "{open:?}");
+    for id in &open {
+        let explained = &world.rows(&["explain", id]).await[0];
+        let next = explained["next"].as_str().unwrap();
+        let is_dated = next.contains(" UTC");
+        assert!(
+            is_dated || next.contains("`tesa-reconciler "),
+            "{id}: {next}"
+        );
+        assert!(
+            !next.contains("unknown") && !next.contains("not known"),
+            "{id}: {next}"
+        );
+        assert!(!next.contains("can't be told"), "{id}: {next}");
+        for decision in explained["would_decide"].as_array().unwrap() {
+            assert_ne!(decision["explanation"], "", "{id}: {decision}");
+            let named = decision["rule"].is_null() == decision["conditions"].is_null();
+            assert!(named, "{id}: {decision}");
+        }
+    }
+    daemon.stop().await;
 }

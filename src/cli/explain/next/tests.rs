@@ -115,6 +115,8 @@ fn said(foreseen: Foreseen, way: &Way) -> String {
             latch: way.latch.as_ref(),
         }],
         alive: true,
+        observes: false,
+        held_back: None,
     })
 }
 
@@ -277,6 +279,8 @@ fn an_open_attempt_comes_before_all_else() {
         circuit,
         jobs: vec![],
         alive: true,
+        observes: false,
+        held_back: None,
     };
     assert_eq!(
         next(&outlook(&attempt, None)),
@@ -319,6 +323,8 @@ fn of_several_jobs_the_one_speaks_that_acts_first() {
                 })
                 .collect(),
             alive,
+            observes: false,
+            held_back: None,
         })
     };
     let looks = || Some(Ok(leaves(SkipReason::NotStuck)));
@@ -377,6 +383,8 @@ fn from_a_store_in_doubt_nothing_is_sent() {
             latch: None,
         }],
         alive: true,
+        observes: false,
+        held_back: None,
     };
     assert_eq!(next(&outlook), "nothing: the store is a copy");
 }
