@@ -36,7 +36,7 @@ use crate::rules::says;
 use crate::store::attempts::{Attempt, AttemptFilter, AttemptStep};
 use crate::store::findings::{Finding, FindingFilter};
 use crate::store::requests::RememberedDecision;
-use crate::store::{Actor, Page};
+use crate::store::{Actor, Page, Store};
 use crate::tesamanager::ReadError;
 
 /// `explain`.
@@ -196,7 +196,7 @@ async fn meant(
         }
     }
     if ids.is_empty() {
-        ids = beginning(reader, org, reference).await?;
+        ids = beginning(&*reader.store, org, reference).await?;
     }
     let mut known = HashSet::new();
     ids.retain(|id| known.insert(id.clone()));
@@ -216,8 +216,8 @@ pub(super) async fn next_of(
 const ALIKE: usize = 5;
 
 /// The requests of which one reference begins so, as far as findings and attempts know them.
-async fn beginning(
-    reader: &app::Reader,
+pub(super) async fn beginning(
+    store: &dyn Store,
     org: &Org,
     reference: &str,
 ) -> Result<Vec<ReferenceId>, Failure> {
@@ -227,13 +227,13 @@ async fn beginning(
         search: search.clone(),
         ..FindingFilter::default()
     };
-    let findings = reader.store.findings(&filter, Page::first(100)).await?;
+    let findings = store.findings(&filter, Page::first(100)).await?;
     let filter = AttemptFilter {
         org,
         search,
         ..AttemptFilter::default()
     };
-    let attempts = reader.store.attempts(&filter, Page::first(100)).await?;
+    let attempts = store.attempts(&filter, Page::first(100)).await?;
     let ids = findings.into_iter().map(|finding| finding.key.reference_id);
     let ids: BTreeSet<ReferenceId> = ids
         .chain(attempts.into_iter().map(|attempt| attempt.reference_id))

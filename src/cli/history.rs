@@ -30,7 +30,7 @@ const MOST: Page = Page::first(10_000);
 /// `history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// A reference id or an external reference
+    /// A reference id or an external reference, in full or by its beginning
     reference: String,
     /// Only in this org (default: all)
     #[arg(long)]
@@ -133,28 +133,31 @@ async fn meant(
     store: &dyn Store,
     org: &Org,
     reference: &str,
-) -> Result<BTreeSet<ReferenceId>, StoreError> {
+) -> Result<BTreeSet<ReferenceId>, Failure> {
     let mut ids = BTreeSet::new();
     let observed = store.find_observations(Some(org), reference).await?;
     ids.extend(observed.into_iter().map(|(_, seen)| seen.reference_id));
-    let (of, reference) = (Some(org.clone()), Some(reference.to_owned()));
+    let (of, exact) = (Some(org.clone()), Some(reference.to_owned()));
     let filter = FindingFilter {
         org: of.clone(),
-        reference: reference.clone(),
+        reference: exact.clone(),
         ..FindingFilter::default()
     };
     let findings = store.findings(&filter, MOST).await?;
     ids.extend(findings.into_iter().map(|found| found.key.reference_id));
     let filter = AttemptFilter {
         org: of,
-        reference,
+        reference: exact,
         ..AttemptFilter::default()
     };
     let attempts = store.attempts(&filter, MOST).await?;
     ids.extend(attempts.into_iter().map(|attempt| attempt.reference_id));
-    let id = ReferenceId::new(filter.reference.unwrap_or_default());
+    let id = ReferenceId::new(reference);
     if store.orgs_of_history(&id).await?.contains(org) {
         ids.insert(id);
+    }
+    if ids.is_empty() {
+        ids.extend(explain::beginning(store, org, reference).await?);
     }
     Ok(ids)
 }

@@ -20,6 +20,7 @@ pub mod migrate;
 pub mod output;
 pub mod plan;
 pub mod rates;
+pub mod report;
 mod retry;
 mod run;
 pub mod shell;
@@ -116,6 +117,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Tell the whole life of an order, line by line, and whose time it was
     History(history::HistoryArgs),
+    /// Make evidence: whose time it was, how promises were kept, what is stuck, what happened last night
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// Ask the running daemon to run a job now
     Trigger(steer::TriggerArgs),
     /// Stop new writes and runs of a job, or of all, on every replica
@@ -206,7 +210,8 @@ impl Command {
             | Self::Audit(_)
             | Self::Stuck(_)
             | Self::Plan(_)
-            | Self::History(_) => true,
+            | Self::History(_)
+            | Self::Report(_) => true,
             _ => false,
         }
     }
@@ -305,6 +310,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         }),
         Command::Rates { act } => done(rates::run(&session, act.as_ref()).await),
         Command::Audit(args) => done(lists::audit(&session, &args).await),
+        Command::Report(command) => done(report::run(&session, &command).await),
         Command::History(args) => done(history::run(common, &session, &args).await),
         other => Err(Failure::new(
             Exit::Internal,

@@ -7,5 +7,6 @@
 pub mod level;
 pub mod parties;
 pub mod replay;
+pub mod report;
 pub mod timeline;
 pub mod working;

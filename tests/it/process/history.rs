@@ -43,6 +43,8 @@ async fn a_life_is_told_with_whose_time_it_was_and_what_comes_next() {
     ] {
         assert!(told.stdout.contains(words), "{words}: {}", told.stdout);
     }
+    let begun = world.run(&["history", "ord-"]).await;
+    assert!(begun.stdout.contains("first seen: NOT_SENT"), "{begun:?}");
     let lives = world.rows(&["history", "ORD-1"]).await;
     let life = &lives[0];
     let lines = life["lines"].as_array().unwrap();

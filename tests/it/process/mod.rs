@@ -35,6 +35,7 @@ mod rates;
 mod recovery;
 mod reload;
 mod replicas;
+mod report;
 mod resumed;
 mod rolling;
 mod shared;
