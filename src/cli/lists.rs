@@ -114,6 +114,9 @@ pub(super) async fn newest_findings(
     newest(session, page, |row: &Finding| row.id.0, fetch, count).await
 }
 
+/// An end of a stretch of time; none: it goes on for ever.
+type Bound = Option<DateTime<Utc>>;
+
 /// From when to when.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TimeArgs {
@@ -127,10 +130,7 @@ pub struct TimeArgs {
 
 impl TimeArgs {
     /// Both instants.
-    pub(super) fn read(
-        &self,
-        now: DateTime<Utc>,
-    ) -> Result<(Option<DateTime<Utc>>, Option<DateTime<Utc>>), Failure> {
+    pub(super) fn read(&self, now: DateTime<Utc>) -> Result<(Bound, Bound), Failure> {
         let read = |text: &Option<String>| text.as_deref().map(|text| since(text, now)).transpose();
         Ok((read(&self.since)?, read(&self.until)?))
     }

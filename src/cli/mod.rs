@@ -138,7 +138,7 @@ enum Command {
     #[command(args_conflicts_with_subcommands = true)]
     Findings {
         #[command(flatten)]
-        list: findings::FindingsArgs,
+        list: Box<findings::FindingsArgs>,
         #[command(subcommand)]
         act: Option<FindingsCommand>,
     },
@@ -185,9 +185,9 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum FindingsCommand {
     /// Say hands off: they stay quiet, and their orders untouched by every job, until the request or issue changes
-    Ack(findings::ack::AckArgs),
+    Ack(Box<findings::ack::AckArgs>),
     /// Take that back
-    Unack(findings::ack::AckArgs),
+    Unack(Box<findings::ack::AckArgs>),
 }
 
 #[derive(Debug, Subcommand)]

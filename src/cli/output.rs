@@ -81,7 +81,8 @@ fn written(text: &str) -> io::Result<()> {
 /// Says something on stderr.
 pub fn note(message: &str) {
     // Nobody can be told that stderr is closed.
-    let _ = writeln!(io::stderr().lock(), "{}", printable(message, "\n\t"));
+    let message = super::time::told(message);
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&message, "\n\t"));
 }
 
 /// `text` with nothing in it that a terminal obeys: what the upstream or a person wrote may hold escape sequences, or

@@ -2,6 +2,7 @@
 //!
 //! What is printed can be typed again. Programs get UTC (JSON and CSV), whatever the zone.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use chrono::{
@@ -44,6 +45,37 @@ pub fn of_system(variable: Option<&str>) -> Tz {
 /// An instant for people.
 pub fn instant(at: DateTime<Utc>) -> String {
     at.with_timezone(&zone()).format(SHOWN).to_string()
+}
+
+/// A text with every instant in it as people read them: what was written down in UTC (a decision's reason, a finding's
+/// evidence) is told like all else.
+pub fn told(text: &str) -> Cow<'_, str> {
+    told_in(text, zone())
+}
+
+fn told_in(text: &str, zone: Tz) -> Cow<'_, str> {
+    let mut told = Cow::Borrowed("");
+    let mut rest = text;
+    // The only form that is written down: 2026-11-27T22:00:05Z.
+    while let Some(end) = rest.find('Z') {
+        let (before, after) = rest.split_at(end + 1);
+        let begin = before.len().checked_sub("2026-11-27T22:00:05Z".len());
+        let typed = begin.and_then(|begin| before.split_at_checked(begin));
+        let at = typed.and_then(|(_, typed)| DateTime::parse_from_rfc3339(typed).ok());
+        match (typed, at) {
+            (Some((before, _)), Some(at)) => {
+                let at = at.with_timezone(&zone).format(SHOWN);
+                told.to_mut().push_str(&format!("{before}{at}"));
+            }
+            _ => told.to_mut().push_str(before),
+        }
+        rest = after;
+    }
+    if told.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    told.to_mut().push_str(rest);
+    told
 }
 
 /// A length of time to its two largest units; a clock that was set back is no reason for a negative one.

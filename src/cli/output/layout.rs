@@ -9,6 +9,7 @@ use std::io::IsTerminal;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::printable;
+use crate::cli::time::told;
 
 /// The last column is not made narrower than this.
 const NARROWEST: usize = 24;
@@ -33,7 +34,7 @@ pub fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Strin
     let rows: Vec<Vec<String>> = rows
         .map(|row| {
             row.iter()
-                .map(|cell| printable(cell, "").into_owned())
+                .map(|cell| printable(&told(cell), "").into_owned())
                 .collect()
         })
         .collect();
@@ -42,9 +43,10 @@ pub fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Strin
 
 /// A line that goes on below itself, indented, where the screen ends.
 pub fn wrapped(line: &str, indent: usize) -> String {
+    let line = told(line);
     match screen() {
-        Some(width) => wrap(line, indent, width),
-        None => line.to_owned(),
+        Some(width) => wrap(&line, indent, width),
+        None => line.into_owned(),
     }
 }
 

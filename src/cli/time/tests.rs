@@ -89,6 +89,27 @@ fn a_pause_ends_in_the_future() {
 }
 
 #[test]
+fn an_instant_within_a_text_is_told_like_all_else() {
+    for (text, told) in [
+        ("", ""),
+        ("Zaragoza", "Zaragoza"),
+        (
+            "until 2026-03-02T12:00:00Z, then",
+            "until 2026-03-02 13:00:00 CET, then",
+        ),
+        (
+            "2026-07-02T12:00:00Z/2026-03-02T12:00:00Z",
+            "2026-07-02 14:00:00 CEST/2026-03-02 13:00:00 CET",
+        ),
+        ("2026-13-02T12:00:00Z", "2026-13-02T12:00:00Z"),
+        ("x2026-03-02T12:00:00Z", "x2026-03-02 13:00:00 CET"),
+        ("ñññññññññññññññññññZ añoZ", "ñññññññññññññññññññZ añoZ"),
+    ] {
+        assert_eq!(told_in(text, Tz::Europe__Madrid), told);
+    }
+}
+
+#[test]
 fn a_length_is_told_to_its_two_largest_units() {
     for (seconds, told) in [
         (-5, "0s"),

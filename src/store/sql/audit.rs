@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Backend, Connection};
-use crate::store::audit::{Audit, AuditFilter, AuditRow};
+use crate::store::audit::{ACTIONS, Audit, AuditFilter, AuditRow};
 use crate::store::fault::Fault;
 use crate::store::rows::controls::RawAudit;
 use crate::store::rows::{all, number, stamp, stamp_opt};
@@ -40,6 +40,10 @@ pub(in crate::store) async fn append(
     actor: &Actor,
     now: DateTime<Utc>,
 ) -> Result<(), Fault> {
+    debug_assert!(
+        ACTIONS.contains(&action),
+        "nobody can ask for {action}: ACTIONS lacks it"
+    );
     sqlx::query("INSERT INTO audit (at, who, action, subject, reason) VALUES ($1, $2, $3, $4, $5)")
         .bind(stamp(now))
         .bind(&actor.who)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tesa_reconciler::store::audit::{Audit, AuditFilter, AuditRow};
+use tesa_reconciler::store::audit::{ACTIONS, Audit, AuditFilter, AuditRow};
 use tesa_reconciler::store::{Actor, Page, StoreError};
 
 use super::{MemoryStore, State};
@@ -18,6 +18,7 @@ pub(super) struct Table {
 impl State {
     /// Appends a row within the transaction.
     pub(super) fn note(&mut self, action: &str, subject: &str, actor: &Actor, at: DateTime<Utc>) {
+        assert!(ACTIONS.contains(&action), "nobody can ask for {action}");
         self.audit.last += 1;
         let row = AuditRow {
             id: self.audit.last,
