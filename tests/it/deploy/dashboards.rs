@@ -16,12 +16,12 @@ fn dashboards() -> Vec<(String, Value)> {
         .collect()
 }
 
-/// The panels of a dashboard, rows left out.
+/// The panels of a dashboard that show queries.
 fn panels(dashboard: &Value) -> Vec<&Value> {
     let panels = dashboard["panels"].as_array().unwrap();
     panels
         .iter()
-        .filter(|panel| panel["type"] != "row")
+        .filter(|panel| panel["type"] != "row" && panel["type"] != "alertlist")
         .collect()
 }
 
@@ -89,6 +89,17 @@ fn dashboards_keep_the_conventions() {
                     query.matches("[$__rate_interval]").count(),
                     "{title}: {query}"
                 );
+                // Two installations are two, whatever else is taken together.
+                for kept in query.split("max by (").skip(1) {
+                    let job = kept.starts_with("job,") || kept.starts_with("job)");
+                    assert!(job, "{title}: {query}");
+                }
+                // While nothing is counted there is nothing to show, and not "NaN".
+                let quantile = query.starts_with("histogram_quantile(");
+                assert!(!quantile || query.ends_with(" >= 0"), "{title}: {query}");
+                let divided = query.split_once(" / ");
+                let guarded = divided.is_none_or(|(_, by)| by.ends_with(" > 0)"));
+                assert!(guarded, "{title}: {query}");
                 let metrics = rules::metrics(query);
                 assert!(!metrics.is_empty(), "{title}");
                 // One selector each: a bare name would mix installations.
@@ -99,4 +110,136 @@ fn dashboards_keep_the_conventions() {
             }
         }
     }
+}
+
+#[test]
+fn the_overview_lists_what_fires_and_each_dashboard_leads_to_the_other() {
+    for (name, dashboard) in dashboards() {
+        let other = if name == "overview" {
+            "internals"
+        } else {
+            "overview"
+        };
+        let link = &dashboard["links"][0];
+        assert_eq!(link["url"], format!("/d/tesa-reconciler-{other}"), "{name}");
+        let panels = dashboard["panels"].as_array().unwrap();
+        let lists = panels.iter().filter(|panel| panel["type"] == "alertlist");
+        assert_eq!(lists.count(), usize::from(name == "overview"), "{name}");
+    }
+}
+
+/// A healthy installation, and what changes one thing about it for the worse. A line each: the series, its values.
+const HEALTHY: &[(&str, &str)] = &[
+    (r#"mode{mode="enforce"}"#, "1x30"),
+    (r#"guard_held{job_name="a",org="o"}"#, "0x30"),
+    (
+        r#"attempts_oldest_open_timestamp_seconds{state="unknown"}"#,
+        "0x30",
+    ),
+    (
+        r#"upstream_requests_total{operation="get_request",code="200"}"#,
+        "0+9x30",
+    ),
+    (
+        r#"upstream_requests_total{operation="get_request",code="401"}"#,
+        "0x30",
+    ),
+    (
+        r#"upstream_requests_total{operation="token",code="400"}"#,
+        "0x30",
+    ),
+    (r#"store_errors_total{reason="timeout"}"#, "0x30"),
+    (
+        r#"loop_last_beat_timestamp_seconds{loop="keeper"}"#,
+        "6000+60x30",
+    ),
+    (
+        r#"job_last_success_timestamp_seconds{job_name="a",org="o"}"#,
+        "6000+60x30",
+    ),
+    (r#"job_interval_seconds{job_name="a"}"#, "300x30"),
+    (r#"job_paused{job_name="a"}"#, "0x30"),
+];
+const PAGES: &[(&str, &str, &str)] = &[
+    ("nobody tells", r#"mode{mode="enforce"}"#, "1x5 stale"),
+    ("held", r#"guard_held{job_name="a",org="o"}"#, "1x30"),
+    (
+        "unknown",
+        r#"attempts_oldest_open_timestamp_seconds{state="unknown"}"#,
+        "60x30",
+    ),
+    (
+        "refused",
+        r#"upstream_requests_total{operation="get_request",code="401"}"#,
+        "0+1x30",
+    ),
+    (
+        "token",
+        r#"upstream_requests_total{operation="token",code="400"}"#,
+        "0+1x30",
+    ),
+    ("store", r#"store_errors_total{reason="timeout"}"#, "0+5x30"),
+    (
+        "loop",
+        r#"loop_last_beat_timestamp_seconds{loop="keeper"}"#,
+        "6000x30",
+    ),
+    (
+        "stale",
+        r#"job_last_success_timestamp_seconds{job_name="a",org="o"}"#,
+        "4000x30",
+    ),
+    ("timer", "once_last_success_timestamp_seconds", "60x30"),
+];
+
+#[test]
+fn the_verdict_is_red_when_anything_would_page_and_only_then() {
+    let dashboards = dashboards();
+    let (_, overview) = dashboards
+        .iter()
+        .find(|(name, _)| name == "overview")
+        .unwrap();
+    let verdict = panels(overview)[0];
+    assert_eq!(verdict["title"], "Verdict");
+    let steps = &verdict["fieldConfig"]["defaults"]["thresholds"]["steps"];
+    assert_eq!(
+        (&steps[1]["color"], &steps[1]["value"]),
+        (&"red".into(), &1.into())
+    );
+    let query = verdict["targets"][0]["expr"].as_str().unwrap();
+    let query = query
+        .replace("$__rate_interval", "5m")
+        .replace("$job", ".+");
+    let query = query.replace("$instance", ".+");
+    let mut text = "rule_files: []\nevaluation_interval: 1m\ntests:\n".to_owned();
+    let mut case = |name: &str, changed: Option<(&str, &str)>, expected: u8| {
+        text += &format!("  - name: {name}\n    interval: 1m\n    input_series:\n");
+        let healthy = HEALTHY.iter().copied();
+        let kept = healthy.filter(|(series, _)| changed.is_none_or(|(other, _)| other != *series));
+        for (series, values) in kept.chain(changed) {
+            let (metric, labels) = series.split_once('{').unwrap_or((series, "}"));
+            let labels = labels.trim_end_matches('}');
+            let own = "job=\"j\",instance=\"i\"";
+            let before = "_x99 ";
+            text += &format!(
+                "      - series: 'tesa_reconciler_{metric}{{{own},{labels}}}'\n        values: '{before}{values}'\n"
+            );
+        }
+        text += &format!(
+            "    promql_expr_test:\n      - expr: clamp_max({query}, 1)\n        eval_time: 125m\n        \
+             exp_samples: [{{labels: '{{}}', value: {expected}}}]\n"
+        );
+    };
+    case("all well", None, 0);
+    for (name, series, values) in PAGES {
+        case(name, Some((series, values)), 1);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("verdict.yml");
+    std::fs::write(&file, text).unwrap();
+    super::run_well(
+        std::process::Command::new("promtool")
+            .args(["test", "rules"])
+            .arg(file),
+    );
 }

@@ -9,6 +9,7 @@ mod drill;
 mod kubernetes;
 mod live;
 mod prometheus;
+mod quiet;
 mod release;
 mod rules;
 mod systemd;
