@@ -130,17 +130,18 @@ pub async fn run(common: &Common, args: &ExplainArgs) -> Result<(), Failure> {
         output::note(&format!("the upstream could not be asked ({line})"));
     }
     if explained.is_empty() {
-        return Err(Failure::new(
-            if trouble.is_empty() {
-                Exit::Failed
-            } else {
-                Exit::UpstreamUnreachable
-            },
-            format!(
-                "no request answers to {:?}, in the upstream or in the store",
-                args.reference
-            ),
-        ));
+        let reference = &args.reference;
+        return Err(if trouble.is_empty() {
+            let nowhere = "no request answers to";
+            let message = format!("{nowhere} {reference:?}, in the upstream or in the store");
+            Failure::new(Exit::Failed, message)
+        } else {
+            // Whether there is one nobody knows.
+            let message = format!(
+                "the store knows nothing of {reference:?}, and the upstream could not be asked"
+            );
+            Failure::new(Exit::UpstreamUnreachable, message)
+        });
     }
     match common.format {
         Format::Json => Ok(output::json(&explained)?),

@@ -235,3 +235,19 @@ async fn every_open_order_of_a_made_up_world_has_a_next_step_that_is_known() {
     }
     daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_upstream_away_nothing_is_said_of_a_request_that_only_it_could_know() {
+    let world = World::new(Settings::default()).await;
+    let unknown = world.run(&["explain", "ORD-9"]).await;
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    let nowhere = "no request answers to \"ORD-9\"";
+    assert!(unknown.stderr.contains(nowhere), "{unknown:?}");
+    let away = Fault::new(Effect::Drop { applied: false });
+    world.faults(vec![away.on(&["reads"])]);
+    let unasked = world.run(&["explain", "ORD-9"]).await;
+    assert_eq!(unasked.code, Some(69), "{unasked:?}");
+    let why = "the upstream could not be asked";
+    assert!(unasked.stderr.contains(why), "{unasked:?}");
+    assert!(!unasked.stderr.contains(nowhere), "{unasked:?}");
+}

@@ -73,6 +73,28 @@ async fn every_write_gives_each_documented_answer() {
 }
 
 #[tokio::test]
+async fn an_empty_text_is_refused_where_the_contract_says_so_and_nowhere_else() {
+    let bench = Bench::new(still()).await;
+    for operation in Operation::ALL.iter().copied() {
+        let name = operation.as_str();
+        let good = body(operation, "NOBODY");
+        let texts = good.as_object().unwrap().iter();
+        let texts = texts.filter(|(_, value)| value.is_string());
+        for (field, nothing) in texts.flat_map(|(field, _)| [(field, ""), (field, " ")]) {
+            let mut body = good.clone();
+            body[field] = json!(nothing);
+            let answer = bench.write(operation, &body).await;
+            let problems = contract().request_problems(&operation_id(name), &body);
+            assert_eq!(
+                answer.status == 400,
+                !problems.is_empty(),
+                "{name} {field}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_read_gives_each_documented_answer() {
     let bench = Bench::new(still()).await;
     let id = bench.list(&[]).await.remove(0);
