@@ -349,5 +349,6 @@ async fn bounded<T>(
         .unwrap_or(Err(StoreError::Timeout {
             operation,
             limit: STORE_PATIENCE,
+            place: String::new(),
         }))
 }

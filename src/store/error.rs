@@ -15,12 +15,14 @@ pub enum StoreError {
     },
     /// It did not answer in time. The call's transaction is rolled back, unless its commit was already on its way:
     /// calls for which that matters are safe to repeat.
-    #[error("{operation}: the store did not answer within {limit:?}")]
+    #[error("{operation}: the store{} did not answer within {limit:?}", at(place))]
     Timeout {
         /// The call.
         operation: &'static str,
         /// The limit that applied.
         limit: Duration,
+        /// Where it is; empty where that is no question.
+        place: String,
     },
     /// Another process holds it.
     #[error("{operation}: the store is busy: {detail}")]
@@ -98,7 +100,27 @@ pub enum StoreError {
     },
 }
 
+fn at(place: &str) -> String {
+    if place.is_empty() {
+        String::new()
+    } else {
+        format!(" at {place}")
+    }
+}
+
 impl StoreError {
+    /// Says where the database is that is away, unless it says so already.
+    pub(super) fn at(mut self, is_at: &str) -> Self {
+        match &mut self {
+            Self::Timeout { place, .. } => is_at.clone_into(place),
+            Self::Unavailable { detail, .. } if !detail.contains(is_at) => {
+                *detail = format!("{is_at}: {detail}");
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// The label of `store_errors_total`.
     pub const fn reason(&self) -> &'static str {
         match self {

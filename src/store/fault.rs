@@ -44,6 +44,8 @@ pub(super) enum Meaning {
     Timeout,
     /// The disk, the file or the server is unwell.
     Unavailable,
+    /// Another session answers than the one that was asked before.
+    Pooled,
     /// A table or column is not there.
     Schema,
     /// Our own fault.
@@ -69,7 +71,11 @@ impl Fault {
         };
         let detail = error.to_string();
         match &error {
-            sqlx::Error::PoolTimedOut => StoreError::Timeout { operation, limit },
+            sqlx::Error::PoolTimedOut => StoreError::Timeout {
+                operation,
+                limit,
+                place: String::new(),
+            },
             sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::Io(_)
@@ -86,8 +92,19 @@ impl Fault {
                         "{detail}; another process holds its lock: try again, or end that process"
                     ),
                 },
-                Meaning::Timeout => StoreError::Timeout { operation, limit },
+                Meaning::Timeout => StoreError::Timeout {
+                    operation,
+                    limit,
+                    place: String::new(),
+                },
                 Meaning::Unavailable => StoreError::Unavailable { operation, detail },
+                Meaning::Pooled => StoreError::Unavailable {
+                    operation,
+                    detail: format!(
+                        "{detail}: a pooler that hands out another session for each transaction seems to stand before the server; name \
+                         the server itself in state.url, because sessions are needed, with their settings and locks"
+                    ),
+                },
                 Meaning::Schema => StoreError::Schema {
                     operation,
                     detail: format!("{detail}; run `tesa-reconciler migrate`"),

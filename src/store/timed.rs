@@ -6,6 +6,7 @@
 //! which that matters are safe to repeat (see [`super::Attempts::intend`]).
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::StoreError;
@@ -13,21 +14,39 @@ use super::fault::{Classify, Fault};
 use crate::telemetry::record;
 
 /// How long a call may take, and how its errors are read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Timed {
     limit: Duration,
     classify: Classify,
+    /// Where the database is, for whoever reads that it is away; empty where the error says so itself.
+    place: Arc<str>,
 }
 
 impl Timed {
     /// Calls end within `limit`; `classify` reads the database's own error codes.
-    pub(super) const fn new(limit: Duration, classify: Classify) -> Self {
-        Self { limit, classify }
+    pub(super) fn new(limit: Duration, classify: Classify) -> Self {
+        let place = Arc::from("");
+        Self {
+            limit,
+            classify,
+            place,
+        }
+    }
+
+    /// The same, with errors that name this place.
+    pub(super) fn at(self, place: &str) -> Self {
+        Self {
+            place: place.into(),
+            ..self
+        }
     }
 
     /// The same with another limit, for the few calls that may take long (a migration).
-    pub(super) const fn with_limit(self, limit: Duration) -> Self {
-        Self { limit, ..self }
+    pub(super) fn with_limit(&self, limit: Duration) -> Self {
+        Self {
+            limit,
+            ..self.clone()
+        }
     }
 
     /// Runs `work` as the call `operation`.
@@ -39,10 +58,14 @@ impl Timed {
         let begun = Instant::now();
         let result = match tokio::time::timeout(self.limit, work).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(fault)) => Err(fault.into_store_error(operation, self.limit, self.classify)),
+            Ok(Err(fault)) => {
+                let error = fault.into_store_error(operation, self.limit, self.classify);
+                Err(error.at(&self.place))
+            }
             Err(_elapsed) => Err(StoreError::Timeout {
                 operation,
                 limit: self.limit,
+                place: self.place.to_string(),
             }),
         };
         record::store_operation(operation, begun.elapsed());

@@ -73,6 +73,14 @@ pub(super) fn options(url: &str, options: &StoreOptions) -> Result<PgConnectOpti
     Ok(connect.disable_statement_logging())
 }
 
+/// Where the server is, as errors name it.
+pub(super) fn place(connect: &PgConnectOptions) -> String {
+    match connect.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None => format!("{}:{}", connect.get_host(), connect.get_port()),
+    }
+}
+
 /// The same connection with other time-outs; zero would mean none to PostgreSQL, so it is never said.
 pub(super) fn with_timeouts(
     connect: PgConnectOptions,

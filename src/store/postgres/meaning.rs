@@ -17,6 +17,8 @@ fn of_code(code: &str) -> Meaning {
         "55P03" | "40001" | "40P01" => Meaning::Busy,
         // statement_timeout; idle_in_transaction_session_timeout, transaction_timeout
         "57014" | "25P03" | "25P04" => Meaning::Timeout,
+        // invalid_sql_statement_name, duplicate_prepared_statement: nobody but us prepares statements in our sessions
+        "26000" | "42P05" => Meaning::Pooled,
         // A standby, or one that was the primary until just now
         "25006" => Meaning::Unavailable,
         // undefined_table, undefined_column, undefined_function, undefined_object, invalid_schema_name
@@ -51,6 +53,7 @@ mod tests {
             ),
             ("55P03 40001 40P01", Meaning::Busy),
             ("57014 25P03", Meaning::Timeout),
+            ("26000 42P05", Meaning::Pooled),
             ("42P01 42703", Meaning::Schema),
             ("23505 23514 22021 42601 P0001 23001", Meaning::Internal),
         ] {

@@ -86,6 +86,7 @@ impl PgStore {
         let connect = timed
             .call("open", async { connect::options(url, options) })
             .await?;
+        let timed = timed.at(&connect::place(&connect));
         let store = Self {
             pool: connect::pool(connect.clone(), options),
             options: connect,
@@ -115,7 +116,7 @@ impl PgStore {
     where
         W: Future<Output = Result<T, Fault>> + Send,
     {
-        self.call_within(self.timed, operation, work).await
+        self.call_within(self.timed.clone(), operation, work).await
     }
 
     /// The same with another limit.

@@ -94,7 +94,7 @@ impl SqliteStore {
     pub async fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let timed = Timed::new(options.call_timeout, classify);
         timed
-            .call("open", Self::connect(path, options, timed))
+            .call("open", Self::connect(path, options, timed.clone()))
             .await
     }
 
@@ -185,7 +185,7 @@ impl SqliteStore {
     where
         W: Future<Output = Result<T, Fault>> + Send,
     {
-        self.call_within(self.timed, operation, work).await
+        self.call_within(self.timed.clone(), operation, work).await
     }
 
     /// The same with another limit.

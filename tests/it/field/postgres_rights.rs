@@ -3,7 +3,7 @@
 
 use tesa_reconciler::store::{self, StoreOptions};
 
-use crate::process::world::{Settings, World};
+use crate::process::world::{Settings, World, empty_sandbox};
 use crate::support::postgres::Database;
 use crate::support::postgres::tls::TlsServer;
 
@@ -46,14 +46,14 @@ async fn doctor_asks_the_store_with_its_password() {
     let server = TlsServer::start();
     let options = format!("sslmode=verify-full&sslrootcert={}", server.path("ca.pem"));
     let url = server.url("127.0.0.1", &options);
-    let world = World::new(Settings {
+    let settings = Settings {
         state_url: Some(format!(
             "{url}\"\npassword_file = \"{}",
             server.path("password")
         )),
         ..Settings::default()
-    })
-    .await;
+    };
+    let world = World::before_the_first_start(empty_sandbox(), settings).await;
     let ended = world.run(&["doctor"]).await;
     let said = ended.stdout + &ended.stderr;
     assert!(

@@ -63,3 +63,24 @@ async fn another_schema_is_used_where_options_name_it() {
     assert!(elsewhere && !here);
     store.close().await;
 }
+
+#[tokio::test]
+async fn a_server_that_is_away_is_named() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let url = format!("postgres://u@{address}/d");
+    let opened = store::open(&url, &StoreOptions::default()).await;
+    let error = opened.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains(&address), "{error}");
+    // One that takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let impatient = StoreOptions {
+        call_timeout: std::time::Duration::from_millis(300),
+        ..StoreOptions::default()
+    };
+    let opened = store::open(&format!("postgres://u@{address}/d"), &impatient).await;
+    let error = opened.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains(&address), "{error}");
+}

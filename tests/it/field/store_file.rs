@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use crate::process::world::{Settings, World, program, run};
+use crate::process::world::{Settings, World, empty_sandbox, program, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_database_is_told_from_one_that_is_missing() {
-    let world = World::new(Settings::default()).await;
+    let world = World::before_the_first_start(empty_sandbox(), Settings::default()).await;
     let missing = world.run(&["runs"]).await;
     assert_eq!(missing.code, Some(75), "{missing:?}");
     assert!(missing.stderr.contains("there is no store"), "{missing:?}");

@@ -184,6 +184,7 @@ impl ScheduleStore for Shared {
             return Err(StoreError::Timeout {
                 operation: "answer_triggers",
                 limit: MINUTE,
+                place: String::new(),
             });
         }
         for row in &mut self.memory().triggers {

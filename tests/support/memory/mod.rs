@@ -159,7 +159,11 @@ impl MemoryStore {
             detail: detail.to_owned(),
         };
         let limit = self.limit;
-        let timeout = StoreError::Timeout { operation, limit };
+        let timeout = StoreError::Timeout {
+            operation,
+            limit,
+            place: String::new(),
+        };
         if self.closed.load(Ordering::Relaxed) {
             return Err(unavailable("the connection is closed"));
         }
