@@ -42,6 +42,7 @@ mod bulk;
 mod claims;
 mod classes;
 mod controls;
+mod dumps;
 mod fencing;
 mod finding_lists;
 mod findings;

@@ -299,7 +299,7 @@ fn binaries() -> PathBuf {
 }
 
 /// A server's program, as a user that it accepts.
-pub(super) fn server_command(program: &str) -> Command {
+pub fn server_command(program: &str) -> Command {
     let program = binaries().join(program);
     if is_root() {
         let mut command = Command::new("setpriv");
