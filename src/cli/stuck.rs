@@ -114,6 +114,9 @@ pub async fn run(session: &Session, args: &StuckArgs) -> Result<(), Failure> {
         let party = whose_turn(session, &whose, &finding).await?;
         rows.push(stuck(session, finding, code, party, next));
     }
+    if !world.alive {
+        output::note("no daemon is alive just now: what comes next is what the schedules say");
+    }
     Ok(output::list(session.format, &rows)?)
 }
 
@@ -190,6 +193,7 @@ impl Row for Stuck {
     fn cells(&self) -> Vec<String> {
         let is_read = self.since.is_some();
         let threshold = self.threshold_seconds.map(Duration::from_secs);
+        let threshold = threshold.and_then(|length| TimeDelta::from_std(length).ok());
         vec![
             self.org.to_string(),
             self.reference_id.to_string(),
@@ -199,9 +203,7 @@ impl Row for Stuck {
                 || NOT_YET_READ.to_owned(),
                 |age| time::rough(TimeDelta::seconds(age)),
             ),
-            or_dash(threshold, |threshold| {
-                humantime::format_duration(threshold).to_string()
-            }),
+            or_dash(threshold, time::rough),
             or_dash(self.issue_code.as_ref(), ToString::to_string),
             or_dash(self.party.as_ref(), ToString::to_string),
             self.next.clone(),

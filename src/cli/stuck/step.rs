@@ -25,7 +25,8 @@ use crate::store::requests::RememberedDecision;
 pub(super) struct World {
     now: DateTime<Utc>,
     mode: Mode,
-    alive: bool,
+    /// A daemon has beaten lately.
+    pub(super) alive: bool,
     doubt: Option<String>,
     pauses: Vec<Pause>,
     latches: Vec<Latch>,
@@ -126,7 +127,8 @@ impl World {
             doubt: self.doubt.clone(),
             circuit: circuit.filter(|circuit| circuit.is_open()),
             jobs: vec![prospect],
-            alive: self.alive,
+            // Said once of all rows, and not with each.
+            alive: true,
             observes: self.mode == Mode::Observe,
             held_back: self.held_back.get(org).copied(),
         })

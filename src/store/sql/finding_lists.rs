@@ -69,6 +69,12 @@ struct WayIn {
 
 const ANY: WayIn = way_in!("true");
 const ONLY_LIVE: WayIn = way_in!("state <> 'resolved'");
+// Those that wait for a person are few, whatever the size of the table. No org is empty: the condition leads SQLite, which
+// can't know that, to the index that holds those few.
+const WAITING: WayIn = way_in!(
+    "id IN (SELECT id FROM findings WHERE state <> 'resolved' AND attention IS NOT NULL AND org > '')",
+    "(CAST($4 AS text) IS NULL OR state = $4)"
+);
 // What was said of a finding may outlive it.
 const ACKNOWLEDGED: WayIn = way_in!(
     "(org, reference_id, kind, detail) IN (
@@ -88,6 +94,7 @@ const SEARCHED: WayIn = way_in!(
 );
 pub(in crate::store) const LIST: &str = ANY.newest;
 pub(in crate::store) const LIST_LIVE: &str = ONLY_LIVE.newest;
+pub(in crate::store) const LIST_WAITING: &str = WAITING.newest;
 pub(in crate::store) const LIST_OF_REFERENCE: &str = OF_REFERENCE.newest;
 pub(in crate::store) const LIST_SEARCHED: &str = SEARCHED.newest;
 pub(in crate::store) const OLDEST_SEARCHED: &str = SEARCHED.oldest;
@@ -103,6 +110,8 @@ fn way_in(filter: &FindingFilter) -> WayIn {
         SEARCHED
     } else if filter.state == Some(FindingState::Resolved) {
         ANY
+    } else if filter.attention.is_some() {
+        WAITING
     } else {
         ONLY_LIVE
     }

@@ -65,6 +65,7 @@ async fn stuck_tells_oldest_first_for_how_long_by_which_rule_and_what_comes_next
     assert_eq!(groups[0]["group"], "stuck_request");
 
     let ended = world.run(&["stuck", "--limit", "3"]).await;
+    assert!(ended.stderr.contains("no daemon is alive"), "{ended:?}");
     assert!(
         ended.stdout.contains("ORD-90") && !ended.stdout.contains("XRD-10"),
         "{ended:?}"
