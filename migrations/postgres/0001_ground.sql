@@ -123,10 +123,10 @@ CREATE TABLE history (
     id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     org                text COLLATE "C" NOT NULL,
     reference_id       text COLLATE "C" NOT NULL,
-    -- What of the request it is about: 'request', 'event', or one of its issues.
+    -- What of the request it is about: 'request', 'event', one of its issues, or a job's decision.
     subject            text COLLATE "C" NOT NULL,
     happening          text COLLATE "C" NOT NULL CHECK (happening IN (
-        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone')),
+        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone', 'decision')),
     seen_at            timestamptz NOT NULL,
     stamp              timestamptz,
     -- Of the request: all that the observation holds.
@@ -146,6 +146,9 @@ CREATE TABLE history (
     resolved           boolean,
     repeated           boolean,
     inconsistent       boolean,
+    -- Of a decision, whose verdict is the code: whose, and by which rule.
+    job_name           text COLLATE "C",
+    rule               text COLLATE "C",
     CHECK ((happening = 'request') = (status IS NOT NULL AND cancelling IS NOT NULL))
 );
 -- Finds a request by its reference alone, and the last row of each thing of it from the index.
@@ -200,6 +203,29 @@ CREATE TABLE decisions (
 -- A decision goes with the observation that it was made on. By their age go only those for which there may be none.
 CREATE INDEX decisions_on_nothing ON decisions (since)
     WHERE verdict IN ('not_found', 'read_failed', 'contract_violation');
+
+-- A decision is told when its verdict or its rule is another; its words change more often.
+CREATE FUNCTION tell_decisions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('tesa_reconciler.moves', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+        SELECT org, reference_id, 'decision ' || job_name, 'decision', since, verdict, job_name, rule FROM after;
+    ELSE
+        INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+        SELECT a.org, a.reference_id, 'decision ' || a.job_name, 'decision', a.since, a.verdict, a.job_name, a.rule
+        FROM after AS a JOIN before AS b
+            ON b.org = a.org AND b.reference_id = a.reference_id AND b.job_name = a.job_name
+        WHERE (a.verdict, a.rule) IS DISTINCT FROM (b.verdict, b.rule);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER decisions_are_told AFTER INSERT ON decisions REFERENCING NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_decisions();
+CREATE TRIGGER changes_of_decisions_are_told AFTER UPDATE ON decisions
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION tell_decisions();
 
 -- The ledger. A row is committed before its write is sent.
 CREATE TABLE attempts (

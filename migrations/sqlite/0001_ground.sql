@@ -126,10 +126,10 @@ CREATE TABLE history (
     id                 INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     org                TEXT    NOT NULL,
     reference_id       TEXT    NOT NULL,
-    -- What of the request it is about: 'request', 'event', or one of its issues.
+    -- What of the request it is about: 'request', 'event', one of its issues, or a job's decision.
     subject            TEXT    NOT NULL,
     happening          TEXT    NOT NULL CHECK (happening IN (
-        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone')),
+        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone', 'decision')),
     seen_at            INTEGER NOT NULL,
     stamp              INTEGER,
     -- Of the request: all that the observation holds.
@@ -149,6 +149,9 @@ CREATE TABLE history (
     resolved           INTEGER CHECK (resolved IN (0, 1)),
     repeated           INTEGER CHECK (repeated IN (0, 1)),
     inconsistent       INTEGER CHECK (inconsistent IN (0, 1)),
+    -- Of a decision, whose verdict is the code: whose, and by which rule.
+    job_name           TEXT,
+    rule               TEXT,
     CHECK ((happening = 'request') = (status IS NOT NULL AND cancelling IS NOT NULL))
 ) STRICT;
 -- Finds a request by its reference alone, and the last row of each thing of it from the index.
@@ -197,6 +200,21 @@ CREATE TABLE decisions (
 -- A decision goes with the observation that it was made on. By their age go only those for which there may be none.
 CREATE INDEX decisions_on_nothing ON decisions (since)
     WHERE verdict IN ('not_found', 'read_failed', 'contract_violation');
+
+-- A decision is told when its verdict or its rule is another; its words change more often.
+CREATE TRIGGER decisions_are_told AFTER INSERT ON decisions
+BEGIN
+    INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+    VALUES (NEW.org, NEW.reference_id, 'decision ' || NEW.job_name, 'decision', NEW.since, NEW.verdict, NEW.job_name,
+            NEW.rule);
+END;
+CREATE TRIGGER changes_of_decisions_are_told AFTER UPDATE ON decisions
+WHEN (NEW.verdict, NEW.rule) IS NOT (OLD.verdict, OLD.rule)
+BEGIN
+    INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+    VALUES (NEW.org, NEW.reference_id, 'decision ' || NEW.job_name, 'decision', NEW.since, NEW.verdict, NEW.job_name,
+            NEW.rule);
+END;
 
 -- The ledger. A row is committed before its write is sent.
 CREATE TABLE attempts (

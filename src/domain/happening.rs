@@ -1,13 +1,13 @@
 //! What happened to a request, as it was seen: one value for each row of its history.
 //!
-//! Rows about the request itself are written by the database with the observation. What is beside it (its last event, its
+//! Rows about the request itself and about decisions are written by the database with the observation or the decision. What is beside it (its last event, its
 //! issues) is compared here with what was last told of it, so that only news is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{Event, Issue, Observation, ReferenceId};
+use super::{Event, Issue, JobName, Observation, ReferenceId};
 
 /// A row of a request's history.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -36,6 +36,19 @@ pub enum What {
     Issue(Issue),
     /// An issue that isn't told of any more, as it was last.
     IssueGone(Issue),
+    /// A job decides otherwise than before.
+    Decision(Decided),
+}
+
+/// What a job decided, without its words.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Decided {
+    /// Which job.
+    pub job_name: JobName,
+    /// `act`, `flag`, `ignore` or why it leaves it alone.
+    pub verdict: String,
+    /// By which rule.
+    pub rule: Option<String>,
 }
 
 impl What {
@@ -45,7 +58,7 @@ impl What {
             Self::Request(request) => request.last_updated,
             Self::Event(event) => event.event_date,
             Self::Issue(issue) => issue.last_updated,
-            Self::Gone | Self::LetGo | Self::IssueGone(_) => None,
+            Self::Gone | Self::LetGo | Self::IssueGone(_) | Self::Decision(_) => None,
         }
     }
 
@@ -55,6 +68,7 @@ impl What {
             Self::Request(_) | Self::Gone | Self::LetGo => "request".to_owned(),
             Self::Event(_) => "event".to_owned(),
             Self::Issue(issue) | Self::IssueGone(issue) => subject_of(issue),
+            Self::Decision(decided) => format!("decision {}", decided.job_name),
         }
     }
 
@@ -67,6 +81,7 @@ impl What {
             Self::Event(_) => "event",
             Self::Issue(_) => "issue",
             Self::IssueGone(_) => "issue_gone",
+            Self::Decision(_) => "decision",
         }
     }
 }

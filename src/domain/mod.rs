@@ -29,7 +29,7 @@ pub use decision::{Decision, SkipReason, Verdict};
 pub use event::Event;
 pub use filter::Filter;
 pub use finding::{FindingKind, FindingState};
-pub use happening::{Beside, Happening, Sight, What};
+pub use happening::{Beside, Decided, Happening, Sight, What};
 pub use id_list::{IdBatch, IdList, IdSet};
 pub use ids::{
     AttemptId, ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName, RunId,

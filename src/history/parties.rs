@@ -159,8 +159,8 @@ impl Account {
         let mut standing = Standing::default();
         let mut stretches: Vec<Stretch> = Vec::new();
         for happening in happenings {
-            // It says nothing of the order but that it will be read afresh.
-            if happening.what == What::LetGo {
+            // These say nothing of the order.
+            if matches!(happening.what, What::LetGo | What::Decision(_)) {
                 continue;
             }
             standing.step(&happening.what);

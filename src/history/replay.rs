@@ -30,6 +30,8 @@ impl Standing {
             What::IssueGone(_) => {
                 self.issues.remove(&what.subject());
             }
+            // What was decided on it changes nothing of it.
+            What::Decision(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::parties::{Account, Whose};
-use crate::domain::{Happening, Issue, Observation, Org, Party, What};
+use crate::domain::{Decided, Happening, Issue, Observation, Org, Party, What};
 use crate::store::acknowledgements::Acknowledgement;
 use crate::store::attempts::{Attempt, AttemptStep};
 use crate::store::audit::AuditRow;
@@ -60,7 +60,7 @@ pub fn timeline(
     now: DateTime<Utc>,
 ) -> (Vec<Line>, Option<Account>) {
     let account = Account::of(org, &material.happenings, whose, now);
-    let mut lines = seen(&material.happenings);
+    let mut lines = seen(material);
     lines.extend(done(material));
     // What stands at one instant stays in the order in which it was told.
     lines.sort_by_key(|line| line.at);
@@ -87,7 +87,8 @@ fn line(at: DateTime<Utc>, kind: &'static str, what: String) -> Line {
 }
 
 /// What was seen.
-fn seen(happenings: &[Happening]) -> Vec<Line> {
+fn seen(material: &Material) -> Vec<Line> {
+    let happenings = &material.happenings;
     let mut before: Option<&Observation> = None;
     let mut lines = Vec::with_capacity(happenings.len());
     for happening in happenings {
@@ -126,6 +127,7 @@ fn seen(happenings: &[Happening]) -> Vec<Line> {
                 ("event", format!("event{place}: {message}{marked}"))
             }
             What::Issue(issue) => ("issue", told(issue)),
+            What::Decision(decided) => ("decision", decision(happening, decided, material)),
             What::IssueGone(issue) => ("issue", format!("{} is no longer told of", name(issue))),
         };
         let later = stamp.map(|stamp| (happening.seen_at - stamp).num_seconds());
@@ -135,6 +137,22 @@ fn seen(happenings: &[Happening]) -> Vec<Line> {
         });
     }
     lines
+}
+
+/// What a job decided; of its last decision the words are known, too.
+fn decision(happening: &Happening, decided: &Decided, material: &Material) -> String {
+    let rule = decided.rule.as_ref();
+    let rule = rule.map_or_else(String::new, |rule| format!(" by rule {rule}"));
+    let of_job =
+        |what: &What| matches!(what, What::Decision(of) if of.job_name == decided.job_name);
+    let mut later = material.happenings.iter();
+    let is_last = !later.any(|later| later.id > happening.id && of_job(&later.what));
+    let words = material.decisions.iter().find(|last| {
+        is_last && last.job_name == decided.job_name && last.verdict == decided.verdict
+    });
+    let words = words.map_or_else(String::new, |last| format!(": {}", last.explanation));
+    let (job, verdict) = (&decided.job_name, &decided.verdict);
+    format!("{job} decides {verdict}{rule}{words}")
 }
 
 fn first(request: &Observation) -> String {
@@ -256,13 +274,6 @@ fn done(material: &Material) -> Vec<Line> {
             let what = format!("{}'s hands off is over: {why}", said.who);
             lines.push(line(at, "acknowledgement", what));
         }
-    }
-    for decided in &material.decisions {
-        let rule = decided.rule.as_ref();
-        let rule = rule.map_or_else(String::new, |rule| format!(" by rule {rule}"));
-        let (job, verdict) = (&decided.job_name, &decided.verdict);
-        let what = format!("{job} decides {verdict}{rule}: {}", decided.explanation);
-        lines.push(line(decided.since, "decision", what));
     }
     for row in &material.audit {
         let what = format!("{} by {}: {}", row.action, row.who, row.reason);

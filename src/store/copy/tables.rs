@@ -185,6 +185,8 @@ pub(super) const TABLES: &[Table] = &[
             ("resolved", Truth),
             ("repeated", Truth),
             ("inconsistent", Truth),
+            ("job_name", Text),
+            ("rule", Text),
         ],
     },
     Table {

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::{Micros, instant, instant_opt, stamp_opt, word_opt};
-use crate::domain::{Event, Happening, Issue, Observation, ReferenceId, Status, What};
+use crate::domain::{Decided, Event, Happening, Issue, Observation, ReferenceId, Status, What};
 use crate::store::fault::Fault;
 
 #[derive(Debug, FromRow)]
@@ -28,6 +28,8 @@ pub(in crate::store) struct HistoryRow {
     resolved: Option<bool>,
     repeated: Option<bool>,
     inconsistent: Option<bool>,
+    job_name: Option<String>,
+    rule: Option<String>,
 }
 
 impl TryFrom<HistoryRow> for Happening {
@@ -44,6 +46,7 @@ impl TryFrom<HistoryRow> for Happening {
                 "event" => What::Event(row.event()?),
                 "issue" => What::Issue(row.issue()?),
                 "issue_gone" => What::IssueGone(row.issue()?),
+                "decision" => What::Decision(row.decision()?),
                 other => return Err(Fault::Row(format!("history.happening is {other:?}"))),
             },
         })
@@ -81,6 +84,14 @@ impl HistoryRow {
             event_date: instant_opt("history.stamp", self.stamp)?,
             sequence_number: self.sequence,
             inconsistent: needed("inconsistent", self.inconsistent)?,
+        })
+    }
+
+    fn decision(self) -> Result<Decided, Fault> {
+        Ok(Decided {
+            job_name: needed("job_name", self.job_name)?.into(),
+            verdict: needed("code", self.code)?,
+            rule: self.rule,
         })
     }
 
@@ -167,7 +178,7 @@ impl Told<'_> {
                 ..Columns::default()
             },
             // Told by the database itself, or by a statement of their own.
-            What::Request(_) | What::Gone | What::LetGo => Columns::default(),
+            What::Request(_) | What::Gone | What::LetGo | What::Decision(_) => Columns::default(),
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::store::rows::history::{HistoryRow, Told, by_request};
 use crate::store::rows::{Micros, all, instant, stamp};
 use crate::store::runs::RunLease;
 
-// The last row of each thing beside the requests.
+// The last row of each thing beside the requests: of what a row is about, events and issues stand together in the index.
 pub(in crate::store) const BESIDE: &str = sql!("
     SELECT * FROM history WHERE id IN (
         SELECT max(id) FROM history
-        WHERE reference_id" one_of!("$2") " AND org = $1 AND subject <> 'request'
+        WHERE reference_id" one_of!("$2") " AND org = $1 AND subject BETWEEN 'event' AND 'issue~'
         GROUP BY reference_id, org, subject)");
 
 pub(in crate::store) const OF_REQUEST: &str = "

@@ -1,7 +1,9 @@
 //! The history of each request, and that it leads to what is remembered.
 
 use tesa_reconciler::domain::ids::ReferenceId;
-use tesa_reconciler::domain::{Beside, Event, Happening, Issue, Observation, Sight, Status, What};
+use tesa_reconciler::domain::{
+    Beside, Decision, Event, Happening, Issue, Observation, Sight, Status, Verdict, What,
+};
 use tesa_reconciler::history::replay::replay;
 use tesa_reconciler::store::Store;
 
@@ -13,6 +15,7 @@ behaviours![
     an_older_observation_is_not_told,
     what_is_forgotten_is_told_as_gone_and_what_is_let_go_as_let_go,
     the_last_event_and_the_issues_are_told_when_they_change,
+    a_decision_is_told_when_its_verdict_or_its_rule_is_another,
     what_comes_together_is_told_in_one_go,
     whole_histories_come_in_the_order_of_their_requests,
     pruning_leaves_the_last_row_of_each_thing,
@@ -248,6 +251,62 @@ async fn the_last_event_and_the_issues_are_told_when_they_change(fresh: Fresh) {
     assert_eq!(standing.last_event, Some(event("r", 2)));
     assert_eq!(standing.issues.into_values().collect::<Vec<_>>(), [solved]);
     assert_eq!(standing.request, None);
+}
+
+async fn a_decision_is_told_when_its_verdict_or_its_rule_is_another(fresh: Fresh) {
+    let store = &*fresh.store;
+    let flag = decision("r", Verdict::Flag);
+    let other_words = Decision {
+        explanation: "NOT_SENT for 45 min".to_owned(),
+        ..flag.clone()
+    };
+    let other_rule = Decision {
+        rule: Some("watch".into()),
+        ..flag.clone()
+    };
+    let no_rule = Decision {
+        rule: None,
+        ..flag.clone()
+    };
+    let ignored = decision("r", Verdict::Ignore);
+    let lease = a_run(store).await;
+    for (second, decided) in [
+        &flag,
+        &other_words,
+        &other_rule,
+        &no_rule,
+        &ignored,
+        &ignored,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let decided = std::slice::from_ref(decided);
+        let at = at(second as i64);
+        let done = store
+            .remember_decisions(&lease, &org(), &job(), at, decided)
+            .await;
+        done.unwrap();
+    }
+    let told = history(store, "r").await;
+    let told: Vec<_> = told
+        .iter()
+        .map(|row| match &row.what {
+            What::Decision(decided) => (
+                (row.seen_at - at(0)).num_seconds(),
+                decided.verdict.as_str(),
+                decided.rule.as_deref(),
+            ),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        (0, "flag", Some("resend-unsent")),
+        (2, "flag", Some("watch")),
+        (3, "flag", None),
+        (4, "ignore", Some("resend-unsent")),
+    ];
+    assert_eq!(told, expected);
 }
 
 async fn what_comes_together_is_told_in_one_go(fresh: Fresh) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tesa_reconciler::domain::ids::{JobName, Org, ReferenceId, RuleName};
-use tesa_reconciler::domain::{Decision, Observation, Sight, Status, What};
+use tesa_reconciler::domain::{Decided, Decision, Observation, Sight, Status, What};
 use tesa_reconciler::store::StoreError;
 use tesa_reconciler::store::requests::{RememberedDecision, Requests};
 use tesa_reconciler::store::runs::RunLease;
@@ -210,7 +210,17 @@ impl Requests for MemoryStore {
                     (&known.verdict, &known.rule, &known.explanation)
                         == (&new.verdict, &new.rule, &new.explanation)
                 };
-                if !state.requests.decisions.get(&key).is_some_and(is_same) {
+                let known = state.requests.decisions.get(&key);
+                let told = known.map(|known| (&known.verdict, &known.rule));
+                if told != Some((&new.verdict, &new.rule)) {
+                    let what = What::Decision(Decided {
+                        job_name: job.clone(),
+                        verdict: new.verdict.clone(),
+                        rule: new.rule.clone(),
+                    });
+                    state.history.tell(org, &new.reference_id, at, what);
+                }
+                if !known.is_some_and(is_same) {
                     state.requests.decisions.insert(key, new);
                     written += 1;
                 }
