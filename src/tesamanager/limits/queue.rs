@@ -1,8 +1,10 @@
 //! The calls of one org, kind and haste in this process that wait for the rate.
 //!
-//! Whoever is first reserves for all who wait, a quarter of a second's rate at most; each takes one share and goes at its
-//! instant. So a reservation serves those it was made for, and what a crash wastes is a quarter of a second. A share that
-//! is a second old (the process stood still) is dropped: used late, it would be on top of what others reserved since.
+//! Whoever is first reserves for all who wait, and for those who will come within [`AHEAD`] if they go on as they did: a
+//! reservation is a transaction in the store, and one for every few calls would be most of what a quick sweep waits for.
+//! It is never more than a quarter of a second's rate, and that is what a crash wastes at most. Each call takes one share
+//! and goes at its instant. A share that is a second old (the process stood still) is dropped: used late, it would be on
+//! top of what others reserved since.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +19,10 @@ use crate::domain::rate::{Ask, Grant, Haste, RateKind};
 
 /// See the module.
 const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// So much is reserved ahead, at the pace at which the last reservation was used up. Short, so that little is lost when
+/// the calls end.
+const AHEAD: Duration = Duration::from_millis(100);
 
 /// Whoever is refused waits at least so long, so that it always yields.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -46,6 +52,26 @@ pub(super) struct Queue {
 struct State {
     shares: VecDeque<Instant>,
     refused: Option<Refusal>,
+    last: Option<Reservation>,
+}
+
+/// What was reserved last.
+#[derive(Debug, Clone, Copy)]
+struct Reservation {
+    at: Instant,
+    count: u32,
+    /// Of the rate, for all of it.
+    lasts: Duration,
+}
+
+impl Reservation {
+    /// How many calls come within [`AHEAD`], if they come as they came since this reservation, which they used up. None
+    /// comes quicker than the rate allows.
+    fn ahead(self, now: Instant) -> u32 {
+        let took = now.saturating_duration_since(self.at).max(self.lasts);
+        let ahead = AHEAD.as_micros() * u128::from(self.count) / took.as_micros().max(1);
+        u32::try_from(ahead).unwrap_or(u32::MAX)
+    }
 }
 
 /// An answer that holds for a while.
@@ -81,8 +107,9 @@ impl Queue {
         {
             return Ok(Turn::NotBefore(refusal.not_before));
         }
+        let ahead = state.last.map_or(0, |last| last.ahead(now));
         let ask = Ask {
-            count: waiting.now().clamp(1, pace.quarter_second),
+            count: waiting.now().max(ahead).clamp(1, pace.quarter_second),
             interval: pace.interval,
             horizon: self.haste.horizon(),
         };
@@ -94,6 +121,11 @@ impl Queue {
                 let first = now + wait;
                 let others = (1..ask.count).map(|nth| first + pace.interval * nth);
                 state.shares.extend(others);
+                state.last = Some(Reservation {
+                    at: now,
+                    count: ask.count,
+                    lasts: pace.interval * ask.count,
+                });
                 Ok(Turn::At(first))
             }
             Grant::Refused(wait) => {

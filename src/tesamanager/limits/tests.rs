@@ -94,3 +94,61 @@ async fn a_share_that_a_standstill_made_old_is_not_used() {
     let later = queue.next(&*limits.rates, limits.reads).await;
     assert_eq!(later, Ok(Turn::At(Instant::now())), "reserved anew");
 }
+
+/// Counts what is reserved, and how often.
+#[derive(Default)]
+struct Counted {
+    rates: LocalRates,
+    reservations: std::sync::atomic::AtomicU32,
+    shares: std::sync::atomic::AtomicU32,
+}
+
+#[async_trait]
+impl Rates for Counted {
+    async fn reserve(&self, org: &Org, kind: RateKind, ask: Ask) -> Result<Grant, String> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let grant = self.rates.reserve(org, kind, ask).await?;
+        if matches!(grant, Grant::Granted(_)) {
+            self.reservations.fetch_add(1, Relaxed);
+            self.shares.fetch_add(ask.count, Relaxed);
+        }
+        Ok(grant)
+    }
+
+    async fn hold_back(&self, org: &Org, pause: Duration) {
+        self.rates.hold_back(org, pause).await;
+    }
+}
+
+/// How many reservations and shares so many calls took, some at once, each `pause` after the one before it.
+async fn reserved_for(calls: u32, at_once: usize, rate: u32, pause: Duration) -> (u32, u32) {
+    use futures::StreamExt as _;
+    use std::sync::atomic::Ordering::Relaxed;
+    let rates = Arc::new(Counted::default());
+    let kept: Arc<dyn Rates> = rates.clone();
+    let limits = Limits::new(kept, rate, 1, Some(at_once), 1);
+    futures::stream::iter(0..calls)
+        .map(|_| async {
+            let _slot = limits.admit_read(&org(), Haste::Sweep).await.unwrap();
+            tokio::time::sleep(pause).await;
+        })
+        .buffer_unordered(at_once)
+        .collect::<()>()
+        .await;
+    (rates.reservations.load(Relaxed), rates.shares.load(Relaxed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quick_sweep_reserves_ten_times_a_second_and_wastes_a_tenth_of_a_second() {
+    let millisecond = Duration::from_millis(1);
+    let (reservations, shares) = reserved_for(20_000, 16, 100_000, millisecond).await;
+    // 16 at once, a millisecond each: 1.25 s.
+    assert!(reservations <= 16, "{reservations}");
+    assert!(shares <= 20_000 + 1_600, "{shares}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_come_one_by_one_reserve_nothing_ahead() {
+    let second = Duration::from_secs(1);
+    assert_eq!(reserved_for(20, 1, 50, second).await, (20, 20));
+}
