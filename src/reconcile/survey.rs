@@ -302,7 +302,10 @@ impl Survey<'_> {
     pub(super) async fn read(&self, ids: Vec<ReferenceId>) -> Result<Batch, SurveyError> {
         let asked = ids.len();
         let ids = ids.into_iter().map(|id| ToRead { id, whole: true });
-        let read = self.reader().batch(ids.collect()).await?;
+        let read = self
+            .reader()
+            .batch(ids.collect(), self.max_in_flight.max(1))
+            .await?;
         let (fresh, rests, portion) = self.take_in(asked, read).await?;
         if portion.cut_short {
             return Err(SurveyError::Stopped);

@@ -1,14 +1,14 @@
 //! Reading requests, and whatever else of them the job decides on.
 //!
-//! A survey's reads go on in a task of their own, batch after batch: so answers are taken in and decoded on any core, and
-//! the next questions go out at once, whatever the survey itself is busy with. A task a request would cost more than it
-//! brings; and two batches at a time would only wait for each other's place among the reads in flight.
+//! A survey's batches are read by two tasks of their own: so answers are taken in and decoded on any core, and the next
+//! questions go out at once, whatever the survey itself is busy with. They share the reads at once between them, so that
+//! neither waits for the other's place. A task a request would cost more than it brings.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::channel::mpsc::{self, Receiver};
-use futures::{SinkExt, Stream, StreamExt, stream};
+use futures::channel::mpsc::Receiver;
+use futures::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
@@ -20,6 +20,9 @@ use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::{Beside, Event, Issue, Observation, Sight};
 use crate::reconcile::events::{self, EventCheck};
 use crate::tesamanager::{ReadError, Tesamanager};
+
+/// That read one batch.
+const TASKS: usize = 2;
 
 /// What reading one request brought.
 pub(in crate::reconcile) struct Reading {
@@ -92,14 +95,18 @@ pub(super) struct Reader {
 impl Reader {
     /// A batch, in no order. Told to stop in the middle of it, it drops its reads and answers what it has. An answer that ends the run ends it
     /// at once.
-    pub(super) async fn batch(&self, ids: Vec<ToRead>) -> Result<Vec<Reading>, SurveyError> {
+    pub(super) async fn batch(
+        &self,
+        ids: Vec<ToRead>,
+        at_once: usize,
+    ) -> Result<Vec<Reading>, SurveyError> {
         if self.stop.is_cancelled() {
             return Err(SurveyError::Stopped);
         }
         let mut readings = Vec::with_capacity(ids.len());
         let asked = stream::iter(ids)
             .map(|one| self.one(one))
-            .buffer_unordered(self.at_once);
+            .buffer_unordered(at_once);
         tokio::pin!(asked);
         loop {
             let next = tokio::select! {
@@ -142,46 +149,48 @@ impl Reader {
     }
 
     /// Reads all that a listing feeds, in its order, up to the first failure. Dropped, it leaves the rest.
-    pub(super) fn ahead(
-        self,
-        mut work: Receiver<(Work, Room)>,
-    ) -> impl Stream<Item = (Found, Room)> {
-        let (mut found, taken) = mpsc::channel(0);
-        let reading = async move {
-            while let Some((work, room)) = work.next().await {
-                let read = match work {
+    pub(super) fn ahead(self, work: Receiver<(Work, Room)>) -> impl Stream<Item = (Found, Room)> {
+        let reader = Arc::new(self);
+        let found = work.then(move |(work, room)| {
+            let reader = Arc::clone(&reader);
+            async move {
+                let found = match work {
                     Work::Decided(portion) => Found::Decided(portion),
                     Work::Failed(error) => Found::Failed(error),
-                    Work::Read(ids) => {
-                        let asked = ids.len();
-                        match self.batch(ids).await {
-                            Ok(readings) => Found::Read(asked, readings),
-                            Err(error) => Found::Failed(error),
-                        }
-                    }
+                    Work::Read(ids) => reader.apart(ids).await,
                 };
-                let failed = matches!(read, Found::Failed(_));
-                // Nobody takes it any more only when the survey itself has ended.
-                if found.send((read, room)).await.is_err() || failed {
-                    break;
-                }
+                (found, room)
             }
-        };
-        let task = AbortOnDropHandle::new(tokio::spawn(reading.in_current_span()));
-        stream::unfold((taken, Some(task)), |(mut taken, task)| async move {
-            if let Some(next) = taken.next().await {
-                return Some((next, (taken, task)));
-            }
-            // The end of what it told is the end of all only if the task came to its own.
-            match task?.await {
-                Ok(()) => None,
-                Err(ended) => match ended.try_into_panic() {
-                    // The run's own, as if there were no task.
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => Some(((Found::Failed(SurveyError::Stopped), None), (taken, None))),
-                },
-            }
+        });
+        // Nothing more is asked after a failure.
+        found.scan(false, |failed, found| {
+            let over = std::mem::replace(failed, matches!(found.0, Found::Failed(_)));
+            std::future::ready((!over).then_some(found))
         })
+    }
+
+    /// A batch, in tasks of its own.
+    async fn apart(self: Arc<Self>, mut ids: Vec<ToRead>) -> Found {
+        let asked = ids.len();
+        let rest = ids.split_off(asked.div_ceil(TASKS));
+        let tasks = [ids, rest].map(|part| Arc::clone(&self).task(part));
+        match futures::future::try_join_all(tasks).await {
+            Ok(parts) => Found::Read(asked, parts.into_iter().flatten().collect()),
+            Err(error) => Found::Failed(error),
+        }
+    }
+
+    async fn task(self: Arc<Self>, ids: Vec<ToRead>) -> Result<Vec<Reading>, SurveyError> {
+        let at_once = self.at_once.div_ceil(TASKS);
+        let read = async move { self.batch(ids, at_once).await };
+        match AbortOnDropHandle::new(tokio::spawn(read.in_current_span())).await {
+            Ok(read) => read,
+            Err(ended) => match ended.try_into_panic() {
+                // The run's own, as if there were no task.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(SurveyError::Stopped),
+            },
+        }
     }
 }
 
