@@ -5,7 +5,7 @@
 //! and the same requests, reads every body to its end, and does nothing else. So a busy machine slows both.
 //!
 //! Set by the environment: `IDS` (100000), `LARGE` (1000000; 0 leaves it out), `RUNS` (5), `STORES`
-//! (sqlite,postgres), `PARTS` (lists,first,next,steer,memory,idle), `IDLE` (seconds, 70; 0 leaves it out), `PROGRAM` (another binary than the one just built).
+//! (sqlite,postgres), `PARTS` (lists,first,peers,next,steer,memory,idle), `IDLE` (seconds, 70; 0 leaves it out), `PROGRAM` (another binary than the one just built).
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -17,6 +17,7 @@ mod figures;
 mod floor;
 mod idle;
 mod lists;
+mod peers;
 mod postgres;
 mod process;
 mod responsive;
@@ -61,7 +62,7 @@ impl Options {
             large: set("LARGE", 1_000_000)?,
             runs: set("RUNS", 5)?,
             stores: list("STORES", "sqlite,postgres")?,
-            parts: list("PARTS", "lists,first,next,steer,memory,idle")?,
+            parts: list("PARTS", "lists,first,peers,next,steer,memory,idle")?,
             idle: Duration::from_secs(set("IDLE", 70)?),
             program: set("PROGRAM", env!("CARGO_BIN_EXE_tesa-reconciler").into())?,
         })
@@ -102,6 +103,9 @@ async fn measure(options: &Options) -> Result<()> {
     }
     if wanted("first") {
         sweeps::compare(options, postgres.as_ref(), &mut table).await?;
+    }
+    if wanted("peers") {
+        peers::compare(options, &mut table).await?;
     }
     if wanted("next") {
         sweeps::follow_change(options, &mut table).await?;

@@ -90,6 +90,14 @@ pub async fn compare(
     Ok(())
 }
 
+/// A first sweep by the daemon on SQLite.
+pub async fn on_sqlite(options: &Options, sandbox: &Sandbox) -> Result<Duration> {
+    let mut daemon = Daemon::start(&options.program, sandbox, None, &flag_events()).await?;
+    let sweep = daemon.sweep().await?;
+    daemon.stop().await?;
+    Ok(sweep.took)
+}
+
 async fn first(
     options: &Options,
     sandbox: &Sandbox,
@@ -107,7 +115,7 @@ async fn first(
     Ok(sweep)
 }
 
-fn per_second(count: usize, took: Duration) -> f64 {
+pub fn per_second(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
