@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use tesa_reconciler::domain::ids::Org;
-use tesa_reconciler::domain::{AttemptState, FindingKind, Status};
+use tesa_reconciler::domain::{AttemptState, FindingKind, FindingState, Status};
 use tesa_reconciler::store::findings::{Finding, FindingFilter};
 use tesa_reconciler::store::runs::RunFilter;
 use tesa_reconciler::store::{
@@ -53,6 +53,9 @@ pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), Str
         .await
         .map_err(told)?;
     findings_are_true(world, plan, &findings)?;
+    if plan.upstream_is_honest() {
+        no_false_alarm(world).await?;
+    }
     // Whom a person has told, or has been told of.
     let mut known: BTreeSet<&str> = BTreeSet::new();
     known.extend(said.iter().map(|word| word.key.reference_id.as_str()));
@@ -86,6 +89,22 @@ pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), Str
                     order.name
                 ));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Nobody ever said that the upstream contradicts itself.
+async fn no_false_alarm(world: &World) -> Result<(), String> {
+    for state in [None, Some(FindingState::Resolved)] {
+        let filter = FindingFilter {
+            kind: Some(FindingKind::ContractViolation),
+            state,
+            ..FindingFilter::default()
+        };
+        let said = world.store.findings(&filter, Page::first(1)).await;
+        if let Some(alarm) = said.map_err(|error| error.to_string())?.first() {
+            return Err(format!("a false alarm: {alarm:?}"));
         }
     }
     Ok(())

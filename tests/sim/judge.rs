@@ -11,7 +11,7 @@ use tesa_reconciler::sandbox::{Answered, Entry};
 use tesa_reconciler::store::attempts::Attempt;
 use tesa_reconciler::store::controls::Latch;
 
-use crate::plan::Limits;
+use crate::plan::{Act, Happening, Limits, Plan};
 
 /// People are promised that what they say is heeded within this.
 const HEEDED_WITHIN: TimeDelta = TimeDelta::seconds(2);
@@ -19,8 +19,11 @@ const HEEDED_WITHIN: TimeDelta = TimeDelta::seconds(2);
 /// What a write takes from its last read on: a permit's second, and a little.
 const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(3);
 
-/// The shortest pause between two attempts at an errand: half of the first.
-const BACKOFF: TimeDelta = TimeDelta::minutes(5);
+/// What changed so shortly before a run began may not be in its lists.
+const TOO_FRESH: TimeDelta = TimeDelta::seconds(30);
+
+/// The share of the open requests above which the guard holds (`hold_above_fraction`).
+const HOLD_FRACTION: f64 = 0.1;
 
 /// Hands off, said from then to then.
 #[derive(Debug, Clone)]
@@ -50,11 +53,16 @@ pub struct Evidence {
     /// Attempts that a person settled.
     pub settled: Vec<i64>,
     pub latches: Vec<Latch>,
+    /// When the runs began, if there are new entries.
+    pub runs: BTreeMap<i64, DateTime<Utc>>,
 }
 
 #[derive(Debug)]
 pub struct Judge {
     limits: Limits,
+    /// Whatever is stuck is in the lists, under one and the same rule: so it can be told when the guard must hold.
+    hold_is_known: bool,
+    orders: usize,
     words: Vec<Word>,
     /// How far wall clocks were set wrong at most.
     wrong_clocks: TimeDelta,
@@ -70,8 +78,8 @@ pub struct Judge {
     lag: TimeDelta,
     /// Since when nobody wants the order repaired any more.
     unwanted: BTreeMap<String, DateTime<Utc>>,
-    /// When a person first released anything.
-    first_release: Option<DateTime<Utc>>,
+    /// When a person last released anything.
+    last_release: Option<DateTime<Utc>>,
     /// Latches, as long as they were seen.
     latches: Vec<(Latch, Option<DateTime<Utc>>)>,
     /// Entries already judged.
@@ -79,18 +87,26 @@ pub struct Judge {
 }
 
 impl Judge {
-    pub fn new(limits: Limits, lag: TimeDelta) -> Self {
+    pub fn new(plan: &Plan) -> Self {
+        let reloads = plan.happenings.iter().any(|(_, what)| {
+            matches!(
+                what,
+                Happening::Person(Act::Reload(_)) | Happening::Freeze(_, _, Act::Reload(_), _)
+            )
+        });
         Self {
-            limits,
+            limits: plan.limits,
+            hold_is_known: plan.lists_are_true() && !reloads,
+            orders: plan.orders.len(),
             accepted: BTreeSet::new(),
             due: BTreeMap::new(),
-            lag,
+            lag: delta(plan.lag()),
             words: Vec::new(),
             wrong_clocks: TimeDelta::zero(),
             errands: BTreeMap::new(),
             changes: BTreeMap::new(),
             unwanted: BTreeMap::new(),
-            first_release: None,
+            last_release: None,
             latches: Vec::new(),
             judged: 0,
         }
@@ -115,7 +131,7 @@ impl Judge {
         self.wrong_clocks = self.wrong_clocks.max(by.abs());
     }
 
-    /// An order broke at `at`, and may be repaired once more when its rule's age is reached.
+    /// An order became unsent at `at`, and may be repaired once more when its rule's age is reached.
     pub fn broke(&mut self, order: &str, at: DateTime<Utc>, due: DateTime<Utc>) {
         self.due.insert(order.to_owned(), due);
         self.errand(order, at);
@@ -162,6 +178,7 @@ impl Judge {
             self.is_patient(&seen.ledger[..place], entry)?;
             self.heeds_people(entry, attempt)?;
             self.heeds_latches(entry, attempt)?;
+            self.holds_when_many_are_due(entry, attempt, seen)?;
             self.keeps_to_the_hour(&seen.ledger[..=place])?;
         }
         for entry in seen.ledger[self.judged..]
@@ -203,7 +220,7 @@ impl Judge {
 
     /// When a latch was released, by whoever did it: sooner than the next look.
     pub fn released(&mut self, job: &str, at: DateTime<Utc>) {
-        self.first_release = self.first_release.or(Some(at));
+        self.last_release = Some(at);
         for (latch, until) in &mut self.latches {
             if latch.job_name.as_str() == job && until.is_none() {
                 *until = Some(at);
@@ -251,7 +268,9 @@ impl Judge {
         let Some(last) = same.last() else {
             return Ok(());
         };
-        if entry.time - last.time < BACKOFF - ON_ITS_WAY - self.wrong_clocks {
+        // Half of the first, and more than that by chance.
+        let pause = TimeDelta::seconds(self.limits.backoff.cast_signed()) / 2;
+        if entry.time - last.time < pause - ON_ITS_WAY - self.wrong_clocks {
             return Err(format!("without a pause after {last:?}: {entry:?}"));
         }
         let was_refused =
@@ -295,6 +314,43 @@ impl Judge {
             if concerns && !over && entry.time > since {
                 return Err(format!("a write out of a held guard: {latch:?} {entry:?}"));
             }
+        }
+        Ok(())
+    }
+
+    /// Where more orders than that are due, and nobody has tried any or said anything of it, a run acts on none.
+    fn holds_when_many_are_due(
+        &self,
+        entry: &Entry,
+        attempt: &Attempt,
+        seen: &Evidence,
+    ) -> Result<(), String> {
+        let Some(began) = seen.runs.get(&attempt.run_id.0) else {
+            return Ok(());
+        };
+        if !self.hold_is_known || !entry.operation.is_create_request() {
+            return Ok(());
+        }
+        let untried = |order: &str| {
+            let of_order = |attempt: &&Attempt| attempt.external_reference.as_str() == order;
+            let tried = |attempt: &Attempt| attempt.intended_at < *began + self.wrong_clocks;
+            !seen.attempts.iter().filter(of_order).any(tried)
+        };
+        let of = |order: &str| HandsOff::Acknowledged(order.to_owned());
+        let due = self.due.iter().filter(|(order, due)| {
+            **due + TOO_FRESH + self.wrong_clocks < *began
+                && self
+                    .last_release
+                    .is_none_or(|at| at + TOO_FRESH + self.wrong_clocks < **due)
+                && !self.unwanted.contains_key(*order)
+                && !self.words.iter().any(|word| word.of == of(order))
+                && untried(order)
+        });
+        let (due, limit) = (due.count(), self.limits.hold_above);
+        if due as u64 > limit && due as f64 > HOLD_FRACTION * 2.0 * self.orders as f64 {
+            return Err(format!(
+                "{due} are due, more than {limit}, and the run of {began} acts: {entry:?}"
+            ));
         }
         Ok(())
     }

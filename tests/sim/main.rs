@@ -6,14 +6,16 @@
 //! processes. A seed is a whole world; the same seed is the same world, letter for letter.
 //!
 //! `cargo nextest run --test sim` lives through some; `SIM_FROM=S SIM_SEEDS=N cargo test --release --test sim -- fresh`
-//! through as many as you like. A failure names its seed, and tells the shortest story that still breaks the promise.
+//! through as many as you like, and with `SIM_TELL=1` tells what happened. A failure names its seed, and tells the shortest story that still breaks the promise.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod clock;
 mod dice;
 mod end;
+mod hour;
 mod judge;
+mod make;
 // The conformance suite uses all of it.
 #[allow(dead_code)]
 #[path = "../support/memory/mod.rs"]
@@ -35,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use tesa_reconciler::clock::{Clock as _, SystemClock};
 
-use plan::{PEACE, Plan, TROUBLE};
+use plan::{PEACE, TROUBLE};
 use world::live;
 
 /// Worlds that broke a promise once.
@@ -57,7 +59,10 @@ fn must_keep(seeds: &[u64]) -> usize {
     let work = || {
         while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
             let since = Instant::now();
-            let plan = Plan::of(seed);
+            let plan = make::world(seed);
+            if std::env::var_os("SIM_TELL").is_some() {
+                eprintln!("seed {seed}: {plan}");
+            }
             let ending = live(&plan);
             writes.fetch_add(ending.writes, Ordering::Relaxed);
             if since.elapsed() > Duration::from_secs(5) {
@@ -116,7 +121,7 @@ fn worlds_that_broke_a_promise_once_keep_it() {
 #[test]
 fn the_same_seed_is_the_same_world() {
     for seed in [1, 2] {
-        let plan = Plan::of(seed);
+        let plan = make::world(seed);
         let (one, other) = (live(&plan), live(&plan));
         assert!(!one.story.lines().is_empty());
         let differs = one

@@ -42,6 +42,8 @@ pub fn configuration(limits: Limits, settings: Settings) -> Config {
         per_hour,
         hold_above,
         max_attempts,
+        backoff,
+        every,
     } = limits;
     let stuck_after = settings.stuck_after;
     let text = format!(
@@ -61,10 +63,11 @@ max_writes_per_hour = {per_hour}
 hold_above_count = {hold_above}
 max_attempts = {max_attempts}
 verify_after = ["25s", "50s", "1m"]
+backoff = {{ initial = "{backoff}s", max = "6h" }}
 [[job]]
 name = "retry-stuck"
 kind = "retry_stuck"
-every = "2m"
+every = "{every}s"
 [[job.rule]]
 name = "resend-unsent"
 statuses = ["NOT_SENT"]
@@ -96,8 +99,13 @@ kind = "flag_events"
 every = "5m"
 "#
     );
+    parsed(&text)
+}
+
+/// It must be right.
+pub fn parsed(text: &str) -> Config {
     match config::parse(
-        &text,
+        text,
         "simulated.toml",
         std::iter::empty(),
         &Overrides::default(),
@@ -111,18 +119,16 @@ every = "5m"
 pub struct Replica {
     pub id: ReplicaId,
     pub pulse: Pulse,
-    pub store: MemoryStore,
+    pub store: Arc<MemoryStore>,
     kernel: Kernel,
     reload: Reload,
-    limits: Limits,
 }
 
 /// Of what a process is made.
 pub struct Parts<'a> {
     pub sandbox: &'a Sandbox,
     pub clock: Arc<SimClock>,
-    pub limits: Limits,
-    pub settings: Settings,
+    pub config: Config,
 }
 
 impl Replica {
@@ -135,10 +141,8 @@ impl Replica {
         let Parts {
             sandbox,
             clock,
-            limits,
-            settings,
+            config,
         } = parts;
-        let config = configuration(limits, settings);
         let clock: SharedClock = clock;
         let wire = Wire {
             upstream: sandbox.without_sockets(),
@@ -146,7 +150,9 @@ impl Replica {
         };
         let upstream = Upstream::InProcess(Arc::new(wire), SecretString::from(TOKEN));
         let id = new_replica(&clock);
-        let shared = Arc::new(store.clone());
+        // The very same connection: what goes wrong on it is the process's.
+        let store = Arc::new(store);
+        let shared = Arc::<MemoryStore>::clone(&store);
         let core = Core::take_up(&config, shared, upstream, Arc::clone(&clock), id.clone()).await?;
         let scope = watch::channel(scope(&config)).0;
         let (jobs, jobs_seen) =
@@ -175,15 +181,12 @@ impl Replica {
             store,
             kernel,
             reload,
-            limits,
         })
     }
 
     /// Reads another configuration.
-    pub async fn reload(&self, settings: Settings) {
-        self.reload
-            .adopt(Ok(configuration(self.limits, settings)))
-            .await;
+    pub async fn reload(&self, config: Config) {
+        self.reload.adopt(Ok(config)).await;
     }
 
     /// Gone, at whatever it was waiting for: nothing that it does from now on reaches anybody.
@@ -206,6 +209,21 @@ impl Replica {
             DoomedCall::Store(name) => self.store.faults().doom(name, doom.after, end),
             DoomedCall::Write => self.pulse.doom(doom.after, end),
         }
+    }
+
+    /// It will stand still before it hears the answer to such a call to the store.
+    pub fn freeze(&self, call: &'static str) {
+        let (pulse, faults) = (self.pulse.clone(), self.store.faults());
+        let end = move || {
+            pulse.set(Life::StandsStill);
+            faults.hold(true);
+        };
+        self.store.faults().doom(call, true, end);
+    }
+
+    /// It stands still.
+    pub fn is_still(&self) -> bool {
+        self.pulse.is(Life::StandsStill)
     }
 
     /// It will not.
@@ -231,9 +249,59 @@ impl Replica {
         self.store.faults().hold(still);
     }
 
-    /// Ends in good order.
+    /// Ends in good order, if it can: whoever stands still is killed when its time is over.
     pub async fn drain(&self) {
-        self.kernel.drain(DRAIN, async |_| {}).await;
+        let patience = DRAIN + Duration::from_secs(10);
+        let _ = tokio::time::timeout(patience, self.kernel.drain(DRAIN, async |_| {})).await;
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::DoomedCall;
+
+    /// Its faults, its doom and its end are those of the connection that its loops use.
+    #[test]
+    fn what_befalls_a_process_befalls_its_loops() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let clock = Arc::new(SimClock::new(tokio::time::Instant::now(), 1));
+            let sandbox = tesa_reconciler::sandbox::SandboxConfig {
+                orgs: vec![ORG.to_owned()],
+                requests: 0,
+                tokens: vec![TOKEN.to_owned()],
+                ..Default::default()
+            };
+            let sandbox = Sandbox::new(sandbox, clock.clone()).unwrap();
+            let limits = Limits {
+                per_run: 1,
+                per_hour: 1,
+                hold_above: 1,
+                max_attempts: 1,
+                backoff: 600,
+                every: 30,
+            };
+            let parts = Parts {
+                sandbox: &sandbox,
+                clock: clock.clone(),
+                config: configuration(limits, Settings::PLAIN),
+            };
+            let store = MemoryStore::new(clock);
+            let replica = Replica::start(parts, store, Pulse::default())
+                .await
+                .unwrap();
+            replica.doom(Doom {
+                call: DoomedCall::Store("start"),
+                after: false,
+            });
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            assert!(replica.is_gone(), "no run has begun on this connection");
+        });
     }
 }

@@ -1,13 +1,16 @@
 //! Lives through a plan: one store, one upstream, one to three processes, people; and the judge after every step.
 
+mod trouble;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tesa_reconciler::clock::Clock as _;
 use tesa_reconciler::sandbox::{Fault, Patch, Sandbox, SandboxConfig};
-use tesa_reconciler::store::Controls as _;
+use tesa_reconciler::store::runs::RunFilter;
+use tesa_reconciler::store::{Controls as _, Page, Runs as _, StoreError};
 use tokio::time::Instant;
 
 use crate::clock::SimClock;
@@ -15,9 +18,9 @@ use crate::dice::mix;
 use crate::end;
 use crate::judge::{Evidence, HandsOff, Judge, delta};
 use crate::memory::MemoryStore;
-use crate::people::{self, Person};
-use crate::plan::{Act, Happening, JOBS, PEACE, Plan, Settings, TROUBLE};
-use crate::replica::{ORG, Parts, Replica, TOKEN};
+use crate::people;
+use crate::plan::{Act, JOBS, PEACE, Plan, Settings, TROUBLE};
+use crate::replica::{ORG, Parts, Replica, TOKEN, configuration};
 use crate::story::Story;
 use crate::wire::Pulse;
 
@@ -26,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// A process that could not start is started again so much later, as a service manager does.
 const START_AGAIN: Duration = Duration::from_secs(5);
+
+/// A process reads its configuration within this, or stands still.
+const READS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a world ended.
 #[derive(Debug)]
@@ -48,6 +54,8 @@ enum Step {
     /// In peace, people release what was held.
     Release,
     Reload(usize),
+    /// Does a process stand still by now that was to be frozen?
+    Watch(usize),
     Look,
 }
 
@@ -107,13 +115,17 @@ impl World {
             tokens: vec![TOKEN.to_owned()],
             repeated_create: plan.repeated_create,
             latency: plan.latency,
+            ages: plan.ages,
             ..SandboxConfig::default()
         };
         let sandbox = Sandbox::new(sandbox, clock.clone()).unwrap();
-        let mut judge = Judge::new(plan.limits, delta(plan.lag()));
+        let mut judge = Judge::new(&plan);
         for order in &plan.orders {
             let id = patch(&sandbox, &order.patch);
-            judge.broke(&order.name, clock.now(), due(&sandbox, &id));
+            match order.patch["status"] == "NOT_SENT" {
+                true => judge.broke(&order.name, clock.now(), due(&sandbox, &id)),
+                false => judge.errand(&order.name, clock.now()),
+            }
         }
         let mut world = Self {
             clocks: (0..plan.replicas)
@@ -202,6 +214,7 @@ impl World {
                 }
             }
             Step::Reload(place) => self.reload(place).await,
+            Step::Watch(happening) => self.watch(happening).await,
         }
         self.look().await
     }
@@ -221,6 +234,10 @@ impl World {
             );
             self.story.tell(self.clock.elapsed(), &line);
         }
+        let runs = match ledger.len() > self.told {
+            true => self.runs().await.map_err(|error| error.to_string())?,
+            false => BTreeMap::new(),
+        };
         self.told = ledger.len();
         for attempt in &attempts {
             let state = format!("{} ({})", attempt.state, attempt.detail);
@@ -236,12 +253,25 @@ impl World {
         let latches = self.store.latches().await;
         let evidence = Evidence {
             now: self.now(),
+            runs,
             ledger,
             attempts,
             settled: self.settled.clone(),
             latches: latches.map_err(|error| error.to_string())?,
         };
         self.judge.look(&evidence)
+    }
+
+    /// When each run of ours began, by its own clock.
+    async fn runs(&self) -> Result<BTreeMap<i64, DateTime<Utc>>, StoreError> {
+        let runs = self
+            .store
+            .runs(&RunFilter::default(), Page::first(1_000))
+            .await?;
+        Ok(runs
+            .into_iter()
+            .map(|run| (run.id.0, run.started_at))
+            .collect())
     }
 
     async fn start(&mut self, place: usize) {
@@ -253,10 +283,9 @@ impl World {
         let parts = Parts {
             sandbox: &self.sandbox,
             clock,
-            limits: self.plan.limits,
-            settings: self.settings,
+            config: configuration(self.plan.limits, self.settings),
         };
-        let connection = self.store.clone();
+        let connection = self.store.another();
         match Replica::start(parts, connection, pulse).await {
             Ok(replica) => {
                 self.tell(&format!("process {place} is up as {}", replica.id));
@@ -289,184 +318,19 @@ impl World {
         let Some(replica) = &self.replicas[place] else {
             return;
         };
-        // Without its store a process keeps what it has.
-        replica.reload(settings).await;
+        // Without its store a process keeps what it has. One that stands still reads nothing, and is told again.
+        let has_read = !replica.is_still() && {
+            let reload = replica.reload(configuration(self.plan.limits, settings));
+            tokio::time::timeout(READS_WITHIN, reload).await.is_ok()
+        };
+        if !has_read {
+            let again = self.clock.elapsed() + START_AGAIN;
+            return self.enter(again, Step::Reload(place));
+        }
         if replica.enforces() == settings.enforce {
             self.note_observe(place);
         }
         self.tell(&format!("process {place} has reloaded: {settings:?}"));
-    }
-
-    async fn begin(&mut self, happening: usize) {
-        let (_, what) = self.plan.happenings[happening].clone();
-        let now = self.clock.elapsed();
-        self.tell(&format!("{what:?}"));
-        match what {
-            Happening::Upstream(faults, long) => {
-                self.faults.insert(happening, faults);
-                self.set_faults();
-                self.enter(now + long, Step::End(happening));
-            }
-            Happening::Store(fault, on, long) => {
-                self.store_faults(on)
-                    .iter()
-                    .for_each(|faults| faults.set(Some(fault)));
-                self.enter(now + long, Step::End(happening));
-            }
-            Happening::StoreOnce(name, fault, on) => {
-                let faults = self.store_faults(on);
-                faults
-                    .iter()
-                    .for_each(|faults| faults.once(Some(name), fault));
-            }
-            Happening::Kill(place, long) => {
-                if let Some(replica) = self.replicas[place].take() {
-                    replica.kill();
-                    self.enter(now + long, Step::Start(place));
-                }
-            }
-            Happening::Doom(place, doom, long) => {
-                if let Some(replica) = &self.replicas[place] {
-                    replica.doom(doom);
-                    self.enter(now + long, Step::End(happening));
-                }
-            }
-            Happening::Roll(place) => {
-                if let Some(replica) = self.replicas[place].take() {
-                    replica.drain().await;
-                    self.enter(self.clock.elapsed(), Step::Start(place));
-                }
-            }
-            Happening::Stop(place, long) => {
-                if let Some(replica) = &self.replicas[place] {
-                    replica.stand_still(true);
-                    self.enter(now + long, Step::End(happening));
-                }
-            }
-            Happening::Clock(place, by) => {
-                self.clocks[place].set_ahead(TimeDelta::milliseconds(by));
-                self.judge.clock_was_set(TimeDelta::milliseconds(by));
-            }
-            Happening::StoreClock(by) => {
-                self.store_clock.set_ahead(TimeDelta::milliseconds(by));
-                self.judge.clock_was_set(TimeDelta::milliseconds(by));
-            }
-            Happening::Person(Act::Reload(settings)) => {
-                self.settings = settings;
-                for place in 0..self.plan.replicas {
-                    let at = now + Duration::from_secs(place as u64);
-                    self.enter(at, Step::Reload(place));
-                }
-            }
-            Happening::Person(act) => self.person(&act).await,
-            Happening::Order(order, change) => {
-                let name = self.plan.orders[order].name.clone();
-                let mut change = change;
-                // The first of them, should a create have made another one beside it.
-                let ids = self.sandbox.references(ORG, &name);
-                change["reference_id"] = serde_json::json!(ids[0]);
-                let id = patch(&self.sandbox, &change);
-                let now = self.clock.now();
-                self.cancelled
-                    .extend((change["cancelling"] == true).then_some(order));
-                let is_broken = change["status"] == "NOT_SENT" && !self.cancelled.contains(&order);
-                match is_broken {
-                    true => self.judge.broke(&name, now, due(&self.sandbox, &id)),
-                    false => self.judge.unwanted(&name, now),
-                }
-            }
-        }
-    }
-
-    fn end(&mut self, happening: usize) {
-        let (_, what) = self.plan.happenings[happening].clone();
-        match what {
-            Happening::Upstream(..) => {
-                self.faults.remove(&happening);
-                self.set_faults();
-            }
-            Happening::Store(_, on, _) => {
-                self.store_faults(on)
-                    .iter()
-                    .for_each(|faults| faults.set(None));
-            }
-            Happening::Stop(place, _) => {
-                if let Some(replica) = &self.replicas[place] {
-                    replica.stand_still(false);
-                }
-            }
-            Happening::Doom(place, ..) => {
-                if self.replicas[place].as_ref().is_some_and(Replica::is_gone) {
-                    self.replicas[place] = None;
-                    self.enter(self.clock.elapsed(), Step::Start(place));
-                }
-            }
-            _ => return,
-        }
-        self.tell(&format!("over: {what:?}"));
-    }
-
-    /// No more faults; every process is up and enforces.
-    async fn peace(&mut self) {
-        self.tell("peace");
-        self.faults.clear();
-        self.set_faults();
-        self.store.server_faults().stop();
-        for replica in self.replicas.iter().flatten() {
-            replica.store.faults().stop();
-            replica.stand_still(false);
-            replica.doom_is_off();
-        }
-        for place in 0..self.plan.replicas {
-            self.clocks[place].set_ahead(TimeDelta::zero());
-            if self.replicas[place].as_ref().is_some_and(Replica::is_gone) {
-                self.replicas[place] = None;
-                self.enter(self.clock.elapsed(), Step::Start(place));
-            }
-        }
-        self.store_clock.set_ahead(TimeDelta::zero());
-        for of in [None, Some(0), Some(1), Some(2)] {
-            self.person(&Act::Resume(of)).await;
-        }
-        self.settings = Settings::PLAIN;
-        for place in 0..self.plan.replicas {
-            self.enter(self.clock.elapsed(), Step::Reload(place));
-        }
-    }
-
-    async fn person(&mut self, act: &Act) {
-        let person = Person {
-            store: &self.store,
-            orders: &self.plan.orders,
-            ledger: self.sandbox.ledger(),
-            now: self.clock.now(),
-        };
-        let words = match person.does(act, &mut self.judge, &mut self.settled).await {
-            Ok(words) => words,
-            Err(error) => format!("can't: {error}"),
-        };
-        self.tell(&format!("a person {words}"));
-    }
-
-    fn set_faults(&self) {
-        let faults = self.faults.values().flatten().cloned().collect();
-        self.sandbox.set_faults(faults).unwrap();
-    }
-
-    fn store_faults(&self, on: Option<usize>) -> Vec<crate::memory::Faults> {
-        match on {
-            // Not on the person's own.
-            None => self
-                .replicas
-                .iter()
-                .flatten()
-                .map(|replica| replica.store.faults())
-                .collect(),
-            Some(place) => self.replicas[place]
-                .iter()
-                .map(|replica| replica.store.faults())
-                .collect(),
-        }
     }
 }
 

@@ -57,7 +57,7 @@ impl Fresh {
         let clock = Arc::new(AheadClock::default());
         let store = MemoryStore::new(clock.clone());
         Self {
-            store: Arc::new(store.clone()),
+            store: Arc::new(store.another()),
             backend: Backend::Memory { store, clock },
         }
     }

@@ -128,7 +128,7 @@ async fn a_planned_fault_is_met_by_the_call_it_names_and_by_one_only() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_s_fault_is_its_own_and_the_server_s_is_everybody_s() {
     let one = fresh();
-    let other = one.clone();
+    let other = one.another();
     one.faults().set(Some(Fault::Away));
     assert!(is_unavailable(&note(&one).await));
     note(&other).await.unwrap();
@@ -163,7 +163,7 @@ async fn an_emptied_store_is_in_doubt_until_it_is_adopted() {
 #[tokio::test(start_paused = true)]
 async fn what_one_steers_the_others_hear_of_unless_they_are_cut_off() {
     let one = fresh();
-    let other = one.clone();
+    let other = one.another();
     let mut heard = other.changes();
     assert_eq!(heard.next().await, Some(Change::Missed), "what was before");
     let mut next = async || tokio::time::timeout(Duration::from_secs(1), heard.next()).await;

@@ -104,6 +104,11 @@ impl MemoryStore {
         }
     }
 
+    /// Another connection: what goes wrong on this one does not concern it.
+    pub fn another(&self) -> Self {
+        self.with_limit(self.limit)
+    }
+
     /// Another connection, whose calls end within `limit`.
     pub fn with_limit(&self, limit: Duration) -> Self {
         Self::connect(Arc::clone(&self.server), limit)
@@ -228,12 +233,6 @@ async fn pause(time: Duration) {
 impl Server {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Clone for MemoryStore {
-    fn clone(&self) -> Self {
-        Self::connect(Arc::clone(&self.server), self.limit)
     }
 }
 
