@@ -9,7 +9,7 @@ use divan::{Bencher, black_box};
 use tesa_reconciler::domain::ids::Org;
 use tesa_reconciler::domain::request::{PersistenceType, TerritoryOwner};
 use tesa_reconciler::domain::run::Mode;
-use tesa_reconciler::domain::{Observation, Status};
+use tesa_reconciler::domain::{Observation, Party, Status};
 use tesa_reconciler::reconcile::history::RetryPolicy;
 use tesa_reconciler::reconcile::plan::{Context, Known, WritePolicy};
 use tesa_reconciler::reconcile::stuck::decide;
@@ -82,7 +82,7 @@ fn rules() -> Vec<Rule> {
             ..Matcher::default()
         },
         action,
-        party: Some("operator".to_owned()),
+        party: Some(Party::Operator),
     };
     let resend = WriteSpec {
         kind: WriteKind::Resend,
