@@ -75,9 +75,12 @@ fn pause(job: Option<&str>, until: Option<DateTime<Utc>>) -> Pause {
     }
 }
 
+/// What is so, how it comes about, and the lines that say it.
+type Case = (&'static str, fn(&mut Status), &'static [&'static str]);
+
 #[test]
 fn the_verdict_is_the_gravest_word_with_every_cause() {
-    let cases: Vec<(&str, fn(&mut Status), &[&str])> = vec![
+    let cases: Vec<Case> = vec![
         ("nothing is wrong", |_| {}, &["all well"]),
         (
             "what is merely open is nobody's trouble",
