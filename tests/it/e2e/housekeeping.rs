@@ -70,7 +70,7 @@ async fn nobody_waits_long_while_all_that_is_old_goes() {
         let begun = Instant::now();
         let actor = super::person("at work");
         let now = world.now();
-        world.store().note("note", "x", &actor, now).await.unwrap();
+        world.store().note("start", "x", &actor, now).await.unwrap();
         waits.push(begun.elapsed());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
