@@ -20,6 +20,9 @@ const ADOPT: [&str; 3] = [
      ON CONFLICT (only_row) DO NOTHING",
 ];
 
+/// Id, where it moved to and when, and when it was backed up, should it be a backup.
+type Row = (String, Option<String>, Option<Micros>, Option<Micros>);
+
 /// The row's id, if there is one.
 pub(super) async fn id(connection: &mut SqliteConnection) -> Result<Option<String>, Fault> {
     Ok(sqlx::query_scalar("SELECT id FROM identity")
@@ -29,8 +32,7 @@ pub(super) async fn id(connection: &mut SqliteConnection) -> Result<Option<Strin
 
 impl SqliteStore {
     async fn known(&self, connection: &mut SqliteConnection) -> Result<Known, Fault> {
-        let row: Option<(String, Option<String>, Option<Micros>, Option<Micros>)> =
-            sqlx::query_as(ROW).fetch_optional(connection).await?;
+        let row: Option<Row> = sqlx::query_as(ROW).fetch_optional(connection).await?;
         let (id, moved_to, moved_at, backup) = match row {
             Some((id, to, at, backup)) => (Some(id), to, at, backup),
             None => (None, None, None, None),

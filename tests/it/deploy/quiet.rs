@@ -159,7 +159,7 @@ impl World {
 
     fn run(&mut self, minute: usize, upstream_away: bool) {
         for (job, every) in JOBS {
-            if minute % every != 0 || (job == "housekeeping" && minute == 0) {
+            if !minute.is_multiple_of(every) || (job == "housekeeping" && minute == 0) {
                 continue;
             }
             let first = minute.saturating_sub(self.begun) < self.first_run;
@@ -184,7 +184,7 @@ impl World {
     }
 
     fn scraped(&mut self, minute: usize, live: usize, circuit_open: bool) {
-        if minute % self.history.step != 0 {
+        if !minute.is_multiple_of(self.history.step) {
             return;
         }
         let first = minute - self.begun < self.first_run;
@@ -213,7 +213,7 @@ impl World {
                     (succeeded * 60) as f64,
                 );
                 ours(&of_org("guard_held"), 0.0);
-                let runs = first && begun > 0 || minute % every == 0;
+                let runs = first && begun > 0 || minute.is_multiple_of(every);
                 ours(&of_org("job_running"), f64::from(u8::from(runs)));
                 ours(&of_job("job_paused"), 0.0);
                 ours(&of_job("job_interval_seconds"), (every * 60) as f64);
@@ -357,7 +357,7 @@ fn a_first_day_with_a_restart_and_the_first_hours_of_enforce_alerts_nobody() {
         }
         // What was due for months is repaired at the caps' pace, the last of it hours after the first.
         if minute > 600 && minute % 3 == 0 {
-            let quick = minute < 640 || minute > 900;
+            let quick = !(640..=900).contains(&minute);
             let doer = world.doer();
             doer.count(COUNTERS[16], f64::from(u8::from(quick)));
             doer.count(COUNTERS[17], 1.0);

@@ -311,14 +311,11 @@ impl Runs for MemoryStore {
         before: RunId,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.read("last_in_observe", |state, _| {
-            let earlier = state.runs.rows.range(..before).map(|(_, run)| &run.row);
+            let mut earlier = state.runs.rows.range(..before).map(|(_, run)| &run.row);
             let observing = |row: &&RunRow| {
                 row.job_name == *job && row.org == *org && row.mode == Mode::Observe
             };
-            Ok(earlier
-                .filter(observing)
-                .next_back()
-                .map(|row| row.started_at))
+            Ok(earlier.rfind(observing).map(|row| row.started_at))
         })
         .await
     }

@@ -39,6 +39,25 @@ BEGIN
     END IF;
     RETURN OLD;
 END $$;
+CREATE FUNCTION public.tell_decisions() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF current_setting('tesa_reconciler.moves', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+        SELECT org, reference_id, 'decision ' || job_name, 'decision', since, verdict, job_name, rule FROM after;
+    ELSE
+        INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+        SELECT a.org, a.reference_id, 'decision ' || a.job_name, 'decision', a.since, a.verdict, a.job_name, a.rule
+        FROM after AS a JOIN before AS b
+            ON b.org = a.org AND b.reference_id = a.reference_id AND b.job_name = a.job_name
+        WHERE (a.verdict, a.rule) IS DISTINCT FROM (b.verdict, b.rule);
+    END IF;
+    RETURN NULL;
+END $$;
 CREATE FUNCTION public.tell_observations() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -306,8 +325,10 @@ CREATE TABLE public.history (
     resolved boolean,
     repeated boolean,
     inconsistent boolean,
+    job_name text COLLATE pg_catalog."C",
+    rule text COLLATE pg_catalog."C",
     CONSTRAINT history_check CHECK (((happening = 'request'::text) = ((status IS NOT NULL) AND (cancelling IS NOT NULL)))),
-    CONSTRAINT history_happening_check CHECK ((happening = ANY (ARRAY['request'::text, 'gone'::text, 'let_go'::text, 'event'::text, 'issue'::text, 'issue_gone'::text]))),
+    CONSTRAINT history_happening_check CHECK ((happening = ANY (ARRAY['request'::text, 'gone'::text, 'let_go'::text, 'event'::text, 'issue'::text, 'issue_gone'::text, 'decision'::text]))),
     CONSTRAINT history_persistence_type_check CHECK ((persistence_type = ANY (ARRAY['ACTIVATION'::text, 'TERMINATION'::text]))),
     CONSTRAINT history_territory_owner_check CHECK ((territory_owner = ANY (ARRAY['NEBA'::text, 'VULA_COMMERCIAL'::text, 'VULA_REGULATED'::text])))
 );
@@ -541,7 +562,7 @@ CREATE TABLE public.unrun_slots (
     CONSTRAINT unrun_slots_result_check CHECK ((result = ANY (ARRAY['run'::text, 'deduplicated'::text, 'skipped_overlap'::text, 'skipped_paused'::text, 'missed'::text])))
 );
 SELECT pg_catalog.lo_create('4186273834');
-INSERT INTO public._sqlx_migrations VALUES (1, 'ground', '2026-11-28 16:06:33.085783+00', true, '\x8e2cddcc5cc4044d5d9bd8028fce616f9aa48082d69c8c24a5aa35a165a9bc0cc3480a1044d5ec9dac13bc617288e18b', 516786500);
+INSERT INTO public._sqlx_migrations VALUES (1, 'ground', '2026-11-28 16:47:48.225773+00', true, '\x86323463be62c77f8ba665818a90825ce3172e99fe3973529bf5b31624fcc81fe5886119df2ab8ba11ee3a70dd6b9157', 63982399);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (1, 1, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (2, 2, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (3, 2, 'not_sent', '2026-11-18 11:06:41.123457+00', 'daemon', 'became not_sent', NULL);
@@ -560,24 +581,24 @@ INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (15, 7, 'ineffec
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (16, 8, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (17, 8, 'unknown', '2026-11-18 11:06:41.123457+00', 'daemon', 'became unknown', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (18, 8, 'needs_human', '2026-11-18 11:06:41.123457+00', 'daemon', 'became needs_human', NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'ref-intended', 'intended', 'create_activation', 'intended', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000001', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.462064+00', '2026-11-18 11:06:40.123457+00', NULL, '', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (2, 'masmovil', 'ref-not_sent', 'not_sent', 'create_activation', 'not_sent', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000002', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.481658+00', '2026-11-18 11:06:41.123457+00', NULL, 'became not_sent', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (3, 'masmovil', 'ref-rejected', 'rejected', 'create_activation', 'rejected', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000003', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.512731+00', '2026-11-18 11:06:41.123457+00', NULL, 'became rejected', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (4, 'masmovil', 'ref-accepted', 'accepted', 'create_activation', 'accepted', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000004', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.558037+00', '2026-11-18 11:06:41.123457+00', NULL, 'became accepted', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (5, 'masmovil', 'ref-unknown', 'unknown', 'create_activation', 'unknown', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000005', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.572591+00', '2026-11-18 11:06:41.123457+00', NULL, 'became unknown', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (6, 'masmovil', 'ref-confirmed', 'confirmed', 'create_activation', 'confirmed', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000006', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.603206+00', '2026-11-18 11:06:41.123457+00', NULL, 'became confirmed', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (7, 'masmovil', 'ref-ineffective', 'ineffective', 'create_activation', 'ineffective', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000007', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.637173+00', '2026-11-18 11:06:41.123457+00', NULL, 'became ineffective', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (8, 'masmovil', 'ref-needs_human', 'needs_human', 'create_activation', 'needs_human', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000008', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.671235+00', '2026-11-18 11:06:41.123457+00', NULL, 'became needs_human', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'ref-intended', 'intended', 'create_activation', 'intended', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000001', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.397621+00', '2026-11-18 11:06:40.123457+00', NULL, '', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (2, 'masmovil', 'ref-not_sent', 'not_sent', 'create_activation', 'not_sent', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000002', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.403237+00', '2026-11-18 11:06:41.123457+00', NULL, 'became not_sent', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (3, 'masmovil', 'ref-rejected', 'rejected', 'create_activation', 'rejected', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000003', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.424137+00', '2026-11-18 11:06:41.123457+00', NULL, 'became rejected', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (4, 'masmovil', 'ref-accepted', 'accepted', 'create_activation', 'accepted', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000004', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.428212+00', '2026-11-18 11:06:41.123457+00', NULL, 'became accepted', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (5, 'masmovil', 'ref-unknown', 'unknown', 'create_activation', 'unknown', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000005', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.437157+00', '2026-11-18 11:06:41.123457+00', NULL, 'became unknown', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (6, 'masmovil', 'ref-confirmed', 'confirmed', 'create_activation', 'confirmed', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000006', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.439557+00', '2026-11-18 11:06:41.123457+00', NULL, 'became confirmed', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (7, 'masmovil', 'ref-ineffective', 'ineffective', 'create_activation', 'ineffective', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000007', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.458467+00', '2026-11-18 11:06:41.123457+00', NULL, 'became ineffective', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (8, 'masmovil', 'ref-needs_human', 'needs_human', 'create_activation', 'needs_human', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000008', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.474931+00', '2026-11-18 11:06:41.123457+00', NULL, 'became needs_human', 0, NULL, NULL, NULL, NULL);
 INSERT INTO public.audit OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-18 11:06:44.123457+00', 'cli:operator', 'pause', 'all jobs', 'seen with the installer');
 INSERT INTO public.audit OVERRIDING SYSTEM VALUE VALUES (2, '2026-11-18 11:06:45.123457+00', 'daemon', 'start', 'x', 'as configured');
 INSERT INTO public.finding_counts VALUES ('masmovil', 'stuck_request', 'NOT_SENT', 'open', '', 1);
 INSERT INTO public.findings OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'R-1', 'stuck_request', 'NOT_SENT', 'order-R-1', 'retry-stuck', 'open', NULL, 'last updated an hour ago', '2026-11-18 10:06:40.123457+00', '2026-11-18 11:06:42.123457+00', '2026-11-18 11:06:42.123457+00', 1, 0, NULL, NULL, NULL, '2026-11-18 11:06:42.123457+00');
-INSERT INTO public.history OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'R-1', 'request', 'request', '2026-11-18 11:06:40.123457+00', '2026-11-18 10:06:40.123457+00', 'order-R-1', 'ACTIVATION', 'PROCESSING', true, false, 'VULA_REGULATED', 9223372036854775807, 1, '2026-11-18 09:06:40.123457+00', NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.identity VALUES (1, '9cc2f2fd-d6b7-4778-af0d-7a30fdfc7a2e', '7713254409395566778/16745', 4186273834, NULL, NULL, 0);
+INSERT INTO public.history OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'R-1', 'request', 'request', '2026-11-18 11:06:40.123457+00', '2026-11-18 10:06:40.123457+00', 'order-R-1', 'ACTIVATION', 'PROCESSING', true, false, 'VULA_REGULATED', 9223372036854775807, 1, '2026-11-18 09:06:40.123457+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.identity VALUES (1, '8ecd3b15-0f3a-4a2a-8d92-fb6ee4bc4dda', '7713265056017742728/16748', 4186273834, NULL, NULL, 0);
 INSERT INTO public.job_memory VALUES ('retry-stuck', 'masmovil', '2026-11-18 11:06:39.123457+00', '2026-11-18 11:06:40.123457+00', 'partial', '2026-11-18 11:06:43.123457+00');
 INSERT INTO public.observations VALUES ('R-1', 'masmovil', 'order-R-1', 'ACTIVATION', 'PROCESSING', true, false, 'VULA_REGULATED', 9223372036854775807, 1, '2026-11-18 09:06:40.123457+00', '2026-11-18 10:06:40.123457+00', '2026-11-18 11:06:40.123457+00');
 INSERT INTO public.pauses VALUES ('', 'cli:operator', 'seen with the installer', '2026-11-18 11:06:44.123457+00', NULL);
-INSERT INTO public.runs OVERRIDING SYSTEM VALUE VALUES (1, 'retry-stuck', 'masmovil', 'schedule', '2026-11-18 11:06:39.123457+00', 'replica-1', 'enforce', 'daemon', 'as configured', 1, '2026-11-18 11:06:40.123457+00', '2026-11-28 16:06:34.428458+00', '2026-11-18 11:06:43.123457+00', 'partial', 0, 0, 0, 0, 0, 0, 0, 0, 0, '');
+INSERT INTO public.runs OVERRIDING SYSTEM VALUE VALUES (1, 'retry-stuck', 'masmovil', 'schedule', '2026-11-18 11:06:39.123457+00', 'replica-1', 'enforce', 'daemon', 'as configured', 1, '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.390338+00', '2026-11-18 11:06:43.123457+00', 'partial', 0, 0, 0, 0, 0, 0, 0, 0, 0, '');
 INSERT INTO public.schema_floor VALUES (1, 1);
 INSERT INTO public.slots VALUES ('retry-stuck', 'masmovil', '2026-11-18 11:06:39.123457+00', 1);
 SELECT pg_catalog.setval('public.acknowledgements_id_seq', 1, false);
@@ -592,7 +613,7 @@ SELECT pg_catalog.setval('public.runs_id_seq', 1, true);
 SELECT pg_catalog.setval('public.triggers_id_seq', 1, false);
 BEGIN;
 SELECT pg_catalog.lo_open('4186273834', 131072);
-SELECT pg_catalog.lowrite(0, '\x39636332663266642d643662372d343737382d616630642d376133306664666337613265');
+SELECT pg_catalog.lowrite(0, '\x38656364336231352d306633612d346132612d386439322d666236656534626334646461');
 SELECT pg_catalog.lo_close(0);
 COMMIT;
 ALTER TABLE ONLY public._sqlx_migrations
@@ -713,7 +734,9 @@ CREATE TRIGGER attempt_steps_are_never_rewritten BEFORE UPDATE ON public.attempt
 CREATE TRIGGER attempt_steps_of_open_attempts_stay BEFORE DELETE ON public.attempt_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_steps_of_open_attempts();
 CREATE TRIGGER attempts_keep_what_was_intended BEFORE UPDATE OF id, org, reference_id, external_reference, operation, job_name, rule, run_id, replica, before_status, before_cancelling, before_last_updated, issue_sequence, before_issue_resolved, before_issue_last_updated, due_since, correlation_id, intended_at ON public.attempts FOR EACH ROW EXECUTE FUNCTION public.refuse_rewriting('what an attempt intended is not rewritten');
 CREATE TRIGGER audit_is_never_rewritten BEFORE UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_rewriting('audit is append-only');
+CREATE TRIGGER changes_of_decisions_are_told AFTER UPDATE ON public.decisions REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.tell_decisions();
 CREATE TRIGGER changes_of_observations_are_told AFTER UPDATE ON public.observations REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.tell_observations();
+CREATE TRIGGER decisions_are_told AFTER INSERT ON public.decisions REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.tell_decisions();
 CREATE TRIGGER findings_are_counted_anew AFTER UPDATE ON public.findings REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.count_findings();
 CREATE TRIGGER findings_are_counted_in AFTER INSERT ON public.findings REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.count_findings();
 CREATE TRIGGER findings_are_counted_out AFTER DELETE ON public.findings REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.count_findings();

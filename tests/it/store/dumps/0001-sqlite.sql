@@ -108,10 +108,10 @@ CREATE TABLE history (
     id                 INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     org                TEXT    NOT NULL,
     reference_id       TEXT    NOT NULL,
-    -- What of the request it is about: 'request', 'event', or one of its issues.
+    -- What of the request it is about: 'request', 'event', one of its issues, or a job's decision.
     subject            TEXT    NOT NULL,
     happening          TEXT    NOT NULL CHECK (happening IN (
-        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone')),
+        'request', 'gone', 'let_go', 'event', 'issue', 'issue_gone', 'decision')),
     seen_at            INTEGER NOT NULL,
     stamp              INTEGER,
     -- Of the request: all that the observation holds.
@@ -131,6 +131,9 @@ CREATE TABLE history (
     resolved           INTEGER CHECK (resolved IN (0, 1)),
     repeated           INTEGER CHECK (repeated IN (0, 1)),
     inconsistent       INTEGER CHECK (inconsistent IN (0, 1)),
+    -- Of a decision, whose verdict is the code: whose, and by which rule.
+    job_name           TEXT,
+    rule               TEXT,
     CHECK ((happening = 'request') = (status IS NOT NULL AND cancelling IS NOT NULL))
 ) STRICT;
 CREATE INDEX history_of_request ON history (reference_id, org, subject, id);
@@ -429,7 +432,7 @@ CREATE TABLE identity (
     -- Written to learn whether anything can be.
     probes   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO _sqlx_migrations VALUES (1,'ground','2026-11-28 16:06:37',1,X'2E5C05E8C143BD2B406A2AA4D031C40A0FE9AD72BB281A4A47A2E3F5A0617FA5FEBACFD1E2880E39213ED54E2719FF79',11808812);
+INSERT INTO _sqlx_migrations VALUES (1,'ground','2026-11-28 16:47:47',1,X'52CA14657C185469B321469961C21FE2C90CC82D2B1B39B935FE3938464E8A1F923181C821D8B1AF9F3556F8CF7E75CF',7958045);
 INSERT INTO schema_floor VALUES (1,1);
 INSERT INTO fencing VALUES (1,1);
 INSERT INTO runs VALUES (1,'retry-stuck','masmovil','schedule',1794999999123457,'replica-1','enforce','daemon','as configured',1,1795000000123457,1795000000123457,1795000003123457,'partial',0,0,0,0,0,0,0,0,0,'');
@@ -443,7 +446,7 @@ INSERT INTO sqlite_sequence VALUES ('runs',1);
 INSERT INTO slots VALUES ('retry-stuck','masmovil',1794999999123457,1);
 INSERT INTO job_memory VALUES ('retry-stuck','masmovil',1794999999123457,1795000000123457,'partial',1795000003123457);
 INSERT INTO observations VALUES ('R-1','masmovil','order-R-1','ACTIVATION','PROCESSING',1,0,'VULA_REGULATED',9223372036854775807,1,1794992800123457,1794996400123457,1795000000123457);
-INSERT INTO history VALUES (1,'masmovil','R-1','request','request',1795000000123457,1794996400123457,'order-R-1','ACTIVATION','PROCESSING',1,0,'VULA_REGULATED',9223372036854775807,1,1794992800123457,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO history VALUES (1,'masmovil','R-1','request','request',1795000000123457,1794996400123457,'order-R-1','ACTIVATION','PROCESSING',1,0,'VULA_REGULATED',9223372036854775807,1,1794992800123457,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO attempts VALUES (1,'masmovil','ref-intended','intended','create_activation','intended','retry-stuck','resend-unsent',1,'replica-1','NOT_SENT',0,1794996400123457,3,0,1794997000123457,1794998200123457,'00000000-0000-0007-0000-000000000001',1795000000123457,1795000000123457,1795000000123457,NULL,'',0,NULL,NULL,NULL,NULL);
 INSERT INTO attempts VALUES (2,'masmovil','ref-not_sent','not_sent','create_activation','not_sent','retry-stuck','resend-unsent',1,'replica-1','NOT_SENT',0,1794996400123457,3,0,1794997000123457,1794998200123457,'00000000-0000-0007-0000-000000000002',1795000000123457,1795000000123457,1795000001123457,NULL,'became not_sent',0,NULL,NULL,NULL,NULL);
 INSERT INTO attempts VALUES (3,'masmovil','ref-rejected','rejected','create_activation','rejected','retry-stuck','resend-unsent',1,'replica-1','NOT_SENT',0,1794996400123457,3,0,1794997000123457,1794998200123457,'00000000-0000-0007-0000-000000000003',1795000000123457,1795000000123457,1795000001123457,NULL,'became rejected',0,NULL,NULL,NULL,NULL);
@@ -475,7 +478,7 @@ INSERT INTO finding_counts VALUES ('masmovil','stuck_request','NOT_SENT','open',
 INSERT INTO pauses VALUES ('','cli:operator','seen with the installer',1795000004123457,NULL);
 INSERT INTO audit VALUES (1,1795000004123457,'cli:operator','pause','all jobs','seen with the installer');
 INSERT INTO audit VALUES (2,1795000005123457,'daemon','start','x','as configured');
-INSERT INTO identity VALUES (1,'497d77d714713b9f5f3386134d3928b9',NULL,NULL,NULL,0);
+INSERT INTO identity VALUES (1,'de3a5ac7ae18889e63f1e11e7949a14c',NULL,NULL,NULL,0);
 CREATE TRIGGER observations_are_told AFTER INSERT ON observations
 BEGIN
     INSERT INTO history (
@@ -503,6 +506,19 @@ END;
 CREATE TRIGGER history_is_never_rewritten BEFORE UPDATE ON history
 BEGIN
     SELECT RAISE(ABORT, 'history is append-only');
+END;
+CREATE TRIGGER decisions_are_told AFTER INSERT ON decisions
+BEGIN
+    INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+    VALUES (NEW.org, NEW.reference_id, 'decision ' || NEW.job_name, 'decision', NEW.since, NEW.verdict, NEW.job_name,
+            NEW.rule);
+END;
+CREATE TRIGGER changes_of_decisions_are_told AFTER UPDATE ON decisions
+WHEN (NEW.verdict, NEW.rule) IS NOT (OLD.verdict, OLD.rule)
+BEGIN
+    INSERT INTO history (org, reference_id, subject, happening, seen_at, code, job_name, rule)
+    VALUES (NEW.org, NEW.reference_id, 'decision ' || NEW.job_name, 'decision', NEW.since, NEW.verdict, NEW.job_name,
+            NEW.rule);
 END;
 CREATE TRIGGER attempt_steps_are_never_rewritten BEFORE UPDATE ON attempt_steps
 BEGIN
