@@ -243,15 +243,16 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
         let message = "--output csv is for lists; here it is table or json";
         return Err(Failure::new(Exit::Usage, message));
     }
+    // The long ones are boxed, here and below: as one future they nest too deep for an optimised build.
     match cli.command {
-        Command::Run(args) => run::run(&common, &args, signals).await,
+        Command::Run(args) => Box::pin(run::run(&common, &args, signals)).await,
         Command::Sandbox(args) => {
             let stop = run::stop_on_signal(signals);
             let served = sandbox::run(*args, Arc::new(SystemClock), stop).await;
             served.map_err(|error| Failure::new(Exit::Failed, format!("{error:#}")))?;
             Ok(Exit::Done)
         }
-        Command::Demo(args) => demo::run(&args, signals).await,
+        Command::Demo(args) => Box::pin(demo::run(&args, signals)).await,
         command => tokio::select! {
             ended = short(&common, command) => ended,
             () = interrupted(signals) => Err(Failure::new(Exit::Failed, "interrupted")),
@@ -262,16 +263,16 @@ pub async fn execute(cli: Cli, signals: Signals) -> Result<Exit, Failure> {
 /// The commands that end by themselves.
 async fn short(common: &Common, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Plan(args) => plan::run(common, &args).await?,
-        Command::Explain(args) => explain::run(common, &args).await?,
-        Command::Doctor => return doctor::run(common).await,
+        Command::Plan(args) => Box::pin(plan::run(common, &args)).await?,
+        Command::Explain(args) => Box::pin(explain::run(common, &args)).await?,
+        Command::Doctor => return Box::pin(doctor::run(common)).await,
         Command::Config(command) => config_command(common, &command)?,
         Command::State(command) => state::run(common, &command).await?,
         Command::Migrate => migrate::run(common).await?,
         Command::Healthcheck => healthcheck::run(common).await?,
         Command::Completions(args) => shell::completions(common, &args)?,
         Command::Man(args) => shell::man(&args)?,
-        command => return with_store(common, command).await,
+        command => return Box::pin(with_store(common, command)).await,
     }
     Ok(Exit::Done)
 }
@@ -311,7 +312,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         Command::Rates { act } => done(rates::run(&session, act.as_ref()).await),
         Command::Audit(args) => done(lists::audit(&session, &args).await),
         Command::Report(command) => done(report::run(&session, &command).await),
-        Command::History(args) => done(history::run(common, &session, &args).await),
+        Command::History(args) => done(Box::pin(history::run(common, &session, &args)).await),
         other => Err(Failure::new(
             Exit::Internal,
             format!("{other:?} does not work on the store"),

@@ -95,10 +95,13 @@ pub fn place(world: &World, n: usize, seed: &Seed) {
     }));
 }
 
+/// At the very instant at which an age is reached, a list that compares exclusively leaves the request out, and the next run
+/// finds it: so nothing is looked at in that instant.
 pub fn populate(world: &World, seeds: &[Seed]) {
     for (n, seed) in seeds.iter().enumerate() {
         place(world, n, seed);
     }
+    world.advance(std::time::Duration::from_secs(1));
 }
 
 /// Every request, read one by one, with the rule that matches it.

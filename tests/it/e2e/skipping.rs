@@ -99,7 +99,12 @@ async fn view(daemon: &Daemon) -> (Vec<String>, Vec<String>) {
             };
             match decision.verdict.label() {
                 // Of what is in order, more or less was read.
-                "nothing_wrong" => format!("{job}: {} is in order", decision.reference_id),
+                "nothing_wrong" => {
+                    format!(
+                        "{job}: reference_id: {:?} is in order",
+                        decision.reference_id.as_str()
+                    )
+                }
                 _ => format!("{job}: {decision:?}"),
             }
         };
