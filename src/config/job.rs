@@ -8,9 +8,8 @@ use super::rule;
 use super::tree::{self, Node, Table, Value};
 use super::value::{self, ONE_SECOND, Reader, TEN_YEARS};
 use super::{heard, nearest, schedule};
-use crate::domain::closed_set;
 use crate::domain::ids::{JobName, Org};
-use crate::reconcile::events::EventCheck;
+use crate::domain::{EventCheck, closed_set};
 use crate::rules::Rule;
 use crate::schedule::Spec;
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::closed_set;
 use super::code::Code;
 use super::ids::ReferenceId;
 
@@ -25,4 +26,22 @@ pub struct Event {
     pub sequence_number: Option<i64>,
     /// The upstream's word that this event must be reconciled.
     pub inconsistent: bool,
+}
+
+closed_set! {
+    /// What a request's events can be checked for; all is by default.
+    EventCheck {
+        /// The upstream's `inconsistent` mark.
+        Inconsistent = "inconsistent",
+        /// A sequence number is missing.
+        SequenceGap = "sequence_gap",
+        /// A sequence number stands twice.
+        SequenceDuplicate = "sequence_duplicate",
+        /// A later number with an earlier date.
+        OutOfOrder = "out_of_order",
+        /// An event dated after the request's last change, the request being finished.
+        AfterFinalStatus = "after_final_status",
+        /// Events of more than one request number under one reference.
+        MixedRequestNumbers = "mixed_request_numbers",
+    }
 }

@@ -26,7 +26,7 @@ pub mod write;
 pub use alert::{Alert, AlertName, AlertState};
 pub use attempt::{AttemptState, IssueVersion, Version};
 pub use decision::{Decision, SkipReason, Verdict};
-pub use event::Event;
+pub use event::{Event, EventCheck};
 pub use filter::Filter;
 pub use finding::{FindingKind, FindingState};
 pub use happening::{Beside, Decided, Happening, Sight, What};

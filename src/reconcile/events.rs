@@ -10,26 +10,8 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::plan::{instant, sighting};
 use crate::domain::code::Code;
-use crate::domain::{Event, FindingKind, Observation, Status, closed_set};
+use crate::domain::{Event, EventCheck, FindingKind, Observation, Status};
 use crate::store::findings::{FindingKey, Sighting};
-
-closed_set! {
-    /// The checks that can be made; all are by default.
-    EventCheck {
-        /// The upstream's `inconsistent` mark.
-        Inconsistent = "inconsistent",
-        /// A sequence number is missing.
-        SequenceGap = "sequence_gap",
-        /// A sequence number stands twice.
-        SequenceDuplicate = "sequence_duplicate",
-        /// A later number with an earlier date.
-        OutOfOrder = "out_of_order",
-        /// An event dated after the request's last change, the request being finished.
-        AfterFinalStatus = "after_final_status",
-        /// Events of more than one request number under one reference.
-        MixedRequestNumbers = "mixed_request_numbers",
-    }
-}
 
 /// The detail of the finding about mixed request numbers, which is of the kind `inconsistent_event`.
 pub const MIXED: &str = "mixed request numbers";

@@ -80,6 +80,11 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        why: "the reconciler goes by the configuration, and not the other way round",
+        binds: |file| file.is_in("config"),
+        forbids: |path| within(path, "crate::reconcile"),
+    },
+    Rule {
         why: "clock knows nobody",
         binds: |file| file.is_in("clock"),
         forbids: |path| any(path, EFFECTS) || ours_outside(path, &["crate::clock"]),
@@ -284,6 +289,11 @@ fn every_rule_can_be_broken() {
             "history/parties.rs",
             "use crate::config::Job;",
             "crate::config::Job",
+        ),
+        (
+            "config/job.rs",
+            "use crate::reconcile::events;",
+            "crate::reconcile::events",
         ),
         ("clock.rs", "use crate::domain::Org;", "crate::domain::Org"),
         (
