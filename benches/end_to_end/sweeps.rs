@@ -25,7 +25,6 @@ const PROMISED: f64 = 0.5;
 
 /// What is held against the floor: `flag_events`' first sweep, which reads each request's events.
 struct Contender {
-    name: String,
     store: String,
     ratios: Vec<f64>,
     rates: Vec<f64>,
@@ -44,7 +43,6 @@ pub async fn compare(
     let mut contenders = Vec::new();
     for store in &options.stores {
         contenders.push(Contender {
-            name: store.clone(),
             store: store.clone(),
             ratios: vec![],
             rates: vec![],
@@ -57,14 +55,18 @@ pub async fn compare(
     for _ in 0..options.runs {
         for contender in &mut contenders {
             let before = per_second(ids.len(), floor::run(&sandbox, &ids).await?);
-            let sweep = first(options, &sandbox, postgres, contender).await?;
+            let url = match postgres.filter(|_| contender.store == "postgres") {
+                Some(server) => Some(server.database().await?),
+                None => None,
+            };
+            let sweep = first(options, &sandbox, url.as_deref()).await?;
             ensure!(
                 sweep.run.summary.observed == u64::from(options.ids),
                 "not everything was read: {:?}",
                 sweep.run
             );
             let rate = per_second(ids.len(), sweep.took);
-            eprintln!("{}: {rate:.0}/s, floor {before:.0}/s", contender.name);
+            eprintln!("{}: {rate:.0}/s, floor {before:.0}/s", contender.store);
             floors.push(before);
             contender.ratios.push(rate / before);
             contender.rates.push(rate);
@@ -77,7 +79,7 @@ pub async fn compare(
     let name = |what: &str| format!("first sweep of {} by reading: {what}", options.ids);
     table.add(&name("floor"), median(&floors), " reads/s", NoTarget);
     for contender in &contenders {
-        let what = &contender.name;
+        let what = &contender.store;
         let rate = median(&contender.rates);
         table.add(&name(what), rate, " reads/s", NoTarget);
         let target = AtLeast(PROMISED);
@@ -90,26 +92,9 @@ pub async fn compare(
     Ok(())
 }
 
-/// A first sweep by the daemon on SQLite.
-pub async fn on_sqlite(options: &Options, sandbox: &Sandbox) -> Result<Duration> {
-    let mut daemon = Daemon::start(&options.program, sandbox, None, &flag_events()).await?;
-    let sweep = daemon.sweep().await?;
-    daemon.stop().await?;
-    Ok(sweep.took)
-}
-
-async fn first(
-    options: &Options,
-    sandbox: &Sandbox,
-    postgres: Option<&Postgres>,
-    contender: &Contender,
-) -> Result<Sweep> {
-    let url = match postgres.filter(|_| contender.store == "postgres") {
-        Some(server) => Some(server.database().await?),
-        None => None,
-    };
-    let jobs = flag_events();
-    let mut daemon = Daemon::start(&options.program, sandbox, url.as_deref(), &jobs).await?;
+/// A first sweep by the daemon, on a fresh store: in this database, else on SQLite.
+pub async fn first(options: &Options, sandbox: &Sandbox, url: Option<&str>) -> Result<Sweep> {
+    let mut daemon = Daemon::start(&options.program, sandbox, url, &flag_events()).await?;
     let sweep = daemon.sweep().await?;
     daemon.stop().await?;
     Ok(sweep)

@@ -13,6 +13,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::nearest::hint;
 use crate::config::{self, Config, ConfigErrors, Job, Overrides};
 use crate::domain::ids::{JobName, Org, RuleName};
+use crate::history::working::WorkingTime;
 use crate::store::{self, Actor, Doubt, Store, StoreOptions};
 
 /// What is given before or after any command.
@@ -153,11 +154,7 @@ impl Session {
             let left = self.store.left_behind(&configured).await?;
             known.extend(left.into_iter().map(|(job, _)| job));
         }
-        let names: Vec<&str> = known.iter().map(JobName::as_str).collect();
-        match known.get(name) {
-            Some(job) => Ok(Some(job.clone())),
-            None => Err(unknown("job", name, &names)),
-        }
+        named("job", name, known, JobName::as_str).map(Some)
     }
 
     /// An org that a filter names: a configured one, or one that has left something here.
@@ -176,11 +173,7 @@ impl Session {
                     .map(|one| one.org),
             );
         }
-        let names: Vec<&str> = known.iter().map(Org::as_str).collect();
-        match known.get(name) {
-            Some(org) => Ok(Some(org.clone())),
-            None => Err(unknown("org", name, &names)),
-        }
+        named("org", name, known, Org::as_str).map(Some)
     }
 
     /// A rule that a filter names, of any configured job.
@@ -190,13 +183,14 @@ impl Session {
         };
         let rules = self.config.jobs.iter().flat_map(|job| &job.rules);
         let known: BTreeSet<&RuleName> = rules.map(|rule| &rule.name).collect();
-        match known.iter().find(|rule| rule.as_str() == name) {
-            Some(rule) => Ok(Some((*rule).clone())),
-            None => {
-                let names: Vec<&str> = known.iter().map(|rule| rule.as_str()).collect();
-                Err(unknown("rule", name, &names))
-            }
-        }
+        let rule = named("rule", name, known, |rule| rule.as_str())?;
+        Ok(Some(rule.clone()))
+    }
+
+    /// Which days are working days, in the zone in which instants are told.
+    pub fn working_time(&self) -> Result<WorkingTime, Failure> {
+        let work = self.config.parties.working_time(time::zone());
+        work.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))
     }
 
     /// The orgs that a command means: the one named (which must be configured), or all.
@@ -207,24 +201,31 @@ impl Session {
 
 /// A configured job by name, or an error with the names that there are.
 pub fn find_job<'c>(config: &'c Config, name: &str) -> Result<&'c Job, Failure> {
-    let mut jobs = config.jobs.iter();
-    jobs.find(|job| job.name.as_str() == name).ok_or_else(|| {
-        let names: Vec<&str> = config.jobs.iter().map(|job| job.name.as_str()).collect();
-        unknown("job", name, &names)
-    })
+    named("job", name, &config.jobs, |job| job.name.as_str())
 }
 
 /// The org named (which must be configured), or all configured ones.
-pub fn find_orgs(config: &Config, named: Option<&str>) -> Result<Vec<Org>, Failure> {
+pub fn find_orgs(config: &Config, name: Option<&str>) -> Result<Vec<Org>, Failure> {
     let all = &config.tesamanager.orgs;
-    let Some(name) = named else {
-        return Ok(all.clone());
-    };
-    match all.iter().find(|org| org.as_str() == name) {
-        Some(org) => Ok(vec![org.clone()]),
+    match name {
+        Some(name) => Ok(vec![named("org", name, all, |org| org.as_str())?.clone()]),
+        None => Ok(all.clone()),
+    }
+}
+
+/// The one of those known that has this name, or an error with the nearest of their names.
+fn named<T>(
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = T>,
+    name_of: impl Fn(&T) -> &str,
+) -> Result<T, Failure> {
+    let mut known: Vec<T> = known.into_iter().collect();
+    match known.iter().position(|one| name_of(one) == name) {
+        Some(place) => Ok(known.swap_remove(place)),
         None => {
-            let names: Vec<&str> = all.iter().map(Org::as_str).collect();
-            Err(unknown("org", name, &names))
+            let names: Vec<&str> = known.iter().map(name_of).collect();
+            Err(unknown(what, name, &names))
         }
     }
 }

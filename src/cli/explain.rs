@@ -160,28 +160,7 @@ async fn meant(
     org: &Org,
     reference: &str,
 ) -> Result<(Vec<ReferenceId>, Option<ReadError>), Failure> {
-    let mut ids: Vec<ReferenceId> = reader
-        .store
-        .find_observations(Some(org), reference)
-        .await?
-        .into_iter()
-        .map(|(_, seen)| seen.reference_id)
-        .collect();
-    // One that lists alone told of has no observation.
-    let filter = FindingFilter {
-        org: Some(org.clone()),
-        reference: Some(reference.to_owned()),
-        ..FindingFilter::default()
-    };
-    let findings = reader.store.findings(&filter, Page::first(100)).await?;
-    ids.extend(findings.into_iter().map(|found| found.key.reference_id));
-    let filter = AttemptFilter {
-        org: Some(org.clone()),
-        reference: Some(reference.to_owned()),
-        ..AttemptFilter::default()
-    };
-    let attempts = reader.store.attempts(&filter, Page::first(100)).await?;
-    ids.extend(attempts.into_iter().map(|attempt| attempt.reference_id));
+    let mut ids = known(&*reader.store, org, reference, Page::first(100)).await?;
     let mut trouble = None;
     let order = ExternalReference::new(reference);
     match references(&*reader.api, org, &order).await {
@@ -202,6 +181,38 @@ async fn meant(
     let mut known = HashSet::new();
     ids.retain(|id| known.insert(id.clone()));
     Ok((ids, trouble))
+}
+
+/// The requests of which the store knows anything under this reference; one may stand there more than once. Of findings and
+/// attempts only this page is looked at.
+pub(super) async fn known(
+    store: &dyn Store,
+    org: &Org,
+    reference: &str,
+    page: Page,
+) -> Result<Vec<ReferenceId>, Failure> {
+    let observed = store.find_observations(Some(org), reference).await?;
+    let mut ids: Vec<ReferenceId> = observed
+        .into_iter()
+        .map(|(_, seen)| seen.reference_id)
+        .collect();
+    let (org, reference) = (Some(org.clone()), Some(reference.to_owned()));
+    // One that lists alone told of has no observation.
+    let filter = FindingFilter {
+        org: org.clone(),
+        reference: reference.clone(),
+        ..FindingFilter::default()
+    };
+    let findings = store.findings(&filter, page).await?;
+    ids.extend(findings.into_iter().map(|found| found.key.reference_id));
+    let filter = AttemptFilter {
+        org,
+        reference,
+        ..AttemptFilter::default()
+    };
+    let attempts = store.attempts(&filter, page).await?;
+    ids.extend(attempts.into_iter().map(|attempt| attempt.reference_id));
+    Ok(ids)
 }
 
 /// What happens next to a request, in a sentence.

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::common::{Common, Session};
 use super::exit::{Exit, Failure};
+use super::explain;
 use super::output::{self, Format, Row, instant, table};
-use super::{explain, time};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::domain::ids::{Org, ReferenceId};
@@ -95,8 +95,7 @@ struct PartyTime {
 /// Tells the life of every request that the reference means.
 pub async fn run(common: &Common, session: &Session, args: &HistoryArgs) -> Result<(), Failure> {
     let config = &session.config;
-    let work = config.parties.working_time(time::zone());
-    let work = work.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+    let work = session.working_time()?;
     let whose = config.parties.whose(&config.jobs);
     let mut lives = Vec::new();
     for org in session.orgs(args.org.as_deref())? {
@@ -134,24 +133,8 @@ async fn meant(
     org: &Org,
     reference: &str,
 ) -> Result<BTreeSet<ReferenceId>, Failure> {
-    let mut ids = BTreeSet::new();
-    let observed = store.find_observations(Some(org), reference).await?;
-    ids.extend(observed.into_iter().map(|(_, seen)| seen.reference_id));
-    let (of, exact) = (Some(org.clone()), Some(reference.to_owned()));
-    let filter = FindingFilter {
-        org: of.clone(),
-        reference: exact.clone(),
-        ..FindingFilter::default()
-    };
-    let findings = store.findings(&filter, MOST).await?;
-    ids.extend(findings.into_iter().map(|found| found.key.reference_id));
-    let filter = AttemptFilter {
-        org: of,
-        reference: exact,
-        ..AttemptFilter::default()
-    };
-    let attempts = store.attempts(&filter, MOST).await?;
-    ids.extend(attempts.into_iter().map(|attempt| attempt.reference_id));
+    let known = explain::known(store, org, reference, MOST).await?;
+    let mut ids: BTreeSet<ReferenceId> = known.into_iter().collect();
     let id = ReferenceId::new(reference);
     if store.orgs_of_history(&id).await?.contains(org) {
         ids.insert(id);

@@ -51,7 +51,7 @@ pub(super) fn limit(format: Format, asked: Option<u32>) -> Option<u32> {
 
 /// Takes rows from the store, chunk by chunk, until there are enough or no more. `fetch` gets what it has, and how many
 /// more are wanted.
-pub(super) async fn gather<T>(
+async fn gather<T>(
     limit: Option<u32>,
     fetch: impl AsyncFn(&[T], u32) -> Result<Vec<T>, Failure>,
 ) -> Result<Vec<T>, Failure> {
@@ -80,6 +80,44 @@ pub(super) fn tell_the_rest(shown: usize, total: u64, next: &str) {
     }
 }
 
+/// The rows of a list that is ordered by id, newest first, from below `before` on.
+pub(super) async fn gather_newest<T>(
+    limit: Option<u32>,
+    before: Option<i64>,
+    id: impl Fn(&T) -> i64,
+    fetch: impl AsyncFn(Page) -> Result<Vec<T>, StoreError>,
+) -> Result<Vec<T>, Failure> {
+    gather(limit, async |have: &[T], limit| {
+        let before = have.last().map(&id).or(before);
+        Ok(fetch(Page { limit, before }).await?)
+    })
+    .await
+}
+
+/// The findings that a filter wants, newest first.
+pub(super) async fn gather_findings(
+    session: &Session,
+    limit: Option<u32>,
+    filter: &FindingFilter,
+) -> Result<Vec<Finding>, Failure> {
+    let fetch = async |page| session.store.findings(filter, page).await;
+    gather_newest(limit, None, |row: &Finding| row.id.0, fetch).await
+}
+
+/// The same, oldest first.
+pub(super) async fn gather_oldest_findings(
+    session: &Session,
+    limit: Option<u32>,
+    filter: &FindingFilter,
+) -> Result<Vec<Finding>, Failure> {
+    gather(limit, async |have: &[Finding], limit| {
+        let skip = have.len() as u64;
+        let store = &session.store;
+        Ok(store.oldest_findings(filter, skip, limit).await?)
+    })
+    .await
+}
+
 /// The page of a list that is ordered by id, newest first.
 async fn newest<T>(
     session: &Session,
@@ -89,11 +127,7 @@ async fn newest<T>(
     count: impl AsyncFnOnce() -> Result<u64, StoreError>,
 ) -> Result<Vec<T>, Failure> {
     let limit = limit(session.format, page.limit);
-    let rows = gather(limit, async |have: &[T], limit| {
-        let before = have.last().map(&id).or(page.before);
-        Ok(fetch(Page { limit, before }).await?)
-    });
-    let rows = rows.await?;
+    let rows = gather_newest(limit, page.before, &id, fetch).await?;
     if limit.is_some_and(|limit| rows.len() == limit as usize) {
         let next = rows.last().map(&id);
         let next = next.map_or_else(String::new, |id| format!(", --before {id} the next"));

@@ -14,7 +14,7 @@ use self::step::World;
 use super::common::Session;
 use super::exit::Failure;
 use super::findings::groups::{self, GroupBy, issue_codes};
-use super::lists::{gather, limit, tell_the_rest, word};
+use super::lists::{gather_oldest_findings, limit, tell_the_rest, word};
 use super::output::{self, NOT_YET_READ, Row, or_dash, or_not_read};
 use super::time;
 use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName};
@@ -93,11 +93,7 @@ pub async fn run(session: &Session, args: &StuckArgs) -> Result<(), Failure> {
         return groups::show(session, by, &filter).await;
     }
     let (store, limit) = (&session.store, limit(session.format, args.limit));
-    let found = gather(limit, async |have: &[Finding], limit| {
-        let skip = have.len() as u64;
-        Ok(store.oldest_findings(&filter, skip, limit).await?)
-    });
-    let found = found.await?;
+    let found = gather_oldest_findings(session, limit, &filter).await?;
     if limit.is_some_and(|limit| found.len() == limit as usize) {
         tell_the_rest(found.len(), store.count_findings(&filter).await?, "");
     }

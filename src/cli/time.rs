@@ -12,6 +12,7 @@ use chrono::{
 use chrono_tz::Tz;
 
 use super::exit::{Exit, Failure};
+use crate::history::timeline::in_units;
 
 /// Beyond these years nothing happens.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
@@ -78,23 +79,9 @@ fn told_in(text: &str, zone: Tz) -> Cow<'_, str> {
     told
 }
 
-/// A length of time to its two largest units; a clock that was set back is no reason for a negative one.
-pub fn rough(span: TimeDelta) -> String {
-    let seconds = u64::try_from(span.num_seconds()).unwrap_or(0);
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let first = units.iter().position(|(length, _)| seconds >= *length);
-    let Some(first) = first else {
-        return "0s".to_owned();
-    };
-    let mut left = seconds;
-    let mut parts = Vec::new();
-    for (length, name) in units.iter().skip(first).take(2) {
-        if left >= *length {
-            parts.push(format!("{}{name}", left / length));
-        }
-        left %= length;
-    }
-    parts.join(" ")
+/// A length of time to its two largest units, as it can be typed.
+pub fn rough(length: TimeDelta) -> String {
+    in_units(length, ["d", "h", "m", "s"])
 }
 
 /// What may be typed, for the help of every option that takes an instant.

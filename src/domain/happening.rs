@@ -1,7 +1,7 @@
 //! What happened to a request, as it was seen: one value for each row of its history.
 //!
-//! Rows about the request itself and about decisions are written by the database with the observation or the decision. What is beside it (its last event, its
-//! issues) is compared here with what was last told of it, so that only news is written.
+//! Rows about the request itself and about decisions are written by the database with the observation or the decision. What
+//! is beside it (its last event, its issues) is compared here with what was last told of it, so that only news is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub struct Happening {
     pub id: i64,
     /// When we first saw it, by our clock.
     pub seen_at: DateTime<Utc>,
-    /// What.
+    /// The change that this row tells.
     pub what: What,
 }
 
@@ -102,7 +102,7 @@ pub struct Sight {
     pub reference_id: ReferenceId,
     /// When it was read.
     pub at: DateTime<Utc>,
-    /// What.
+    /// What the read brought.
     pub beside: Beside,
 }
 

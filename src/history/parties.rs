@@ -138,9 +138,9 @@ pub struct Account {
 /// How long it was a party's turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figure {
-    /// In all.
+    /// By the calendar.
     pub calendar: TimeDelta,
-    /// In working days.
+    /// Of that, what fell on working days.
     pub working: TimeDelta,
     /// How far it may be off: what we saw late where the turn came and where it went.
     pub error: TimeDelta,

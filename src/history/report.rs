@@ -33,21 +33,21 @@ pub struct Question<'a> {
 /// An order as evidence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OrderRow {
-    /// The tenant.
+    /// The tenant, within which the reference id is unique.
     pub org: Org,
-    /// The request.
+    /// The upstream's id of the request.
     pub reference_id: ReferenceId,
-    /// The order.
+    /// The operator's number of the order, where it was read.
     pub external_reference: Option<ExternalReference>,
     /// What it wants done.
     pub persistence_type: Option<PersistenceType>,
-    /// Under which terms.
+    /// Under which wholesale terms.
     pub territory_owner: Option<TerritoryOwner>,
-    /// The month in which it began.
+    /// The month in which it began, in the zone of [`Question::work`].
     pub month: Option<String>,
     /// Where it stood at the end.
     pub status: Option<Status>,
-    /// When it began.
+    /// When it was made upstream, as far as that is known.
     pub opened: Option<DateTime<Utc>>,
     /// When it was over.
     pub closed: Option<DateTime<Utc>>,
@@ -63,7 +63,7 @@ pub struct OrderRow {
 /// An order against a promise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeliveryRow {
-    /// The promise.
+    /// The service level's name; none: `left_out` of the order says why.
     pub level: Option<String>,
     /// How long it allows.
     pub allowed_seconds: Option<i64>,
@@ -75,7 +75,7 @@ pub struct DeliveryRow {
     pub late_seconds: Option<i64>,
     /// `met` and `late` are over, `open` and `open_late` are not.
     pub verdict: Option<&'static str>,
-    /// The order.
+    /// Which order it is about, with its times.
     #[serde(flatten)]
     pub order: OrderRow,
 }
@@ -230,16 +230,16 @@ impl Group {
 /// A party's time over a group of orders; an order in which it never had its turn counts as zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartySummary {
-    /// Which orders.
+    /// Which orders are counted together here.
     #[serde(flatten)]
     pub group: Group,
-    /// Whose time.
+    /// Whose turn it was.
     pub party: Party,
     /// How many orders are counted.
     pub orders: u64,
-    /// In all.
+    /// Of all of them, by the calendar.
     pub total_seconds: i64,
-    /// In working days.
+    /// Of that, what fell on working days.
     pub working_seconds: i64,
     /// How far the total may be off.
     pub error_seconds: i64,
@@ -282,9 +282,9 @@ pub fn party_summaries(orders: &[OrderRow]) -> Vec<PartySummary> {
 /// How a promise was kept over a group of orders.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeliverySummary {
-    /// The promise.
+    /// The service level's name.
     pub level: String,
-    /// Which orders.
+    /// Which orders are counted together here.
     #[serde(flatten)]
     pub group: Group,
     /// How many orders are counted.

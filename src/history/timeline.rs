@@ -182,46 +182,36 @@ fn changed(before: &Observation, now: &Observation) -> String {
         let (was, is) = (&before.status, &now.status);
         said.push(format!("{was}{} → {is}{}", flags(before), flags(now)));
     }
-    let mut differs = |differs: bool, what: &str, value: Option<String>| {
-        if differs {
-            let value = value.unwrap_or_else(|| "none".to_owned());
-            said.push(format!("{what} {value}"));
-        }
-    };
-    differs(
-        before.request_number != now.request_number,
-        "request number",
-        now.request_number.map(|number| number.to_string()),
-    );
-    differs(
-        before.subrequest_number != now.subrequest_number,
-        "subrequest number",
-        now.subrequest_number.map(|number| number.to_string()),
-    );
-    differs(
-        before.external_reference != now.external_reference,
-        "order",
-        now.external_reference.as_ref().map(ToString::to_string),
-    );
-    differs(
-        before.auto_installation != now.auto_installation,
-        "auto-installation",
-        now.auto_installation.map(|is| is.to_string()),
-    );
-    differs(
-        before.territory_owner != now.territory_owner,
-        "territory owner",
-        now.territory_owner.map(|owner| owner.to_string()),
-    );
-    differs(
-        before.persistence_type != now.persistence_type,
-        "kind",
-        now.persistence_type.map(|kind| kind.to_string()),
+    said.extend(
+        [
+            value("request number", before, now, |it| it.request_number),
+            value("subrequest number", before, now, |it| it.subrequest_number),
+            value("order", before, now, |it| it.external_reference.clone()),
+            value("auto-installation", before, now, |it| it.auto_installation),
+            value("territory owner", before, now, |it| it.territory_owner),
+            value("kind", before, now, |it| it.persistence_type),
+        ]
+        .into_iter()
+        .flatten(),
     );
     if said.is_empty() {
         return format!("{}: a new date, nothing else", now.status);
     }
     said.join(", ")
+}
+
+/// What a value is now, if it differs.
+fn value<T: PartialEq + ToString>(
+    what: &str,
+    before: &Observation,
+    now: &Observation,
+    of: impl Fn(&Observation) -> Option<T>,
+) -> Option<String> {
+    let is = of(now);
+    (of(before) != is).then(|| {
+        let is = is.map_or_else(|| "none".to_owned(), |is| is.to_string());
+        format!("{what} {is}")
+    })
 }
 
 fn name(issue: &Issue) -> String {
@@ -319,22 +309,25 @@ fn silence(from: DateTime<Utc>, to: DateTime<Utc>, account: Option<&Account>) ->
 
 /// A length of time in its two largest units.
 pub fn span(length: TimeDelta) -> String {
-    let seconds = length.num_seconds();
-    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let mut left = seconds.max(0);
-    let mut said: Vec<String> = Vec::new();
-    for (size, unit) in units {
+    in_units(length, [" d", " h", " min", " s"])
+}
+
+/// The same, by these names of days, hours, minutes and seconds. A clock that was set back is no reason for a negative one.
+pub fn in_units(length: TimeDelta, [day, hour, minute, second]: [&str; 4]) -> String {
+    let mut left = length.num_seconds().max(0);
+    let units = [(86_400, day), (3_600, hour), (60, minute), (1, second)];
+    let counts = units.map(|(size, name)| {
         let count = left / size;
         left %= size;
-        if count > 0 {
-            said.push(format!("{count} {unit}"));
-        }
-        if said.len() == 2 || (said.len() == 1 && count == 0) {
-            break;
-        }
-    }
+        (count, name)
+    });
+    let largest = counts.iter().skip_while(|(count, _)| *count == 0).take(2);
+    let said: Vec<String> = largest
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count}{name}"))
+        .collect();
     match said.is_empty() {
-        true => "0 s".to_owned(),
+        true => format!("0{second}"),
         false => said.join(" "),
     }
 }

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::executor::references;
 use super::guard::InFlight;
 use super::looks::Looks;
 use super::plan::sighting;
 use super::verification::{Evidence, Judgement, judge};
-use chrono::{DateTime, Utc};
-
 use crate::clock::SharedClock;
 use crate::domain::ids::{Org, ReferenceId, ReplicaId};
 use crate::domain::{AttemptState, FindingKind, Observation, Operation, Version};
@@ -35,7 +35,7 @@ pub struct Verifier {
     looks: Looks,
 }
 
-/// A write that reading can't settle is a person's now.
+/// In the log; a write that reading can't settle is a warning, for it waits for a person now.
 fn tell_settled(attempt: &Attempt, state: AttemptState, detail: &str) {
     macro_rules! tell {
         ($level:expr) => {

@@ -18,7 +18,7 @@ pub enum Unpushed {
     /// No answer.
     #[error("{host} did not answer: {detail}")]
     NoAnswer {
-        /// Who.
+        /// The Pushgateway's name, without the rest of its address.
         host: String,
         /// What happened.
         detail: String,
@@ -26,7 +26,7 @@ pub enum Unpushed {
     /// An answer that is no yes.
     #[error("{host} answered {status}")]
     Refused {
-        /// Who.
+        /// The Pushgateway's name, without the rest of its address.
         host: String,
         /// The status code.
         status: u16,

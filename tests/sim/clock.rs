@@ -18,6 +18,16 @@ pub fn beginning() -> DateTime<Utc> {
     DateTime::from_timestamp(1_768_478_400, 0).unwrap()
 }
 
+/// Lives through this on a runtime of its own, whose time is made up.
+pub fn in_made_up_time<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
 #[derive(Debug)]
 pub struct SimClock {
     began: Instant,

@@ -8,13 +8,14 @@ use std::time::Duration;
 use tesa_reconciler::clock::Clock as _;
 use tesa_reconciler::config::Config;
 use tesa_reconciler::domain::ReadOperation;
-use tesa_reconciler::sandbox::{Call, Patch, Sandbox, SandboxConfig};
+use tesa_reconciler::sandbox::{Call, Sandbox, SandboxConfig};
 use tokio::time::Instant;
 
-use crate::clock::SimClock;
+use crate::clock::{SimClock, in_made_up_time};
 use crate::memory::MemoryStore;
 use crate::replica::{ORG, Parts, Replica, TOKEN, parsed};
 use crate::wire::Pulse;
+use crate::world::patch;
 
 const OPEN: usize = 10_000;
 
@@ -73,7 +74,7 @@ async fn an_hour(sandbox: &Sandbox, orders: &[String], changed: usize) -> Calls 
         let id = &orders[nth * 97 % orders.len()];
         patch(
             sandbox,
-            serde_json::json!({"reference_id": id, "age": "0s"}),
+            &serde_json::json!({"reference_id": id, "age": "0s"}),
         );
     }
     Calls::of(sandbox).since(before)
@@ -87,20 +88,9 @@ fn default_jobs() -> Config {
     config
 }
 
-/// Answers the request's id.
-fn patch(sandbox: &Sandbox, patch: serde_json::Value) -> String {
-    let patch: Patch = serde_json::from_value(patch).unwrap();
-    sandbox.patch(&patch).unwrap().reference_id
-}
-
 #[test]
 fn an_hour_costs_the_rules_lists_and_a_read_for_each_change() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    in_made_up_time(async {
         let clock = Arc::new(SimClock::new(Instant::now(), 1));
         let config = SandboxConfig {
             orgs: vec![ORG.to_owned()],
@@ -115,7 +105,10 @@ fn an_hour_costs_the_rules_lists_and_a_read_for_each_change() {
         let orders: Vec<String> = (0..OPEN)
             .map(|nth| {
                 let status = statuses[nth % statuses.len()];
-                patch(&sandbox, serde_json::json!({"status": status, "age": "3h"}))
+                patch(
+                    &sandbox,
+                    &serde_json::json!({"status": status, "age": "3h"}),
+                )
             })
             .collect();
         let store = MemoryStore::new(clock.clone());

@@ -260,17 +260,12 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::DoomedCall;
+    use crate::clock::in_made_up_time;
 
     /// Its faults, its doom and its end are those of the connection that its loops use.
     #[test]
     fn what_befalls_a_process_befalls_its_loops() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+        in_made_up_time(async {
             let clock = Arc::new(SimClock::new(tokio::time::Instant::now(), 1));
             let sandbox = tesa_reconciler::sandbox::SandboxConfig {
                 orgs: vec![ORG.to_owned()],

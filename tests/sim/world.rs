@@ -13,7 +13,7 @@ use tesa_reconciler::store::runs::RunFilter;
 use tesa_reconciler::store::{Controls as _, Page, Runs as _, StoreError};
 use tokio::time::Instant;
 
-use crate::clock::SimClock;
+use crate::clock::{SimClock, in_made_up_time};
 use crate::dice::mix;
 use crate::end;
 use crate::judge::{Evidence, HandsOff, Judge, delta};
@@ -83,14 +83,9 @@ pub struct World {
     story: Story,
 }
 
-/// Lives through it on a runtime of its own, whose time is made up.
+/// Lives through it.
 pub fn live(plan: &Plan) -> Ending {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    in_made_up_time(async {
         let mut world = World::new(plan.clone()).await;
         let broken = world.live().await.err();
         Ending {
@@ -335,7 +330,7 @@ impl World {
 }
 
 /// Answers the request's id.
-fn patch(sandbox: &Sandbox, patch: &serde_json::Value) -> String {
+pub fn patch(sandbox: &Sandbox, patch: &serde_json::Value) -> String {
     let patch: Patch = serde_json::from_value(patch.clone()).unwrap();
     sandbox.patch(&patch).unwrap().reference_id
 }

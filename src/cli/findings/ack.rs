@@ -12,11 +12,10 @@ use serde_json::json;
 use super::{FilterArgs, Said};
 use crate::cli::common::Session;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::lists::gather;
+use crate::cli::lists::gather_findings;
 use crate::cli::output::{self, Format};
 use crate::domain::FindingState;
 use crate::domain::ids::FindingId;
-use crate::store::Page;
 use crate::store::acknowledgements::{Acknowledgement, frozen};
 use crate::store::findings::{Finding, FindingFilter};
 
@@ -135,12 +134,7 @@ async fn chosen(
 }
 
 async fn frozen_now(session: &Session, filter: &FindingFilter) -> Result<Vec<Finding>, Failure> {
-    let store = &session.store;
-    let found = gather(Some(AT_MOST + 1), async |have: &[Finding], limit| {
-        let before = have.last().map(|finding| finding.id.0);
-        Ok(store.findings(filter, Page { limit, before }).await?)
-    });
-    let found = found.await?;
+    let found = gather_findings(session, Some(AT_MOST + 1), filter).await?;
     if found.len() > AT_MOST as usize {
         let message = format!("that is more than {AT_MOST} findings: choose fewer");
         return Err(Failure::new(Exit::Usage, message));

@@ -8,12 +8,11 @@ use serde::Serialize;
 use super::CHUNK;
 use crate::cli::common::Session;
 use crate::cli::exit::Failure;
-use crate::cli::lists::gather;
+use crate::cli::lists::gather_findings;
 use crate::cli::output::{self, NOT_YET_READ, Row, instant, or_dash};
 use crate::config::JobKind;
 use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::{FindingKind, closed_set};
-use crate::store::Page;
 use crate::store::findings::{Finding, FindingFilter};
 
 closed_set! {
@@ -55,12 +54,7 @@ impl Row for Group {
 
 /// Counts all that the filter wants. A finding is in one group, so the counts add up.
 pub async fn show(session: &Session, by: GroupBy, filter: &FindingFilter) -> Result<(), Failure> {
-    let store = &session.store;
-    let found = gather(None, async |have: &[Finding], limit| {
-        let before = have.last().map(|finding| finding.id.0);
-        Ok(store.findings(filter, Page { limit, before }).await?)
-    });
-    let found = found.await?;
+    let found = gather_findings(session, None, filter).await?;
     let codes = match by {
         GroupBy::IssueCode => codes(session, &found).await?,
         _ => Codes::new(),

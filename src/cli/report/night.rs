@@ -9,13 +9,12 @@ use serde::Serialize;
 use super::ReportArgs;
 use crate::cli::common::Session;
 use crate::cli::exit::Failure;
-use crate::cli::lists::gather;
+use crate::cli::lists::{gather_findings, gather_newest};
 use crate::cli::output::{self, Row};
 use crate::domain::ids::{JobName, Org};
 use crate::domain::{AttemptState, FindingState};
-use crate::store::Page;
 use crate::store::attempts::{Attempt, AttemptFilter};
-use crate::store::findings::{Finding, FindingFilter};
+use crate::store::findings::FindingFilter;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// A night where nobody says how long it was.
@@ -60,11 +59,8 @@ pub(super) async fn run(session: &Session, args: &ReportArgs) -> Result<(), Fail
         until,
         ..RunFilter::default()
     };
-    let runs = gather(None, async |have: &[RunRow], limit| {
-        let before = have.last().map(|last| last.id.0);
-        Ok(session.store.runs(&filter, Page { limit, before }).await?)
-    });
-    for run in runs.await? {
+    let fetch = async |page| session.store.runs(&filter, page).await;
+    for run in gather_newest(None, None, |row: &RunRow| row.id.0, fetch).await? {
         let outcome = run.outcome.map_or("going_on", |outcome| outcome.as_str());
         let mut add = |what, of, count| counts.add(&run.job_name, &run.org, what, of, count);
         add("runs", outcome, 1);
@@ -79,12 +75,8 @@ pub(super) async fn run(session: &Session, args: &ReportArgs) -> Result<(), Fail
         until,
         ..AttemptFilter::default()
     };
-    let attempts = gather(None, async |have: &[Attempt], limit| {
-        let before = have.last().map(|last| last.id.0);
-        let page = Page { limit, before };
-        Ok(session.store.attempts(&filter, page).await?)
-    });
-    for attempt in attempts.await? {
+    let fetch = async |page| session.store.attempts(&filter, page).await;
+    for attempt in gather_newest(None, None, |row: &Attempt| row.id.0, fetch).await? {
         let (job, org, state) = (&attempt.job_name, &attempt.org, attempt.state);
         if state != AttemptState::NotSent {
             counts.add(job, org, "sent", attempt.operation.as_str(), 1);
@@ -107,12 +99,7 @@ pub(super) async fn run(session: &Session, args: &ReportArgs) -> Result<(), Fail
             state,
             ..FindingFilter::default()
         };
-        let findings = gather(None, async |have: &[Finding], limit| {
-            let before = have.last().map(|last| last.id.0);
-            let page = Page { limit, before };
-            Ok(session.store.findings(&filter, page).await?)
-        });
-        for finding in findings.await? {
+        for finding in gather_findings(session, None, &filter).await? {
             let (job, org, kind) = (&finding.job_name, &finding.org, finding.key.kind.as_str());
             counts.add(job, org, "found", kind, 1);
             if finding.resolved_at.is_some() {

@@ -9,9 +9,8 @@ use serde::Serialize;
 use super::ReportArgs;
 use crate::cli::common::Session;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::lists::gather;
+use crate::cli::lists::gather_findings;
 use crate::cli::output::{self, Format, Row, or_dash, table};
-use crate::cli::time;
 use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::{FindingKind, Observation};
 use crate::history::parties::Account;
@@ -20,7 +19,6 @@ use crate::history::report::{
 };
 use crate::history::timeline::span;
 use crate::history::working::WorkingTime;
-use crate::store::Page;
 use crate::store::findings::{Finding, FindingFilter};
 
 /// Requests of a page.
@@ -83,10 +81,9 @@ impl Asked {
     fn read(session: &Session, args: &ReportArgs) -> Result<Self, Failure> {
         let now = session.now();
         let (since, until) = args.time.read(now)?;
-        let work = session.config.parties.working_time(time::zone());
         Ok(Self {
             orgs: session.orgs(args.org.as_deref())?,
-            work: work.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?,
+            work: session.working_time()?,
             since,
             until: until.map_or(now, |until| until.min(now)),
         })
@@ -152,12 +149,8 @@ impl Asked {
             until: Some(self.until),
             ..FindingFilter::default()
         };
-        let found = gather(None, async |have: &[Finding], limit| {
-            let before = have.last().map(|last| last.id.0);
-            let page = Page { limit, before };
-            Ok(session.store.findings(&filter, page).await?)
-        });
-        let unread = found.await?.into_iter();
+        let found = gather_findings(session, None, &filter).await?;
+        let unread = found.into_iter();
         let unread = unread.filter(|finding| finding.read_at.is_none());
         Ok(unread
             .map(|finding| (finding.key.reference_id.clone(), finding))

@@ -8,17 +8,16 @@ use serde::Serialize;
 
 use super::StuckArgs;
 use crate::cli::common::Session;
-use crate::cli::exit::{Exit, Failure};
-use crate::cli::lists::gather;
+use crate::cli::exit::Failure;
+use crate::cli::lists::gather_oldest_findings;
 use crate::cli::output::{self, NOT_YET_READ, Row, or_dash};
-use crate::cli::time;
 use crate::domain::finding::Attention;
 use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName};
 use crate::domain::{FindingKind, FindingState, Party, PersistenceType, Status, TerritoryOwner};
 use crate::history::parties::Account;
 use crate::history::replay::replay;
 use crate::history::timeline::span;
-use crate::store::findings::{Finding, FindingFilter};
+use crate::store::findings::FindingFilter;
 
 /// A stuck request as evidence.
 #[derive(Debug, Serialize)]
@@ -55,19 +54,14 @@ struct StuckOrder {
 pub(super) async fn run(session: &Session, args: &StuckArgs) -> Result<(), Failure> {
     let config = &session.config;
     let whose = config.parties.whose(&config.jobs);
-    let work = config.parties.working_time(time::zone());
-    let work = work.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+    let work = session.working_time()?;
     let filter = FindingFilter {
         org: session.known_org(args.org.as_deref()).await?,
         kind: Some(FindingKind::StuckRequest),
         ..FindingFilter::default()
     };
-    let found = gather(None, async |have: &[Finding], limit| {
-        let skip = have.len() as u64;
-        Ok(session.store.oldest_findings(&filter, skip, limit).await?)
-    });
     let (now, mut rows) = (session.now(), Vec::new());
-    for finding in found.await? {
+    for finding in gather_oldest_findings(session, None, &filter).await? {
         let (org, id) = (&finding.org, &finding.key.reference_id);
         let happenings = session.store.history(org, id).await?;
         let account = Account::of(org, &happenings, &whose, now);

@@ -18,11 +18,11 @@ pub struct SentWrite {
     pub at: String,
     /// For which tenant.
     pub org: Org,
-    /// The order.
+    /// The operator's number of the order.
     pub external_reference: String,
-    /// The request.
+    /// The upstream's id of the request.
     pub reference_id: String,
-    /// What.
+    /// The operation's name, as in the ledger.
     pub operation: String,
     /// By which the upstream knows it.
     pub correlation_id: Uuid,

@@ -158,9 +158,12 @@ impl World {
             Some((name, Action::Ignore)) => format!("rule {name} says ignore"),
             None => "no rule is known".to_owned(),
         };
-        let remembered = decided.filter(|one| !["act", "flag", "ignore"].contains(&&*one.verdict));
-        let reason = remembered.and_then(|one| one.verdict.parse::<SkipReason>().ok());
-        let explanation = remembered.map_or_else(|| said.clone(), |one| one.explanation.clone());
+        let skipped = decided.and_then(|one| {
+            let reason = one.verdict.parse::<SkipReason>().ok()?;
+            Some((reason, &one.explanation))
+        });
+        let reason = skipped.map(|(reason, _)| reason);
+        let explanation = skipped.map_or_else(|| said.clone(), |(_, why)| why.clone());
         let stands = match finding.attention {
             Some(Attention::GivenUp) => Some(SkipReason::GivenUp),
             _ => reason.filter(|reason| is_lasting(*reason)),

@@ -17,8 +17,8 @@ use super::pipeline::{Room, Work};
 use super::{Portion, SurveyError};
 use crate::config::JobKind;
 use crate::domain::ids::{Org, ReferenceId};
-use crate::domain::{Beside, Event, Issue, Observation, Sight};
-use crate::reconcile::events::{self, EventCheck};
+use crate::domain::{Beside, Event, EventCheck, Issue, Observation, Sight};
+use crate::reconcile::events;
 use crate::tesamanager::{ReadError, Tesamanager};
 
 /// That read one batch.

@@ -135,7 +135,7 @@ macro_rules! bind_filter {
     };
 }
 
-/// Newest first.
+/// The page of those that the filter wants, newest first.
 pub(super) async fn newest(
     store: &Backend,
     filter: &FindingFilter,
@@ -165,7 +165,7 @@ pub(super) async fn oldest(
     all(rows)
 }
 
-/// How many.
+/// How many the filter wants, whatever the page.
 pub(super) async fn number(store: &Backend, filter: &FindingFilter) -> Result<u64, Fault> {
     let asked = sqlx::query_scalar(way_in(filter).number);
     let count: i64 = bind_filter!(asked, filter, None)

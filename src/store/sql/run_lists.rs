@@ -39,7 +39,7 @@ macro_rules! bind_filter {
     };
 }
 
-/// Newest first.
+/// The page of those that the filter wants, newest first.
 pub(super) async fn newest(
     store: &Backend,
     filter: &RunFilter,
@@ -56,7 +56,7 @@ pub(super) async fn newest(
     all(rows)
 }
 
-/// How many.
+/// How many the filter wants, whatever the page.
 pub(super) async fn number(store: &Backend, filter: &RunFilter) -> Result<u64, Fault> {
     let asked = sqlx::query_scalar(NUMBER);
     let count: i64 = bind_filter!(asked, filter, None)

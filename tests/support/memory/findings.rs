@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use tesa_reconciler::domain::finding::{FindingKind, FindingState};
-use tesa_reconciler::domain::ids::{
-    ClassId, ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName,
-};
+use tesa_reconciler::domain::ids::{ClassId, FindingId, JobName, Org, ReferenceId};
 use tesa_reconciler::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, FindingKey, Findings, Live, LiveFinding,
     Sighting,
@@ -15,7 +13,6 @@ use tesa_reconciler::store::findings::{
 use tesa_reconciler::store::runs::RunLease;
 use tesa_reconciler::store::{Page, StoreError};
 
-use super::audit::{begins, page};
 use super::{MemoryStore, State};
 
 /// Rows a transaction.
@@ -213,62 +210,6 @@ impl State {
             }
         }
         Some(row)
-    }
-
-    /// As listed: one that its class still names was last seen when that was listed.
-    fn listed(&self, row: &Row) -> Finding {
-        let mut finding = row.finding.clone();
-        let class = row.class.filter(|_| row.missing_since.is_none());
-        if let Some(class) = class.and_then(|class| self.classes.rows.get(&class)) {
-            finding.last_seen = finding.last_seen.max(class.stored.listed_at);
-        }
-        finding.rule = self.rule_of(row);
-        finding.status = self.status_of(&finding.org, &finding.key.reference_id);
-        finding
-    }
-
-    /// The class says by which rule a list named it; of one that was read, the job's last decision does.
-    fn rule_of(&self, row: &Row) -> Option<RuleName> {
-        let (class, finding) = (row.class, &row.finding);
-        let class = class.and_then(|class| self.classes.rows.get(&class));
-        let decided =
-            || self.rule_decided(&finding.org, &finding.key.reference_id, &finding.job_name);
-        class
-            .map(|class| class.stored.key.rule.clone())
-            .or_else(decided)
-    }
-
-    fn is_wanted(&self, filter: &FindingFilter, row: &Row) -> bool {
-        let finding = &row.finding;
-        let id = finding.key.reference_id.as_str();
-        let order = finding
-            .external_reference
-            .as_ref()
-            .map(ExternalReference::as_str);
-        let stands = match filter.state {
-            None => row.is_live(),
-            // What was said of a finding may outlive it.
-            Some(FindingState::Acknowledged) => {
-                self.acknowledgements.holds_of(&finding.org, &finding.key)
-            }
-            Some(state) => finding.state == state,
-        };
-        let (reference, search) = (filter.reference.as_ref(), filter.search.as_ref());
-        let (job, rule) = (filter.job_name.as_ref(), filter.rule.as_ref());
-        stands
-            && filter.org.as_ref().is_none_or(|org| *org == finding.org)
-            && filter.kind.is_none_or(|kind| kind == finding.key.kind)
-            && (filter.attention.is_none() || filter.attention == finding.attention)
-            && reference.is_none_or(|text| id == text || order == Some(text))
-            && search.is_none_or(|text| begins(text, id, order))
-            && filter.since.is_none_or(|since| finding.first_seen >= since)
-            && filter.until.is_none_or(|until| finding.first_seen < until)
-            && job.is_none_or(|job| *job == finding.job_name)
-            && filter
-                .detail
-                .as_ref()
-                .is_none_or(|detail| *detail == finding.key.detail)
-            && rule.is_none_or(|rule| self.rule_of(row).as_ref() == Some(rule))
     }
 }
 
@@ -480,12 +421,8 @@ impl Findings for MemoryStore {
     }
 
     async fn findings(&self, filter: &FindingFilter, of: Page) -> Result<Vec<Finding>, StoreError> {
-        self.read("findings", |state, _| {
-            let rows = state.findings.rows.iter().map(|(id, row)| (id.0, row));
-            let rows = page(rows, of, |row| state.is_wanted(filter, row));
-            Ok(rows.iter().map(|row| state.listed(row)).collect())
-        })
-        .await
+        self.read("findings", |state, _| Ok(state.newest_findings(filter, of)))
+            .await
     }
 
     async fn oldest_findings(
@@ -495,25 +432,14 @@ impl Findings for MemoryStore {
         limit: u32,
     ) -> Result<Vec<Finding>, StoreError> {
         self.read("oldest_findings", |state, _| {
-            let rows = state.findings.rows.values();
-            let mut rows: Vec<_> = rows.filter(|row| state.is_wanted(filter, row)).collect();
-            rows.sort_by_key(|row| {
-                (
-                    row.finding.since.is_none(),
-                    row.finding.since,
-                    row.finding.id,
-                )
-            });
-            let rows = rows.into_iter().skip(skip as usize).take(limit as usize);
-            Ok(rows.map(|row| state.listed(row)).collect())
+            Ok(state.oldest_findings(filter, skip, limit))
         })
         .await
     }
 
     async fn count_findings(&self, filter: &FindingFilter) -> Result<u64, StoreError> {
         self.read("count_findings", |state, _| {
-            let rows = state.findings.rows.values();
-            Ok(rows.filter(|row| state.is_wanted(filter, row)).count() as u64)
+            Ok(state.wanted_findings(filter).count() as u64)
         })
         .await
     }

@@ -14,6 +14,7 @@ mod claims;
 mod classes;
 mod controls;
 mod faults;
+mod finding_lists;
 mod findings;
 mod history;
 mod housekeeping;
