@@ -205,7 +205,7 @@ impl Survey<'_> {
     }
 
     /// It belongs to the class by what was read, but for what the list itself asks: no earlier rule has it, it is not among
-    /// those that the class leaves out, and where only a read tells, the rule matches it.
+    /// those that the class leaves out, and where only a read tells, it is of the class's status and the rule matches it.
     fn is_member(&self, class: &Class, read: &Observation) -> bool {
         let is_left_out = class.without.iter().any(|ask| {
             (ask.cancelling && read.cancelling)
@@ -221,7 +221,8 @@ impl Survey<'_> {
             &self.context.rules[..class.rule],
             &self.context.rules[class.rule],
         );
-        !is_left_out && !earlier.iter().any(matches) && (!class.is_residual || matches(rule))
+        let is_told_by_a_read = read.status == class.status && matches(rule);
+        !is_left_out && !earlier.iter().any(matches) && (!class.is_residual || is_told_by_a_read)
     }
 
     /// Whether one of the questions should have named it, and the filter by which it did not.
