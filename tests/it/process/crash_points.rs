@@ -37,12 +37,45 @@ fn watched(world: &World, command: &Command, what: &[&str]) -> Command {
 }
 
 async fn stuck() -> World {
-    let mut settings = Settings::default();
+    one_stuck(None).await
+}
+
+/// One order that was never sent.
+pub(super) async fn one_stuck(state_url: Option<String>) -> World {
+    let mut settings = Settings {
+        state_url,
+        ..Settings::default()
+    };
     // Looks count from the last instant at which the write may have been on its way, so that is made short.
     settings.tesamanager += "\nrequest_timeout = \"1s\"";
     let world = World::new(settings).await;
     world.stuck("ORD-1");
     world
+}
+
+/// Whatever is on the disk, the next starts come to the one effect, and each write has its row.
+pub(super) async fn comes_to_its_one_effect(world: &World, after: &str) {
+    let begun = Instant::now();
+    loop {
+        let ended = run(world.program(&["run", "--once"])).await;
+        assert_eq!(ended.code, Some(0), "after {after}: {ended:?}");
+        let states = world.states().await;
+        if states.last().is_some_and(|last| last == "confirmed") {
+            break;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{after} is never settled: {states:?}"
+        );
+    }
+    let writes = world.writes();
+    assert_eq!(world.effects(), 1, "after {after}: {writes:?}");
+    let rows = world.attempts().await;
+    for write in &writes {
+        let id = write.correlation_id.as_deref();
+        let has_row = rows.iter().any(|row| row["correlation_id"].as_str() == id);
+        assert!(has_row, "after {after}, a write without a row: {write:?}");
+    }
 }
 
 /// How many such calls a run makes, in the thread that makes the most: `strace` counts each thread's by itself, and one
@@ -75,30 +108,7 @@ async fn dies_at(point: usize) -> bool {
     let command = world.program(&["run", "--once"]);
     let ended = run(watched(&world, &command, &["-e", &trace, "-e", &inject])).await;
     let died = ended.code != Some(0);
-    let begun = Instant::now();
-    loop {
-        let ended = run(world.program(&["run", "--once"])).await;
-        assert_eq!(ended.code, Some(0), "after point {point}: {ended:?}");
-        let states = world.states().await;
-        if states.last().is_some_and(|last| last == "confirmed") {
-            break;
-        }
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "point {point} is never settled: {states:?}"
-        );
-    }
-    let writes = world.writes();
-    assert_eq!(world.effects(), 1, "after point {point}: {writes:?}");
-    let rows = world.attempts().await;
-    for write in &writes {
-        let id = write.correlation_id.as_deref();
-        let has_row = rows.iter().any(|row| row["correlation_id"].as_str() == id);
-        assert!(
-            has_row,
-            "after point {point}, a write without a row: {write:?}"
-        );
-    }
+    comes_to_its_one_effect(&world, &format!("point {point}")).await;
     died
 }
 

@@ -12,6 +12,7 @@ mod commands;
 mod configuration;
 mod crash;
 mod crash_points;
+mod crash_statements;
 mod credentials;
 pub mod daemon;
 mod doctor;

@@ -7,3 +7,4 @@ pub mod http;
 pub mod postgres;
 pub mod proxy;
 pub mod silence;
+pub mod statements;
