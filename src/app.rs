@@ -40,8 +40,8 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::ids::ReplicaId;
 use crate::http::{self, Health, Pages};
-use crate::lifecycle::{Beats, Lifecycle, Notifier, Requests, serve_requests, watchdog};
-use crate::schedule::{Poker, ScheduledJob, Ticker};
+use crate::lifecycle::{Heartbeats, Lifecycle, Notifier, Requests, serve_requests, watchdog};
+use crate::schedule::{Activator, ScheduledJob, Ticker};
 use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
 use crate::telemetry::traces::{self, Traces};
@@ -111,7 +111,7 @@ pub async fn run(
     let (jobs, jobs_seen) = watch::channel(Arc::new(scheduled));
     let (live, live_seen) = watch::channel(Arc::new(core.live(config)?));
 
-    let beats = Beats::default();
+    let heartbeats = Heartbeats::default();
     let pages = Arc::new(Pages {
         metrics: metrics.clone(),
         store: StoreGauges::new(
@@ -120,7 +120,7 @@ pub async fn run(
             Arc::clone(&clock),
             ALIVE_WITHIN,
         ),
-        health: health(&core, &beats, &lifecycle),
+        health: health(&core, &heartbeats, &lifecycle),
     });
     // Outlives the drain, so that the drain can be watched.
     let served = tokio_util::sync::CancellationToken::new();
@@ -134,10 +134,10 @@ pub async fn run(
         core: core.clone(),
         live: live_seen.clone(),
         jobs: jobs_seen,
-        beats: beats.clone(),
+        heartbeats: heartbeats.clone(),
         lifecycle: lifecycle.clone(),
     };
-    let poker = kernel.spawn(Ticker::start(Arc::clone(&clock)).await?);
+    let activator = kernel.spawn(Ticker::start(Arc::clone(&clock)).await?);
 
     serve_people(
         &lifecycle,
@@ -151,13 +151,13 @@ pub async fn run(
             notifier: notifier.clone(),
             read_again,
         },
-        poker,
+        activator,
         live_seen,
-        &beats,
+        &heartbeats,
     );
     tokio::spawn(watchdog::watch(
         notifier.clone(),
-        beats.clone(),
+        heartbeats.clone(),
         lifecycle.hard().clone(),
     ));
 
@@ -207,11 +207,11 @@ fn tell_intervals(before: &[ScheduledJob], jobs: &[ScheduledJob], now: DateTime<
     }
 }
 
-fn health(core: &Core, beats: &Beats, lifecycle: &Lifecycle) -> Health {
+fn health(core: &Core, heartbeats: &Heartbeats, lifecycle: &Lifecycle) -> Health {
     let stale = {
-        let beats = beats.clone();
+        let heartbeats = heartbeats.clone();
         Arc::new(move || {
-            let stale = beats.stale(tokio::time::Instant::now());
+            let stale = heartbeats.stale(tokio::time::Instant::now());
             stale.into_iter().map(str::to_owned).collect()
         })
     };
@@ -223,9 +223,9 @@ fn serve_people(
     lifecycle: &Lifecycle,
     requests: &Requests,
     reload: reload::Reload,
-    poker: Arc<Poker>,
+    activator: Arc<Activator>,
     live: watch::Receiver<Arc<Live>>,
-    beats: &Beats,
+    heartbeats: &Heartbeats,
 ) {
     let core = reload.core.clone();
     let reload = Arc::new(reload);
@@ -246,20 +246,20 @@ fn serve_people(
             Arc::clone(&requests.poke),
             lifecycle.soft().clone(),
             move || {
-                poker.run_all();
+                activator.run_all();
                 std::future::ready(())
             },
         ),
     );
-    let beats = beats.clone();
+    let heartbeats = heartbeats.clone();
     lifecycle.spawn(
         "state dump",
         serve_requests(
             Arc::clone(&requests.dump),
             lifecycle.soft().clone(),
             move || {
-                let (core, beats, live) = (core.clone(), beats.clone(), live.borrow().clone());
-                async move { state_dump::log(&core, &live, &beats).await }
+                let (core, heartbeats, live) = (core.clone(), heartbeats.clone(), live.borrow().clone());
+                async move { state_dump::log(&core, &live, &heartbeats).await }
             },
         ),
     );

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::schedule::Poker;
+use crate::schedule::Activator;
 use crate::store::{Change, Changes};
 
 /// Passes the word on until `stop`.
-pub async fn heed(mut changes: Changes, poker: Arc<Poker>, stop: CancellationToken) {
+pub async fn heed(mut changes: Changes, activator: Arc<Activator>, stop: CancellationToken) {
     while let Some(Some(Change::Steered | Change::Missed)) =
         stop.run_until_cancelled(changes.next()).await
     {
-        poker.listen();
+        activator.listen();
     }
 }

@@ -12,7 +12,7 @@ use super::outage::Outage;
 use super::{Core, Live};
 use crate::domain::ids::ReplicaId;
 use crate::domain::run::Mode;
-use crate::lifecycle::Beats;
+use crate::lifecycle::Heartbeats;
 use crate::reconcile::looks::Looks;
 use crate::store::StoreError;
 use crate::store::runs::RunRow;
@@ -38,10 +38,10 @@ const VERIFIER: &str = "verifier";
 pub async fn keep(
     core: Core,
     live: watch::Receiver<Arc<Live>>,
-    beats: Beats,
+    heartbeats: Heartbeats,
     stop: CancellationToken,
 ) {
-    beats.register(KEEPER, KEEPER_MAX_AGE);
+    heartbeats.register(KEEPER, KEEPER_MAX_AGE);
     let mut outage = Outage::new("the books can't be kept");
     let mut hearing = Hearing::default();
     loop {
@@ -52,7 +52,7 @@ pub async fn keep(
         };
         hearing.note(kept.is_ok());
         outage.note(kept);
-        beats.beat(KEEPER);
+        heartbeats.beat(KEEPER);
         record::beat(KEEPER, core.clock.now());
         tokio::select! {
             biased;
@@ -60,7 +60,7 @@ pub async fn keep(
             () = tokio::time::sleep(KEEP_EVERY) => {}
         }
     }
-    beats.retire(KEEPER);
+    heartbeats.retire(KEEPER);
 }
 
 /// Says that this process lives, every few seconds until it is dropped: for one that has no other loops.
@@ -166,10 +166,10 @@ pub fn report_lost(lost: &[RunRow]) {
 pub async fn verify(
     core: Core,
     live: watch::Receiver<Arc<Live>>,
-    beats: Beats,
+    heartbeats: Heartbeats,
     stop: CancellationToken,
 ) {
-    beats.register(VERIFIER, VERIFIER_MAX_AGE);
+    heartbeats.register(VERIFIER, VERIFIER_MAX_AGE);
     let mut outage = Outage::new("sent writes can't be verified");
     loop {
         let current = live.borrow().clone();
@@ -178,7 +178,7 @@ pub async fn verify(
             () = stop.cancelled() => break,
             done = verify_once(&core, &current) => outage.note(done),
         }
-        beats.beat(VERIFIER);
+        heartbeats.beat(VERIFIER);
         record::beat(VERIFIER, core.clock.now());
         tokio::select! {
             biased;
@@ -186,7 +186,7 @@ pub async fn verify(
             () = tokio::time::sleep(VERIFY_EVERY) => {}
         }
     }
-    beats.retire(VERIFIER);
+    heartbeats.retire(VERIFIER);
 }
 
 async fn verify_once(core: &Core, live: &Live) -> Result<(), StoreError> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{Core, Live, changes, keeper, notifier, runs};
-use crate::lifecycle::{Beats, Lifecycle};
-use crate::schedule::{self, Parts, Poker, ScheduledJob, Ticker};
+use crate::lifecycle::{Heartbeats, Lifecycle};
+use crate::schedule::{self, Activator, Parts, ScheduledJob, Ticker};
 
 /// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.
 const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);
@@ -24,57 +24,57 @@ pub struct Kernel {
     /// The jobs, as configured now.
     pub jobs: watch::Receiver<Arc<Vec<ScheduledJob>>>,
     /// Who lives.
-    pub beats: Beats,
+    pub heartbeats: Heartbeats,
     /// Their tasks, and the ways to stop them.
     pub lifecycle: Lifecycle,
 }
 
 impl Kernel {
     /// Begins them all. The scheduler is woken by what is returned.
-    pub fn spawn(&self, ticker: Ticker) -> Arc<Poker> {
+    pub fn spawn(&self, ticker: Ticker) -> Arc<Activator> {
         let Self {
             core,
             live,
             jobs,
-            beats,
+            heartbeats,
             lifecycle,
         } = self;
         let soft = lifecycle.soft();
         lifecycle.spawn(
             "keeper",
-            keeper::keep(core.clone(), live.clone(), beats.clone(), soft.clone()),
+            keeper::keep(core.clone(), live.clone(), heartbeats.clone(), soft.clone()),
         );
         lifecycle.spawn(
             "verifier",
-            keeper::verify(core.clone(), live.clone(), beats.clone(), soft.clone()),
+            keeper::verify(core.clone(), live.clone(), heartbeats.clone(), soft.clone()),
         );
         lifecycle.spawn(
             "notifier",
-            notifier::tell(core.clone(), live.clone(), beats.clone(), soft.clone()),
+            notifier::tell(core.clone(), live.clone(), heartbeats.clone(), soft.clone()),
         );
-        let poker = Arc::new(Poker::default());
+        let activator = Arc::new(Activator::default());
         lifecycle.spawn(
             "changes",
-            changes::heed(core.store.changes(), Arc::clone(&poker), soft.clone()),
+            changes::heed(core.store.changes(), Arc::clone(&activator), soft.clone()),
         );
-        beats.register(schedule::driver::LOOP_NAME, SCHEDULER_MAX_AGE);
+        heartbeats.register(schedule::driver::LOOP_NAME, SCHEDULER_MAX_AGE);
         let parts = Parts {
             store: Arc::clone(&core.store),
             runner: Arc::new(runs::Runs::new(core, live.clone(), soft.clone())),
             clock: Arc::clone(&core.clock),
             ticker,
             jobs: jobs.clone(),
-            poker: Arc::clone(&poker),
+            activator: Arc::clone(&activator),
             stop: soft.clone(),
             tracker: lifecycle.tracker().clone(),
             replica: core.replica.id.clone(),
             beat: {
-                let beats = beats.clone();
-                Arc::new(move || beats.beat(schedule::driver::LOOP_NAME))
+                let heartbeats = heartbeats.clone();
+                Arc::new(move || heartbeats.beat(schedule::driver::LOOP_NAME))
             },
         };
         lifecycle.spawn("scheduler", schedule::drive(parts));
-        poker
+        activator
     }
 
     /// Nothing new is begun and what is in flight is finished, within the drain's time; then the store is told of the end.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outage::Outage;
 use super::{Core, Live};
-use crate::lifecycle::Beats;
+use crate::lifecycle::Heartbeats;
 use crate::notify::Sender;
 use crate::telemetry::record;
 
@@ -24,10 +24,10 @@ const NOTIFIER: &str = "notifier";
 pub async fn tell(
     core: Core,
     mut live: watch::Receiver<Arc<Live>>,
-    beats: Beats,
+    heartbeats: Heartbeats,
     stop: CancellationToken,
 ) {
-    beats.register(NOTIFIER, MAX_AGE);
+    heartbeats.register(NOTIFIER, MAX_AGE);
     let mut outage = Outage::new("people can't be notified");
     let mut sender: Option<Sender> = None;
     loop {
@@ -49,7 +49,7 @@ pub async fn tell(
                 done = sender.round() => outage.note(done),
             }
         }
-        beats.beat(NOTIFIER);
+        heartbeats.beat(NOTIFIER);
         record::beat(NOTIFIER, core.clock.now());
         tokio::select! {
             biased;
@@ -59,5 +59,5 @@ pub async fn tell(
             Ok(()) = live.changed() => {}
         }
     }
-    beats.retire(NOTIFIER);
+    heartbeats.retire(NOTIFIER);
 }

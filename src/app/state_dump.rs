@@ -1,17 +1,17 @@
 //! SIGUSR2: the full state into the log, from memory first and from the store as far as it answers.
 
 use super::{Core, Live};
-use crate::lifecycle::Beats;
+use crate::lifecycle::Heartbeats;
 
 /// Logs it. A store that is away is said, and does not hide the rest.
-pub async fn log(core: &Core, live: &Live, beats: &Beats) {
+pub async fn log(core: &Core, live: &Live, heartbeats: &Heartbeats) {
     tracing::info!(
         replica = %core.replica.id,
         version = core.replica.version,
         started_at = %core.replica.started_at,
         mode = %live.config.safety.mode,
         orgs = live.config.tesamanager.orgs.len(),
-        stale_loops = ?beats.stale(tokio::time::Instant::now()),
+        stale_loops = ?heartbeats.stale(tokio::time::Instant::now()),
         "state: process"
     );
     for job in &live.config.jobs {

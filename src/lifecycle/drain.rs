@@ -93,7 +93,7 @@ impl Lifecycle {
         };
         self.tracker.spawn(async move {
             let _named = named;
-            super::wedge::able(name, task).await
+            super::fault_injection::able(name, task).await
         })
     }
 

@@ -4,14 +4,14 @@
 //! [`steer`] right after, so that a SIGTERM during a slow start already counts; everything else spawned on the
 //! lifecycle; [`Notifier::ready`] once it serves; [`Lifecycle::shutdown`] last.
 
-pub mod beats;
 pub mod drain;
+pub mod fault_injection;
+pub mod heartbeats;
 pub mod signals;
 pub mod systemd;
 pub mod watchdog;
-pub mod wedge;
 
-pub use beats::Beats;
 pub use drain::{Left, Lifecycle, grace_of};
+pub use heartbeats::Heartbeats;
 pub use signals::{Requests, SignalEvent, Signals, serve_requests, steer};
 pub use systemd::Notifier;

@@ -6,21 +6,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Beats, Notifier};
+use super::{Heartbeats, Notifier};
 
 /// How soon to look again at a loop that didn't beat.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Says so at half of the time that the service manager allows, until `stop`; returns at once where it doesn't care.
 /// Give it the hard token: the drain is to be watched over too.
-pub async fn watch(notifier: Notifier, beats: Beats, stop: CancellationToken) {
+pub async fn watch(notifier: Notifier, heartbeats: Heartbeats, stop: CancellationToken) {
     let Some(limit) = notifier.watchdog() else {
         return;
     };
     let work = async {
         let mut quiet = false;
         loop {
-            let stale = beats.stale(Instant::now());
+            let stale = heartbeats.stale(Instant::now());
             if stale.is_empty() {
                 notifier.alive();
                 quiet = false;
@@ -56,14 +56,14 @@ mod tests {
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_nonblocking(true).unwrap();
         let notifier = Notifier::connect(path.as_os_str(), Some(LIMIT)).unwrap();
-        let beats = Beats::default();
-        beats.register("scheduler", Duration::from_secs(20));
+        let heartbeats = Heartbeats::default();
+        heartbeats.register("scheduler", Duration::from_secs(20));
         let stop = CancellationToken::new();
-        let watching = tokio::spawn(watch(notifier, beats.clone(), stop.clone()));
+        let watching = tokio::spawn(watch(notifier, heartbeats.clone(), stop.clone()));
 
         for _ in 0..120 {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            beats.beat("scheduler");
+            heartbeats.beat("scheduler");
         }
         let heard = drain(&socket);
         assert!((4..=5).contains(&heard), "every 30 s: {heard}");
@@ -73,7 +73,7 @@ mod tests {
         tokio::time::sleep(LIMIT).await;
         assert_eq!(drain(&socket), 0, "the loop hangs");
 
-        beats.beat("scheduler");
+        heartbeats.beat("scheduler");
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(drain(&socket), 1, "it came back: said at once");
         stop.cancel();
@@ -84,7 +84,7 @@ mod tests {
     async fn without_a_watchdog_there_is_nothing_to_do() {
         watch(
             Notifier::default(),
-            Beats::default(),
+            Heartbeats::default(),
             CancellationToken::new(),
         )
         .await;

@@ -184,8 +184,8 @@ mod tests {
     use crate::domain::run::Mode;
     use crate::domain::{AttemptState, Observation, Operation, Status};
     use crate::reconcile::fixtures;
-    use crate::reconcile::history::RetryPolicy;
     use crate::reconcile::plan::WritePolicy;
+    use crate::reconcile::retry_verdict::RetryPolicy;
     use crate::rules::{Action, Matcher, Rule, WriteKind, WriteSpec};
     use crate::store::attempts::Attempt;
     use crate::store::orders::OrderFacts;

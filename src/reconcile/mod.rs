@@ -7,7 +7,7 @@
 //!
 //! The steps, and where they stand:
 //!
-//! - **Claim** (`runner.rs`): the slot, the right to run, a heartbeat, a time-out, an outcome. `pass.rs` is what happens in
+//! - **Claim** (`runner.rs`): the slot, the right to run, a heartbeat, a time-out, an outcome. `run_stages.rs` is what happens in
 //!   between, kind by kind (`jobs/`).
 //! - **Select** (`select/`): who it is about. `retry_stuck` asks by lists alone. Its rules are compiled to classes, one for each
 //!   rule and status ([`crate::rules::classes`]); a class is list calls and the algebra of sets, and the first rule that matches
@@ -48,16 +48,16 @@ pub mod findings;
 #[cfg(test)]
 pub mod fixtures;
 pub mod guard;
-pub mod history;
 pub mod issues;
 pub mod jobs;
 pub mod listed;
 pub mod looks;
-mod pass;
 pub mod plan;
 pub mod reads;
 pub mod recorder;
 mod reread;
+pub mod retry_verdict;
+mod run_stages;
 pub mod runner;
 pub mod select;
 pub mod stuck;

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::compose;
 use super::findings::Scope;
-use super::history::{Errand, RetryPolicy, Standing, standing};
+use super::retry_verdict::{Errand, RetryPolicy, RetryVerdict, retry_verdict};
 use crate::domain::finding::Attention;
 use crate::domain::ids::Org;
 use crate::domain::run::Mode;
@@ -227,19 +227,19 @@ fn rule_on_write(
         version: &version,
         issue: known.issue,
     };
-    let standing = standing(known.order, &errand, context.retry, context.now);
+    let verdict = retry_verdict(known.order, &errand, context.retry, context.now);
     // A person's word comes before what the ledger says about trying again: it is theirs to take back.
-    let refusal = standing
+    let refusal = verdict
         .refusal()
         .filter(|(reason, _)| known.acknowledged.is_none() || *reason == SkipReason::InDoubt);
     if let Some((reason, mut why)) = refusal {
-        if standing.waits_for_a_retry() {
+        if verdict.waits_for_a_retry() {
             why.push_str(&way_out(context.org, known.request));
         }
         return Ruling {
-            attention: attention(&standing),
-            not_before: match standing {
-                Standing::BackingOff { until, .. } => Some(until),
+            attention: attention(&verdict),
+            not_before: match verdict {
+                RetryVerdict::BackingOff { until, .. } => Some(until),
                 _ => None,
             },
             ..skip(reason, why)
@@ -279,12 +279,12 @@ fn rule_on_write(
 }
 
 /// Who must look at an order that is not written to.
-fn attention(standing: &Standing) -> Option<Attention> {
-    match standing {
-        Standing::InDoubt {
+fn attention(verdict: &RetryVerdict) -> Option<Attention> {
+    match verdict {
+        RetryVerdict::InDoubt {
             needs_human: true, ..
         } => Some(Attention::NeedsHuman),
-        Standing::GivenUp(_) | Standing::Doubled(_) => Some(Attention::GivenUp),
+        RetryVerdict::GivenUp(_) | RetryVerdict::Doubled(_) => Some(Attention::GivenUp),
         _ => None,
     }
 }

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::Answers;
 use super::guard::{InFlight, InForce};
-use super::history::RetryPolicy;
 use super::looks::Looks;
 use super::plan::{Context, WritePolicy};
+use super::retry_verdict::RetryPolicy;
 use super::survey::{PlanSink, Survey, SurveyError, Tally, batch_at};
 use crate::clock::SharedClock;
 use crate::config::{Job, JobKind, Safety};

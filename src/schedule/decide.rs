@@ -90,15 +90,15 @@ pub struct Unrun {
 
 /// Decides. See the module.
 pub fn decide(job: &JobName, spec: &Spec, state: &State, now: DateTime<Utc>) -> Decision {
-    let lane = Lane {
+    let slots = Slots {
         job,
         spec,
         state,
         now,
     };
-    let fired = lane.fired().filter(|&slot| lane.is_open(slot));
-    let mut decision = fired.map_or_else(Decision::default, |slot| lane.fate(slot));
-    decision.wake = lane.wake(fired);
+    let fired = slots.fired().filter(|&slot| slots.is_open(slot));
+    let mut decision = fired.map_or_else(Decision::default, |slot| slots.fate(slot));
+    decision.wake = slots.wake(fired);
     decision
 }
 
@@ -115,14 +115,14 @@ pub fn delay(job: &JobName, spec: &Spec, slot: DateTime<Utc>) -> Duration {
     }
 }
 
-struct Lane<'a> {
+struct Slots<'a> {
     job: &'a JobName,
     spec: &'a Spec,
     state: &'a State,
     now: DateTime<Utc>,
 }
 
-impl Lane<'_> {
+impl Slots<'_> {
     fn when(&self) -> &When {
         &self.spec.when
     }

@@ -6,7 +6,7 @@
 //!
 //! What may fail, and what follows:
 //! - *the store*: said once, tried again with growing pauses; nothing is started meanwhile, and every slot stays due,
-//!   because only the store's own word accounts for it. A call that hangs is given up on ([`STORE_PATIENCE`]);
+//!   because only the store's own word accounts for it. A call that hangs is given up on ([`STORE_TIMEOUT`]);
 //! - *one job or org*: backs off by itself, the others go on;
 //! - *a run that panics*: its task is lost, not the loop; it ends as failed and the job goes on;
 //! - *a pause state that can't be read*: counts as paused.
@@ -14,8 +14,8 @@
 //! Cancelling the token stops claiming at once; the future then ends when its runs have ended (draining them in time is
 //! `lifecycle`'s business). Dropping the future leaves the runs alone.
 
-mod lane;
-mod patience;
+mod backoff;
+mod job_state;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,21 +32,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::needs::{Runner, ScheduleStore, ScheduledJob};
+use super::ports::{Runner, ScheduleStore, ScheduledJob};
 use super::ticker::Ticker;
 use crate::clock::SharedClock;
 use crate::domain::ids::{ReplicaId, RunId, TriggerId};
 use crate::store::StoreError;
 use crate::store::controls::Pause;
 use crate::telemetry::record;
-use lane::{Key, Lane};
-use patience::Patience;
+use backoff::Backoff;
+use job_state::{JobState, Key};
 
 /// The loop's name, for liveness and its metric.
 pub const LOOP_NAME: &str = "scheduler";
 
 /// How long the driver waits for a call that goes to the store.
-pub const STORE_PATIENCE: Duration = Duration::from_secs(5);
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often people are listened to: they are promised two seconds.
 const LISTEN_EVERY: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ pub struct Parts<S: ?Sized, R: ?Sized> {
     /// The jobs, as configured now.
     pub jobs: watch::Receiver<Arc<Vec<ScheduledJob>>>,
     /// Wakes the driver.
-    pub poker: Arc<Poker>,
+    pub activator: Arc<Activator>,
     /// Stops claiming.
     pub stop: CancellationToken,
     /// Runs are spawned on it.
@@ -77,13 +77,13 @@ pub struct Parts<S: ?Sized, R: ?Sized> {
 
 /// Wakes the driver from elsewhere. Pokes coalesce.
 #[derive(Debug, Default)]
-pub struct Poker {
+pub struct Activator {
     run_all: AtomicBool,
     listen: AtomicBool,
     wake: Notify,
 }
 
-impl Poker {
+impl Activator {
     /// Every job runs now (SIGUSR1).
     pub fn run_all(&self) {
         self.run_all.store(true, Ordering::Release);
@@ -111,7 +111,7 @@ type Ended = Pin<Box<dyn Future<Output = Key> + Send>>;
 
 struct Driver<S: ?Sized, R: ?Sized> {
     parts: Parts<S, R>,
-    lanes: BTreeMap<Key, Lane>,
+    job_states: BTreeMap<Key, JobState>,
     runs: FuturesUnordered<Ended>,
     /// None: unreadable.
     pauses: Option<Vec<Pause>>,
@@ -120,9 +120,9 @@ struct Driver<S: ?Sized, R: ?Sized> {
     answered: BTreeMap<TriggerId, RunId>,
     /// Triggers that nothing here can answer; remembered only to say so once.
     strays: BTreeSet<TriggerId>,
-    store_patience: Patience,
-    answer_patience: Patience,
-    trigger_patience: Patience,
+    store_backoff: Backoff,
+    answer_backoff: Backoff,
+    trigger_backoff: Backoff,
 }
 
 impl<S, R> Driver<S, R>
@@ -133,15 +133,15 @@ where
     fn new(parts: Parts<S, R>) -> Self {
         let mut driver = Self {
             parts,
-            lanes: BTreeMap::new(),
+            job_states: BTreeMap::new(),
             runs: FuturesUnordered::new(),
             pauses: None,
             listened: None,
             answered: BTreeMap::new(),
             strays: BTreeSet::new(),
-            store_patience: Patience::default(),
-            answer_patience: Patience::default(),
-            trigger_patience: Patience::default(),
+            store_backoff: Backoff::default(),
+            answer_backoff: Backoff::default(),
+            trigger_backoff: Backoff::default(),
         };
         driver.adopt_jobs(None);
         driver
@@ -149,7 +149,7 @@ where
 
     async fn run(mut self) {
         let stop = self.parts.stop.clone();
-        let poker = Arc::clone(&self.parts.poker);
+        let activator = Arc::clone(&self.parts.activator);
         let mut reloads = true;
         while !stop.is_cancelled() {
             self.pass().await;
@@ -159,7 +159,7 @@ where
                 biased;
                 () = stop.cancelled() => {}
                 Some(key) = self.runs.next() => self.run_ended(&key),
-                () = poker.wake.notified() => {}
+                () = activator.wake.notified() => {}
                 changed = self.parts.jobs.changed(), if reloads => match changed {
                     Ok(()) => self.adopt_jobs(Some(self.parts.clock.now())),
                     Err(_) => reloads = false,
@@ -179,10 +179,13 @@ where
         }
     }
 
-    /// Past instants are left out: a lane that waits for the store must not make the loop spin.
+    /// Past instants are left out: a job_state that waits for the store must not make the loop spin.
     fn next_wake(&self) -> Option<DateTime<Utc>> {
         let now = self.parts.clock.now();
-        let wakes = self.lanes.values().filter_map(|lane| lane.wake);
+        let wakes = self
+            .job_states
+            .values()
+            .filter_map(|job_state| job_state.wake);
         wakes.filter(|&wake| wake > now).min()
     }
 
@@ -191,23 +194,23 @@ where
         record::beat(LOOP_NAME, self.parts.clock.now());
     }
 
-    /// One time around. Never fails, and never waits longer than a few calls' patience.
+    /// One time around. Never fails, and never waits longer than a few calls' time-outs.
     async fn pass(&mut self) {
-        if self.parts.poker.run_all.swap(false, Ordering::AcqRel) {
-            self.lanes
+        if self.parts.activator.run_all.swap(false, Ordering::AcqRel) {
+            self.job_states
                 .values_mut()
-                .for_each(|lane| lane.signalled = true);
+                .for_each(|job_state| job_state.signalled = true);
         }
-        if self.store_patience.waits() {
+        if self.store_backoff.waits() {
             return;
         }
         match self.work().await {
-            Ok(()) if self.store_patience.succeeded() => {
+            Ok(()) if self.store_backoff.succeeded() => {
                 tracing::info!("the store answers again: the schedule goes on");
             }
             Ok(()) => {}
             Err(error) => {
-                if self.store_patience.failed() {
+                if self.store_backoff.failed() {
                     tracing::error!(%error, "the schedule waits for the store; slots stay due");
                 }
             }
@@ -219,25 +222,25 @@ where
     async fn work(&mut self) -> Result<(), StoreError> {
         self.listen().await?;
         self.answer_triggers().await;
-        let keys: Vec<Key> = self.lanes.keys().cloned().collect();
+        let keys: Vec<Key> = self.job_states.keys().cloned().collect();
         for key in keys {
             if self.parts.stop.is_cancelled() {
                 break;
             }
             let result = self.step(&key).await;
             self.beat();
-            let Some(lane) = self.lanes.get_mut(&key) else {
+            let Some(job_state) = self.job_states.get_mut(&key) else {
                 continue;
             };
             match result {
-                Ok(()) if lane.patience.waits() => {}
+                Ok(()) if job_state.backoff.waits() => {}
                 Ok(()) => {
-                    lane.patience.succeeded();
+                    job_state.backoff.succeeded();
                 }
                 Err(error) => {
-                    // The lane waits too, so that after a pause the others get their turn first: what looks like
+                    // The job_state waits too, so that after a pause the others get their turn first: what looks like
                     // an outage may be the trouble of this one.
-                    let first = lane.patience.failed();
+                    let first = job_state.backoff.failed();
                     if error.is_outage() {
                         return Err(error);
                     }
@@ -249,13 +252,14 @@ where
             }
         }
         self.answer_triggers().await;
-        self.lanes.retain(|_, lane| lane.running || !lane.gone);
+        self.job_states
+            .retain(|_, job_state| job_state.running || !job_state.gone);
         Ok(())
     }
 
     /// Looks up what people want, once a second or when poked.
     async fn listen(&mut self) -> Result<(), StoreError> {
-        let asked = self.parts.poker.listen.swap(false, Ordering::AcqRel);
+        let asked = self.parts.activator.listen.swap(false, Ordering::AcqRel);
         if !asked && self.listened.is_some_and(|at| at.elapsed() < LISTEN_EVERY) {
             return Ok(());
         }
@@ -272,12 +276,12 @@ where
         }
         match bounded("take_triggers", store.take_triggers(replica, now)).await {
             Ok(triggers) => {
-                self.trigger_patience.succeeded();
+                self.trigger_backoff.succeeded();
                 self.adopt_triggers(triggers);
             }
             Err(error) if error.is_outage() => return Err(error),
             Err(error) => {
-                if self.trigger_patience.failed() {
+                if self.trigger_backoff.failed() {
                     tracing::error!(%error, "people's triggers can't be read");
                 }
             }
@@ -296,16 +300,17 @@ where
             for org in &job.orgs {
                 let key = (job.name.clone(), org.clone());
                 wanted.insert(key.clone());
-                let lane = self
-                    .lanes
+                let job_state = self
+                    .job_states
                     .entry(key)
-                    .or_insert_with(|| Lane::new(job.spec.clone(), now, changed_at));
-                lane.next_spec = (lane.gone || lane.spec != job.spec).then(|| job.spec.clone());
-                lane.gone = false;
+                    .or_insert_with(|| JobState::new(job.spec.clone(), now, changed_at));
+                job_state.next_spec =
+                    (job_state.gone || job_state.spec != job.spec).then(|| job.spec.clone());
+                job_state.gone = false;
             }
         }
-        for (key, lane) in &mut self.lanes {
-            lane.gone = !wanted.contains(key);
+        for (key, job_state) in &mut self.job_states {
+            job_state.gone = !wanted.contains(key);
             // Here and by nobody else: a pass under way would tell the old instant once more.
             if !jobs.iter().any(|job| job.name == key.0) {
                 record::job_next_run(&key.0, DateTime::UNIX_EPOCH);
@@ -324,10 +329,13 @@ where
 
     fn report_next_runs(&self) {
         let mut next: BTreeMap<_, DateTime<Utc>> = BTreeMap::new();
-        // A removed job's lane stays until its run has ended, but is not due again.
-        let kept = self.lanes.iter().filter(|(_, lane)| !lane.gone);
-        for ((job, _), lane) in kept {
-            if let Some(wake) = lane.wake {
+        // A removed job's job_state stays until its run has ended, but is not due again.
+        let kept = self
+            .job_states
+            .iter()
+            .filter(|(_, job_state)| !job_state.gone);
+        for ((job, _), job_state) in kept {
+            if let Some(wake) = job_state.wake {
                 next.entry(job)
                     .and_modify(|earliest| *earliest = wake.min(*earliest))
                     .or_insert(wake);
@@ -344,11 +352,11 @@ async fn bounded<T>(
     operation: &'static str,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    tokio::time::timeout(STORE_PATIENCE, call)
+    tokio::time::timeout(STORE_TIMEOUT, call)
         .await
         .unwrap_or(Err(StoreError::Timeout {
             operation,
-            limit: STORE_PATIENCE,
+            limit: STORE_TIMEOUT,
             place: String::new(),
         }))
 }

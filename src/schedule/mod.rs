@@ -6,13 +6,13 @@
 pub mod decide;
 pub mod driver;
 mod interval;
-pub mod needs;
+pub mod ports;
 pub mod slots;
 pub mod spec;
 pub mod ticker;
 
-pub use driver::{Parts, Poker, drive};
-pub use needs::{RunRequest, Runner, ScheduleStore, ScheduledJob};
+pub use driver::{Activator, Parts, drive};
+pub use ports::{RunRequest, Runner, ScheduleStore, ScheduledJob};
 pub use spec::{CatchUp, Overlap, Spec, When};
 pub use ticker::Ticker;
 

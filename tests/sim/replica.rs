@@ -11,7 +11,7 @@ use tesa_reconciler::clock::SharedClock;
 use tesa_reconciler::config::{self, Config, Overrides};
 use tesa_reconciler::domain::ids::ReplicaId;
 use tesa_reconciler::domain::run::Mode;
-use tesa_reconciler::lifecycle::{Beats, Lifecycle, Notifier};
+use tesa_reconciler::lifecycle::{Heartbeats, Lifecycle, Notifier};
 use tesa_reconciler::sandbox::Sandbox;
 use tesa_reconciler::schedule::{ScheduledJob, Ticker};
 use tokio::sync::watch;
@@ -162,7 +162,7 @@ impl Replica {
             core: core.clone(),
             live: live_seen,
             jobs: jobs_seen,
-            beats: Beats::default(),
+            heartbeats: Heartbeats::default(),
             lifecycle: Lifecycle::default(),
         };
         kernel.spawn(Ticker::without_alarm(clock));

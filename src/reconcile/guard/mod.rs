@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::history::{Errand, RetryPolicy, standing};
+use super::retry_verdict::{Errand, RetryPolicy, retry_verdict};
 use crate::clock::SharedClock;
 use crate::domain::ids::{JobName, Org, ReplicaId, RuleName};
 use crate::domain::run::Mode;
@@ -214,7 +214,7 @@ impl Guard {
                 version: &version,
                 issue: issue.as_ref(),
             };
-            match standing(facts, &errand, policy, now).refusal() {
+            match retry_verdict(facts, &errand, policy, now).refusal() {
                 None => Ok(()),
                 Some((reason, why)) => Err(IntentRefused::Rechecked(reason, why)),
             }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::lane::Lane;
-use super::{Driver, Key, STORE_PATIENCE, bounded};
+use super::job_state::JobState;
+use super::{Driver, Key, STORE_TIMEOUT, bounded};
 use crate::domain::run::SlotResult;
 use crate::schedule::decide::{Due, Unrun};
-use crate::schedule::needs::{RunRequest, Runner, ScheduleStore};
+use crate::schedule::ports::{RunRequest, Runner, ScheduleStore};
 use crate::schedule::slots::COUNTED_AT_MOST;
 use crate::schedule::spec::Overlap;
 use crate::store::StoreError;
@@ -30,48 +30,48 @@ where
     pub(super) async fn step(&mut self, key: &Key) -> Result<(), StoreError> {
         let now = self.parts.clock.now();
         let paused = self.is_paused(key);
-        let Some(lane) = self.lanes.get_mut(key) else {
+        let Some(job_state) = self.job_states.get_mut(key) else {
             return Ok(());
         };
-        if lane.gone || lane.patience.waits() {
+        if job_state.gone || job_state.backoff.waits() {
             return Ok(());
         }
-        if !lane.is_loaded() {
+        if !job_state.is_loaded() {
             let last = bounded("last_slot", self.parts.store.last_slot(&key.0, &key.1)).await?;
-            lane.learn(last);
+            job_state.learn(last);
         }
-        lane.heed_the_clock(now);
+        job_state.heed_the_clock(now);
         self.mend_memory(key, now).await?;
-        let Some(lane) = self.lanes.get_mut(key) else {
+        let Some(job_state) = self.job_states.get_mut(key) else {
             return Ok(());
         };
-        if lane.signalled && paused {
-            lane.signalled = false;
+        if job_state.signalled && paused {
+            job_state.signalled = false;
             tracing::info!(job_name = %key.0, org = %key.1, "is paused, so the signal does not run it");
         }
-        let mut decision = lane.decide(&key.0, paused, now);
+        let mut decision = job_state.decide(&key.0, paused, now);
         if !decision.is_quiet() {
             // Another replica may have been faster: only what the store says now is acted on.
             let last = bounded("last_slot", self.parts.store.last_slot(&key.0, &key.1)).await?;
-            lane.learn(last);
+            job_state.learn(last);
             if decision.due.is_some_and(|due| Some(due.slot) <= last) {
                 record::slot(&key.0, SlotResult::Deduplicated, 1);
             }
-            decision = lane.decide(&key.0, paused, now);
+            decision = job_state.decide(&key.0, paused, now);
         }
-        lane.wake = decision.wake;
+        job_state.wake = decision.wake;
         for unrun in &decision.unrun {
             self.account_for(key, unrun).await?;
         }
-        let Some(lane) = self.lanes.get_mut(key) else {
+        let Some(job_state) = self.job_states.get_mut(key) else {
             return Ok(());
         };
-        lane.queued = decision.queue.or(lane.queued);
-        if let Some(request) = lane.request(key, decision.due, paused) {
+        job_state.queued = decision.queue.or(job_state.queued);
+        if let Some(request) = job_state.request(key, decision.due, paused) {
             self.claim(key, request, decision.due).await?;
         }
-        if let Some(lane) = self.lanes.get_mut(key) {
-            lane.adopt_next_spec(now);
+        if let Some(job_state) = self.job_states.get_mut(key) {
+            job_state.adopt_next_spec(now);
         }
         Ok(())
     }
@@ -79,16 +79,16 @@ where
     /// A memory that lies in the future would start nothing until then.
     async fn mend_memory(&mut self, key: &Key, now: DateTime<Utc>) -> Result<(), StoreError> {
         let (job, org) = key;
-        let is_ahead = |lane: &Lane| lane.is_ahead_of(now);
-        if !self.lanes.get(key).is_some_and(is_ahead) {
+        let is_ahead = |job_state: &JobState| job_state.is_ahead_of(now);
+        if !self.job_states.get(key).is_some_and(is_ahead) {
             return Ok(());
         }
         let reached = bounded("set_back", self.parts.store.set_back(job, org, now)).await?;
         let last = bounded("last_slot", self.parts.store.last_slot(job, org)).await?;
-        let Some(lane) = self.lanes.get_mut(key) else {
+        let Some(job_state) = self.job_states.get_mut(key) else {
             return Ok(());
         };
-        lane.set_back(last);
+        job_state.set_back(last);
         if let Some(reached) = reached {
             tracing::error!(
                 job_name = %job, %org, %reached, ?last,
@@ -96,7 +96,7 @@ where
                  check the clocks"
             );
             record::set_back(job);
-        } else if lane.is_ahead_of(now) && !std::mem::replace(&mut lane.behind, true) {
+        } else if job_state.is_ahead_of(now) && !std::mem::replace(&mut job_state.behind, true) {
             tracing::warn!(
                 job_name = %job, %org, ?last,
                 "slots are accounted for up to then, rightly by the store's clock: this machine's is behind; set it right"
@@ -123,8 +123,8 @@ where
             "slots did not run"
         );
         record::slot(job, unrun.result, unrun.count.unwrap_or(COUNTED_AT_MOST));
-        if let Some(lane) = self.lanes.get_mut(key) {
-            lane.learn(Some(unrun.last));
+        if let Some(job_state) = self.job_states.get_mut(key) {
+            job_state.learn(Some(unrun.last));
         }
         Ok(())
     }
@@ -139,14 +139,14 @@ where
             Started::Yes(lease) => self.begin(key, request, due, lease),
             Started::SlotTaken => {
                 record::slot(&key.0, SlotResult::Deduplicated, 1);
-                if let Some(lane) = self.lanes.get_mut(key) {
-                    lane.learn(request.slot);
+                if let Some(job_state) = self.job_states.get_mut(key) {
+                    job_state.learn(request.slot);
                 }
             }
             Started::AlreadyRunning(run) => {
                 tracing::info!(job_name = %key.0, org = %key.1, %run, "goes on elsewhere");
-                if let Some(lane) = self.lanes.get_mut(key) {
-                    lane.busy_elsewhere_until = Some(Instant::now() + ASK_AGAIN_AFTER);
+                if let Some(job_state) = self.job_states.get_mut(key) {
+                    job_state.busy_elsewhere_until = Some(Instant::now() + ASK_AGAIN_AFTER);
                 }
                 if let Some(slot) = request.slot {
                     self.overlaps_elsewhere(key, slot).await?;
@@ -163,17 +163,17 @@ where
         slot: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let last = bounded("last_slot", self.parts.store.last_slot(&key.0, &key.1)).await?;
-        let Some(lane) = self.lanes.get_mut(key) else {
+        let Some(job_state) = self.job_states.get_mut(key) else {
             return Ok(());
         };
-        lane.learn(last);
+        job_state.learn(last);
         if Some(slot) <= last {
             record::slot(&key.0, SlotResult::Deduplicated, 1);
             return Ok(());
         }
-        match lane.spec.overlap {
+        match job_state.spec.overlap {
             Overlap::QueueOne => {
-                lane.queued = Some(slot);
+                job_state.queued = Some(slot);
                 Ok(())
             }
             Overlap::Skip => {
@@ -190,17 +190,17 @@ where
 
     /// The run is ours: it goes on a task of its own.
     fn begin(&mut self, key: &Key, request: RunRequest, due: Option<Due>, lease: RunLease) {
-        let Some(lane) = self.lanes.get_mut(key) else {
+        let Some(job_state) = self.job_states.get_mut(key) else {
             return;
         };
-        lane.running = true;
-        lane.signalled = false;
-        lane.busy_elsewhere_until = None;
-        lane.triggers.clear();
+        job_state.running = true;
+        job_state.signalled = false;
+        job_state.busy_elsewhere_until = None;
+        job_state.triggers.clear();
         let answers = request.triggers.iter().map(|&id| (id, lease.run_id));
         self.answered.extend(answers);
         if let Some(due) = due {
-            lane.learn(Some(due.slot));
+            job_state.learn(Some(due.slot));
             record::slot(&key.0, SlotResult::Run, 1);
             record::slot_delay(&key.0, due.late);
         }
@@ -219,7 +219,7 @@ where
             {
                 tracing::error!(job_name = %key.0, org = %key.1, run = %lease.run_id, "the run panicked; the job goes on");
                 let ending = runner.panicked(&lease);
-                if tokio::time::timeout(STORE_PATIENCE, ending).await.is_err() {
+                if tokio::time::timeout(STORE_TIMEOUT, ending).await.is_err() {
                     tracing::warn!(run = %lease.run_id, "the store did not note the end of a run that panicked");
                 }
             }
@@ -228,12 +228,12 @@ where
     }
 
     pub(super) fn run_ended(&mut self, key: &Key) {
-        if let Some(lane) = self.lanes.get_mut(key) {
-            lane.running = false;
+        if let Some(job_state) = self.job_states.get_mut(key) {
+            job_state.running = false;
         }
     }
 
-    /// Hands people's triggers to their lanes.
+    /// Hands people's triggers to their job_states.
     pub(super) fn adopt_triggers(&mut self, triggers: Vec<TriggerRow>) {
         let seen_before = std::mem::take(&mut self.strays);
         for trigger in triggers {
@@ -241,8 +241,12 @@ where
                 continue;
             }
             let key = (trigger.job_name.clone(), trigger.org.clone());
-            if let Some(lane) = self.lanes.get_mut(&key).filter(|lane| !lane.gone) {
-                lane.triggers.insert(trigger.id, trigger);
+            if let Some(job_state) = self
+                .job_states
+                .get_mut(&key)
+                .filter(|job_state| !job_state.gone)
+            {
+                job_state.triggers.insert(trigger.id, trigger);
                 continue;
             }
             if !seen_before.contains(&trigger.id) {
@@ -258,7 +262,7 @@ where
     /// Tells the store which runs answer which triggers. Until it has noted that, they are remembered here, so that
     /// none of them causes a second run.
     pub(super) async fn answer_triggers(&mut self) {
-        if self.answer_patience.waits() {
+        if self.answer_backoff.waits() {
             return;
         }
         while let Some((_, &run)) = self.answered.first_key_value() {
@@ -275,11 +279,11 @@ where
             .await
             {
                 Ok(()) => {
-                    self.answer_patience.succeeded();
+                    self.answer_backoff.succeeded();
                     self.answered.retain(|_, other| *other != run);
                 }
                 Err(error) => {
-                    if self.answer_patience.failed() {
+                    if self.answer_backoff.failed() {
                         tracing::error!(%run, %error, "triggers were run, but the store did not note it yet");
                     }
                     return;

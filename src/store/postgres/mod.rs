@@ -23,7 +23,6 @@ mod history;
 mod identity;
 mod lock;
 mod looks;
-mod meaning;
 mod rates;
 mod requests;
 mod schema;
@@ -33,6 +32,7 @@ mod schema;
 )]
 #[path = "../sql/mod.rs"]
 mod sql;
+mod sqlstate;
 mod values;
 
 use std::future::Future;
@@ -42,11 +42,11 @@ use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgConnection, Postgres, Transaction};
 
-pub(super) use meaning::of as meaning_of;
 use sql::audit;
 pub(super) use sql::audit::append as append_audit;
 #[doc(hidden)]
-pub use sql::hot::{HOT, HOT_HERE};
+pub use sql::hot_statements::{HOT, HOT_HERE};
+pub(super) use sqlstate::of as meaning_of;
 pub(super) use values::json_rows;
 
 use super::changes::Changes;
@@ -82,7 +82,7 @@ impl PgStore {
     /// Connects to the database at `url`. Its schema is neither looked at nor changed. The password comes from
     /// [`StoreOptions::password_file`], the ways of TLS from the URL (`sslmode`, `sslrootcert`).
     pub async fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        let timed = Timed::new(options.call_timeout, meaning::of);
+        let timed = Timed::new(options.call_timeout, sqlstate::of);
         let connect = timed
             .call("open", async { connect::options(url, options) })
             .await?;
@@ -133,7 +133,7 @@ impl PgStore {
             let mut tries = 1;
             loop {
                 match work().await {
-                    Err(Fault::Sql(error)) if tries < TRIES && meaning::rolled_back(&error) => {
+                    Err(Fault::Sql(error)) if tries < TRIES && sqlstate::rolled_back(&error) => {
                         tokio::time::sleep(TRY_AGAIN_AFTER * tries).await;
                         tries += 1;
                     }

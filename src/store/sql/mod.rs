@@ -29,7 +29,7 @@ pub(in crate::store) mod controls;
 pub(in crate::store) mod finding_lists;
 pub(in crate::store) mod findings;
 pub(in crate::store) mod history;
-pub(in crate::store) mod hot;
+pub(in crate::store) mod hot_statements;
 pub(in crate::store) mod housekeeping;
 pub(in crate::store) mod intend;
 pub(in crate::store) mod looks;

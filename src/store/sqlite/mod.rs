@@ -29,7 +29,7 @@ mod schema;
 )]
 #[path = "../sql/mod.rs"]
 mod sql;
-mod turn;
+mod write_queue;
 
 #[cfg(test)]
 mod tests;
@@ -51,10 +51,10 @@ pub use lock::DaemonLock;
 use sql::audit;
 pub(super) use sql::audit::append as append_audit;
 #[doc(hidden)]
-pub use sql::hot::{HOT, HOT_HERE};
+pub use sql::hot_statements::{HOT, HOT_HERE};
 
 use self::file::DatabaseFile;
-use self::turn::{BulkTransaction, Turn};
+use self::write_queue::{BulkTransaction, Turn};
 use super::changes::Changes;
 use super::fault::{Fault, Meaning};
 use super::timed::Timed;

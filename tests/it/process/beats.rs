@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tesa_reconciler::lifecycle::wedge;
+use tesa_reconciler::lifecycle::fault_injection;
 use tesa_reconciler::sandbox::{Effect, Fault};
 
 use super::daemon::{Daemon, sum};
@@ -34,7 +34,7 @@ impl Watched {
         command
             .env("NOTIFY_SOCKET", &path)
             .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
-            .env(wedge::VARIABLE, world.dir.path());
+            .env(fault_injection::VARIABLE, world.dir.path());
         let mut daemon = Daemon::start(command, world.dir.path());
         daemon.ready().await;
         Self { daemon, manager }

@@ -55,7 +55,7 @@ async fn double_tick_is_one_run() {
         }
     }));
     for _ in 0..100 {
-        world.poker.listen();
+        world.activator.listen();
     }
     world.until("10:16:00").await;
     assert_eq!(world.ran(), on_time(&["10:05:00", "10:10:00", "10:15:00"]));
@@ -292,7 +292,7 @@ async fn a_person_may_run_a_paused_job_and_a_signal_may_not() {
     let world = one_job();
     world.pause(None);
     world.until("10:01:00").await;
-    world.poker.run_all();
+    world.activator.run_all();
     world.until("10:02:00").await;
     assert_eq!(world.ran(), []);
     world.trigger("retry", "masmovil");
@@ -324,10 +324,10 @@ async fn hung_store_call_times_out_and_the_loop_lives() {
     let world = one_job();
     world.until("10:04:30").await;
     world.memory().mood = Mood::Hung;
-    let before = world.beats.load(Ordering::Relaxed);
+    let before = world.heartbeats.load(Ordering::Relaxed);
     world.until("10:05:45").await;
     assert!(
-        world.beats.load(Ordering::Relaxed) >= before + 5,
+        world.heartbeats.load(Ordering::Relaxed) >= before + 5,
         "the loop comes around while the calls hang"
     );
     assert_eq!(world.ran(), []);
@@ -382,8 +382,8 @@ async fn a_signal_runs_every_job_once() {
         job("flag", every(60 * MINUTE), &["masmovil"]),
     ]);
     world.until("10:01:00").await;
-    world.poker.run_all();
-    world.poker.run_all();
+    world.activator.run_all();
+    world.activator.run_all();
     world.until("10:02:00").await;
     let ran = world.ran();
     assert_eq!(ran.len(), 3, "{ran:?}");

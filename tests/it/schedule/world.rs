@@ -19,8 +19,8 @@ use tesa_reconciler::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use tesa_reconciler::domain::run::SlotResult;
 use tesa_reconciler::domain::{RunOutcome, Trigger};
 use tesa_reconciler::schedule::{
-    CatchUp, Overlap, Parts, Poker, RunRequest, Runner, ScheduleStore, ScheduledJob, Spec, Ticker,
-    When, drive,
+    Activator, CatchUp, Overlap, Parts, RunRequest, Runner, ScheduleStore, ScheduledJob, Spec,
+    Ticker, When, drive,
 };
 use tesa_reconciler::store::StoreError;
 use tesa_reconciler::store::controls::{Pause, TriggerRow};
@@ -273,10 +273,10 @@ pub struct World {
     pub shared: Arc<Shared>,
     pub clock: Arc<WallClock>,
     pub jobs: watch::Sender<Arc<Vec<ScheduledJob>>>,
-    pub poker: Arc<Poker>,
+    pub activator: Arc<Activator>,
     pub stop: CancellationToken,
     pub bell: Arc<Notify>,
-    pub beats: Arc<AtomicU64>,
+    pub heartbeats: Arc<AtomicU64>,
     pub driver: JoinHandle<()>,
 }
 
@@ -344,10 +344,10 @@ pub fn replica(name: &str, shared: Arc<Shared>, jobs: Vec<ScheduledJob>) -> Worl
     let ticker = Ticker::without_alarm(clock.clone());
     let bell = ticker.bell();
     let jobs = watch::Sender::new(Arc::new(jobs));
-    let poker = Arc::new(Poker::default());
+    let activator = Arc::new(Activator::default());
     let stop = CancellationToken::new();
-    let beats = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&beats);
+    let heartbeats = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&heartbeats);
     let parts = Parts {
         store: Arc::clone(&shared),
         runner: Arc::new(FakeRunner {
@@ -358,7 +358,7 @@ pub fn replica(name: &str, shared: Arc<Shared>, jobs: Vec<ScheduledJob>) -> Worl
         clock: clock.clone(),
         ticker,
         jobs: jobs.subscribe(),
-        poker: Arc::clone(&poker),
+        activator: Arc::clone(&activator),
         stop: stop.clone(),
         tracker: TaskTracker::new(),
         replica,
@@ -370,10 +370,10 @@ pub fn replica(name: &str, shared: Arc<Shared>, jobs: Vec<ScheduledJob>) -> Worl
         shared,
         clock,
         jobs,
-        poker,
+        activator,
         stop,
         bell,
-        beats,
+        heartbeats,
         driver: tokio::spawn(drive(parts)),
     }
 }

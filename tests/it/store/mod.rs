@@ -73,5 +73,5 @@ mod shared;
 mod slots;
 mod sqlite_bell;
 mod sqlite_file;
-mod sqlite_turn;
+mod sqlite_write_queue;
 pub(crate) mod values;

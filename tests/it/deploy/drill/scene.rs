@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tesa_reconciler::lifecycle::wedge;
+use tesa_reconciler::lifecycle::fault_injection;
 
 use super::super::prometheus::Prometheus;
 use super::shortened;
@@ -53,7 +53,7 @@ impl Scene {
         let word = ["state", "adopt", "--reason", "made for a drill"];
         assert_eq!(run(program(dir.path(), &word)).await.code, Some(0));
         let mut command = program(dir.path(), &["run"]);
-        command.env(wedge::VARIABLE, dir.path().join("wedged"));
+        command.env(fault_injection::VARIABLE, dir.path().join("wedged"));
         let mut daemon = Daemon::start(command, dir.path());
         daemon.ready().await;
         daemon.logged("a run ended").await;

@@ -10,11 +10,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A streak of failures. Measured on the monotonic clock: a wall clock that is set must not prolong it.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct Backoff {
     streak: Option<(Instant, Duration)>,
 }
 
-impl Patience {
+impl Backoff {
     /// It is too early to try again.
     pub(super) fn waits(&self) -> bool {
         self.streak
@@ -43,16 +43,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_double_up_to_a_limit_and_only_the_first_failure_is_news() {
-        let mut patience = Patience::default();
-        assert!(!patience.waits());
+        let mut backoff = Backoff::default();
+        assert!(!backoff.waits());
         for (n, seconds) in [1, 2, 4, 8, 10, 10].into_iter().enumerate() {
-            assert_eq!(patience.failed(), n == 0);
+            assert_eq!(backoff.failed(), n == 0);
             tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
-            assert!(patience.waits(), "pause {n}");
+            assert!(backoff.waits(), "pause {n}");
             tokio::time::advance(Duration::from_millis(1)).await;
-            assert!(!patience.waits(), "pause {n}");
+            assert!(!backoff.waits(), "pause {n}");
         }
-        assert!(patience.succeeded());
-        assert!(!patience.succeeded());
+        assert!(backoff.succeeded());
+        assert!(!backoff.succeeded());
     }
 }

@@ -40,7 +40,7 @@ pub struct Errand<'a> {
 
 /// Whether the ledger lets a write go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum RetryVerdict {
     /// Nothing stands in the way.
     Clear,
     /// A write's outcome isn't known: no other may be sent, of whatever operation.
@@ -63,7 +63,7 @@ pub enum Standing {
     },
 }
 
-impl Standing {
+impl RetryVerdict {
     /// Why not, in a word and in a sentence; none if nothing stands in the way.
     pub fn refusal(&self) -> Option<(SkipReason, String)> {
         Some(match self {
@@ -92,12 +92,12 @@ impl Standing {
 /// Where the write is meant for an issue, only attempts at that issue count: five issues of one order are five
 /// errands. One that came back (`repeated`) may have come back under a new number, so there all of them count, and a
 /// repair that doesn't last ends with a person.
-pub fn standing(
+pub fn retry_verdict(
     facts: &OrderFacts,
     errand: &Errand<'_>,
     policy: RetryPolicy,
     now: DateTime<Utc>,
-) -> Standing {
+) -> RetryVerdict {
     if let Some(open) = facts
         .attempts
         .iter()
@@ -106,7 +106,7 @@ pub fn standing(
         let next = open.verify_at.map_or_else(String::new, |at| {
             format!("; it is looked at from {}", super::plan::instant(at))
         });
-        return Standing::InDoubt {
+        return RetryVerdict::InDoubt {
             why: format!(
                 "attempt {} ({}) is {}, not settled yet{next}",
                 open.id, open.operation, open.state
@@ -115,7 +115,7 @@ pub fn standing(
         };
     }
     if let Some(other) = doubled(facts, errand) {
-        return Standing::Doubled(format!(
+        return RetryVerdict::Doubled(format!(
             "request {} was seen beside this one for the order{}, and neither is known to be final",
             other.reference_id,
             other
@@ -139,13 +139,13 @@ pub fn standing(
         .collect();
     same.sort_by_key(|attempt| (attempt.intended_at, attempt.id));
     let Some(last) = same.last() else {
-        return Standing::Clear;
+        return RetryVerdict::Clear;
     };
     let mut from_the_last = same.iter().rev();
     if let Some(refused) =
         from_the_last.find(|attempt| was_refused(attempt) && attempt.before == *errand.version)
     {
-        return Standing::GivenUp(format!(
+        return RetryVerdict::GivenUp(format!(
             "attempt {} was {}, and the request has not changed since",
             refused.id,
             refusal(refused)
@@ -153,7 +153,7 @@ pub fn standing(
     }
     let mut from_the_last = same.iter().rev();
     if let Some(barrier) = from_the_last.find(|attempt| is_barrier(attempt, errand.version)) {
-        return Standing::GivenUp(format!(
+        return RetryVerdict::GivenUp(format!(
             "attempt {} is confirmed{}, and the request has not changed since by its own date",
             barrier.id,
             barrier
@@ -171,19 +171,19 @@ pub fn standing(
             AttemptState::Rejected => refusal(last),
             state => state.to_string(),
         };
-        return Standing::GivenUp(format!(
+        return RetryVerdict::GivenUp(format!(
             "{tried} of {} attempts used, the last ({}) is {said}",
             policy.max_attempts, last.id,
         ));
     }
     let until = last.changed_at + pause(policy, same.len(), last.correlation_id.as_u128());
     if now < until {
-        return Standing::BackingOff {
+        return RetryVerdict::BackingOff {
             until,
             why: format!("attempt {} is {}", last.id, last.state),
         };
     }
-    Standing::Clear
+    RetryVerdict::Clear
 }
 
 fn is_same_errand(attempt: &Attempt, issue: Option<&Issue>) -> bool {

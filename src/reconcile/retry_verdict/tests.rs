@@ -27,11 +27,11 @@ fn ledger(states: &[(AttemptState, Option<u16>)]) -> Vec<Attempt> {
 }
 
 fn judge(attempts: &[Attempt], after: Duration) -> &'static str {
-    word(&standing_at(&facts(attempts), &untouched(), after))
+    word(&verdict_at(&facts(attempts), &untouched(), after))
 }
 
-fn word(standing: &Standing) -> &'static str {
-    standing
+fn word(verdict: &RetryVerdict) -> &'static str {
+    verdict
         .refusal()
         .map_or("clear", |(reason, _)| reason.as_str())
 }
@@ -57,10 +57,10 @@ fn errand<'a>(
     }
 }
 
-fn standing_at(facts: &OrderFacts, version: &Version, after: Duration) -> Standing {
+fn verdict_at(facts: &OrderFacts, version: &Version, after: Duration) -> RetryVerdict {
     let id = "R-1".into();
     let errand = errand(OPERATION, &id, version, None);
-    standing(facts, &errand, POLICY, fixtures::now() + after)
+    retry_verdict(facts, &errand, POLICY, fixtures::now() + after)
 }
 
 /// As the fixture's request was before its attempt.
@@ -194,10 +194,10 @@ fn a_refusal_is_judged_afresh_once_the_request_changed() {
     let judge = |version: &Version| {
         let id = "R-1".into();
         let errand = errand(OPERATION, &id, version, None);
-        standing(&facts(&attempts), &errand, POLICY, later)
+        retry_verdict(&facts(&attempts), &errand, POLICY, later)
     };
-    assert_eq!(judge(&version), Standing::Clear);
-    let Standing::GivenUp(why) = judge(&untouched()) else {
+    assert_eq!(judge(&version), RetryVerdict::Clear);
+    let RetryVerdict::GivenUp(why) = judge(&untouched()) else {
         panic!("not given up");
     };
     assert!(why.contains("406"), "its code is said: {why}");
@@ -209,15 +209,15 @@ fn another_operation_has_its_own_count_but_shares_the_doubt() {
     let judge = |attempts: &[Attempt]| {
         let id = "R-1".into();
         let errand = errand(Operation::CancelRequest, &id, &version, None);
-        standing(&facts(attempts), &errand, POLICY, fixtures::now())
+        retry_verdict(&facts(attempts), &errand, POLICY, fixtures::now())
     };
     assert_eq!(
         judge(&ledger(&[(AttemptState::Ineffective, None); 3])),
-        Standing::Clear
+        RetryVerdict::Clear
     );
     assert!(matches!(
         judge(&ledger(&[(AttemptState::Unknown, None)])),
-        Standing::InDoubt { .. }
+        RetryVerdict::InDoubt { .. }
     ));
 }
 
@@ -244,10 +244,10 @@ fn each_issue_has_its_own_count_unless_it_came_back() {
         let operation = Operation::ResolveIncident;
         let id = "R-1".into();
         let errand = errand(operation, &id, &version, Some(&issue));
-        standing(&facts(&attempts), &errand, POLICY, fixtures::now())
+        retry_verdict(&facts(&attempts), &errand, POLICY, fixtures::now())
     };
-    assert_eq!(judge(false), Standing::Clear);
-    assert!(matches!(judge(true), Standing::GivenUp(_)));
+    assert_eq!(judge(false), RetryVerdict::Clear);
+    assert!(matches!(judge(true), RetryVerdict::GivenUp(_)));
 }
 
 #[test]
@@ -298,19 +298,15 @@ fn confirmed_is_a_barrier_until_the_upstream_dates_a_later_change() {
     for (seen, version, expected) in cases {
         let name = format!("{seen:?}, {version:?}");
         let facts = facts(&[confirmed(create, seen)]);
-        assert_eq!(
-            word(&standing_at(&facts, &version, DAY)),
-            expected,
-            "{name}"
-        );
+        assert_eq!(word(&verdict_at(&facts, &version, DAY)), expected, "{name}");
     }
     // What the upstream refuses when it does not apply may be repeated.
     let id = "R-1".into();
     let version = untouched();
     let cancel = errand(Operation::CancelRequest, &id, &version, None);
     let facts = facts(&[confirmed(Operation::CancelRequest, Some(dated(60)))]);
-    let judged = standing(&facts, &cancel, POLICY, fixtures::now() + DAY);
-    assert_eq!(judged, Standing::Clear);
+    let judged = retry_verdict(&facts, &cancel, POLICY, fixtures::now() + DAY);
+    assert_eq!(judged, RetryVerdict::Clear);
 }
 
 #[test]
@@ -327,7 +323,7 @@ fn a_refusal_counts_as_an_attempt_whatever_came_after_it() {
         at(2, Ineffective, None),
         at(3, Rejected, Some(400)),
     ];
-    let judge = |attempts: &[Attempt], version| word(&standing_at(&facts(attempts), &version, DAY));
+    let judge = |attempts: &[Attempt], version| word(&verdict_at(&facts(attempts), &version, DAY));
     assert_eq!(judge(&attempts[..2], dated(3)), "clear");
     assert_eq!(
         judge(&attempts[..2], dated(1)),
@@ -368,7 +364,7 @@ fn a_persons_word_brings_back_what_was_given_up_and_nothing_that_is_in_doubt() {
     ];
     for (states, last, expected) in cases {
         let facts = retried(&ledger(states), last);
-        let judged = standing_at(&facts, &untouched(), Duration::ZERO);
+        let judged = verdict_at(&facts, &untouched(), Duration::ZERO);
         assert_eq!(word(&judged), expected, "{states:?}");
     }
 }
@@ -425,14 +421,14 @@ fn no_create_for_an_order_that_was_once_seen_doubled() {
             },
             ..OrderFacts::default()
         };
-        let judged = standing_at(&facts, &untouched(), DAY);
+        let judged = verdict_at(&facts, &untouched(), DAY);
         assert_eq!(word(&judged), expected, "{other:?}");
         // Only a create can make another one.
         let (id, version) = ("R-1".into(), untouched());
         let cancel = errand(Operation::CancelRequest, &id, &version, None);
         assert_eq!(
-            standing(&facts, &cancel, POLICY, fixtures::now()),
-            Standing::Clear
+            retry_verdict(&facts, &cancel, POLICY, fixtures::now()),
+            RetryVerdict::Clear
         );
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::patience::Patience;
+use super::backoff::Backoff;
 use crate::domain::Trigger;
 use crate::domain::ids::{JobName, Org, TriggerId};
 use crate::schedule::decide::{Decision, Due, State, decide};
-use crate::schedule::needs::RunRequest;
+use crate::schedule::ports::RunRequest;
 use crate::schedule::spec::Spec;
 use crate::store::Actor;
 use crate::store::controls::TriggerRow;
@@ -19,11 +19,11 @@ use crate::store::runs::CLOCKS_DIFFER_BY;
 pub(super) type Key = (JobName, Org);
 
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct JobState {
     pub(super) spec: Spec,
     /// A changed schedule waits here until the old one has nothing left to account for.
     pub(super) next_spec: Option<Spec>,
-    /// The job is no longer configured; the lane stays until its run has ended.
+    /// The job is no longer configured; the job_state stays until its run has ended.
     pub(super) gone: bool,
     /// Since when this process looks at it.
     since: DateTime<Utc>,
@@ -41,12 +41,12 @@ pub(super) struct Lane {
     pub(super) busy_elsewhere_until: Option<Instant>,
     /// The memory is ahead of this clock, and the store's clock says that it is good: said once.
     pub(super) behind: bool,
-    pub(super) patience: Patience,
+    pub(super) backoff: Backoff,
     /// When it fires next.
     pub(super) wake: Option<DateTime<Utc>>,
 }
 
-impl Lane {
+impl JobState {
     pub(super) fn new(
         spec: Spec,
         since: DateTime<Utc>,
@@ -65,7 +65,7 @@ impl Lane {
             signalled: false,
             busy_elsewhere_until: None,
             behind: false,
-            patience: Patience::default(),
+            backoff: Backoff::default(),
             wake: None,
         }
     }

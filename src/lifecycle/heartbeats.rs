@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// The loops and their last beats. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Beats {
+pub struct Heartbeats {
     loops: Arc<Mutex<BTreeMap<&'static str, Pulse>>>,
 }
 
@@ -21,7 +21,7 @@ struct Pulse {
     last: Instant,
 }
 
-impl Beats {
+impl Heartbeats {
     /// From now on `name` is to beat at least every `max_age`. The registration counts as its first beat. Naming a
     /// loop again replaces it.
     pub fn register(&self, name: &'static str, max_age: Duration) {
@@ -64,9 +64,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_is_stale_once_it_is_older_than_its_own_age() {
-        let beats = Beats::default();
-        beats.register("quick", 10 * SECOND);
-        beats.register("slow", 60 * SECOND);
+        let heartbeats = Heartbeats::default();
+        heartbeats.register("quick", 10 * SECOND);
+        heartbeats.register("slow", 60 * SECOND);
         let begin = Instant::now();
         for (after, beaten, stale) in [
             (10, false, vec![]),
@@ -77,12 +77,12 @@ mod tests {
         ] {
             tokio::time::sleep_until(begin + after * SECOND).await;
             if beaten {
-                beats.beat("quick");
+                heartbeats.beat("quick");
             }
-            assert_eq!(beats.stale(Instant::now()), stale, "after {after} s");
+            assert_eq!(heartbeats.stale(Instant::now()), stale, "after {after} s");
         }
-        beats.retire("quick");
-        beats.beat("quick");
-        assert_eq!(beats.stale(Instant::now()), ["slow"]);
+        heartbeats.retire("quick");
+        heartbeats.beat("quick");
+        assert_eq!(heartbeats.stale(Instant::now()), ["slow"]);
     }
 }
