@@ -50,6 +50,7 @@ pub fn world(seed: u64) -> Plan {
             (at, happening(&mut dice, replicas, orders.len(), upstream))
         })
         .collect();
+    happenings.extend(times.coincidences(&mut dice, orders.len(), slowness));
     happenings.sort_by_key(|(at, _)| *at);
     Plan {
         seed,
@@ -66,8 +67,8 @@ pub fn world(seed: u64) -> Plan {
             per_hour: dice.pick(&[3, 6, 30, 30]),
             hold_above: dice.pick(&[2, 6, 50, 50, 50]),
             max_attempts: dice.between(1, 4),
-            backoff: dice.pick(&[60, 600, 600]),
-            every: dice.pick(&[30, 120, 120, 120]),
+            backoff: dice.pick(&[60, 60, 600]),
+            every: dice.pick(&[30, 30, 120, 120]),
         },
         orders,
         happenings,
@@ -99,6 +100,39 @@ impl Times {
             _ => return dice.seconds(0, TROUBLE),
         };
         Duration::from_secs(minute * MINUTE) + dice.seconds(0, 14)
+    }
+
+    /// What hardly ever coincides by itself with a run that has much to do: orders that move on while they wait for their
+    /// write, and old news of those whose write was just confirmed.
+    fn coincidences(
+        self,
+        dice: &mut Dice,
+        orders: usize,
+        slowness: Slowness,
+    ) -> Vec<(Duration, Happening)> {
+        let mut all = Vec::new();
+        let Some(minute) = self.busy else {
+            return all;
+        };
+        let busy = Duration::from_secs(minute * MINUTE);
+        if dice.percent(30) {
+            for _ in 0..dice.between(1, 4) {
+                let order = usize::try_from(dice.between(0, orders as u64)).unwrap();
+                let change =
+                    dice.pick(&[json!({"status": "PROCESSING"}), json!({"cancelling": true})]);
+                all.push((busy + dice.seconds(0, 12), Happening::Order(order, change)));
+            }
+        }
+        if dice.percent(20) {
+            let ms = dice.between(slowness.lag / 2, slowness.lag);
+            let old_news = Fault::new(Effect::Stale { ms }).on(&["reads"]);
+            let long = dice.seconds(30, 5 * MINUTE);
+            all.push((
+                busy + dice.seconds(10, 2 * MINUTE),
+                Happening::Upstream(vec![old_news], long),
+            ));
+        }
+        all
     }
 
     /// How old an order is at the start, in seconds.

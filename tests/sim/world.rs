@@ -41,6 +41,8 @@ pub struct Ending {
     pub broken: Option<String>,
     /// Writes that the upstream saw.
     pub writes: usize,
+    /// Runs in which nothing that the upstream answered contradicted anything else.
+    pub honest_runs: usize,
 }
 
 /// What is to be done at an instant.
@@ -88,9 +90,14 @@ pub fn live(plan: &Plan) -> Ending {
     in_made_up_time(async {
         let mut world = World::new(plan.clone()).await;
         let broken = world.live().await.err();
+        let honest_runs = match plan.upstream_is_honest() {
+            true => world.runs().await.map_or(0, |runs| runs.len()),
+            false => 0,
+        };
         Ending {
             broken,
             writes: world.sandbox.ledger().len(),
+            honest_runs,
             story: world.story,
         }
     })
