@@ -3,6 +3,7 @@
 //! Data goes to stdout, messages to stderr; how a command ends is an [`Exit`]. Commands that steer a running daemon
 //! do so through the store.
 
+pub mod causes;
 pub mod common;
 pub mod config;
 mod config_explain;
@@ -117,6 +118,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Tell the whole life of an order, line by line, and whose time it was
     History(history::HistoryArgs),
+    /// Find what the stuck requests have in common that the others have not, with the numbers
+    Causes(causes::CausesArgs),
     /// Make evidence: whose time it was, how promises were kept, what is stuck, what happened last night
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -211,6 +214,7 @@ impl Command {
             | Self::Stuck(_)
             | Self::Plan(_)
             | Self::History(_)
+            | Self::Causes(_)
             | Self::Report(_) => true,
             _ => false,
         }
@@ -311,6 +315,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         }),
         Command::Rates { act } => done(rates::run(&session, act.as_ref()).await),
         Command::Audit(args) => done(lists::audit(&session, &args).await),
+        Command::Causes(args) => done(Box::pin(causes::run(&session, &args)).await),
         Command::Report(command) => done(report::run(&session, &command).await),
         Command::History(args) => done(Box::pin(history::run(common, &session, &args)).await),
         other => Err(Failure::new(

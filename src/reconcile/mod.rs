@@ -39,6 +39,7 @@ pub mod acknowledged;
 mod acting;
 pub mod answers;
 pub mod breaker;
+pub mod causes;
 pub mod claims;
 pub mod clocks;
 pub mod compose;

@@ -37,6 +37,13 @@ pub trait History {
         limit: u32,
     ) -> Result<Vec<(ReferenceId, Vec<Happening>)>, StoreError>;
 
+    /// What is beside each of these: its last event, and its issues as they were last told. A few hundred a call.
+    async fn beside(
+        &self,
+        org: &Org,
+        ids: &[ReferenceId],
+    ) -> Result<Vec<(ReferenceId, Vec<Happening>)>, StoreError>;
+
     /// Looks at `batch` rows from `after` (0 to begin with) on, and removes those seen before `older_than` that a later row
     /// on the same thing has outdated: the last one of each stays, however old it is. Each call is short, so that
     /// others get their turn.

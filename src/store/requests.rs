@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::StoreError;
 use super::runs::RunLease;
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
-use crate::domain::{Decision, Observation, Sight};
+use crate::domain::{Decision, Observation, PersistenceType, Sight, Status, TerritoryOwner};
 
 /// A decision as remembered: the last one of a job about a request, written only when it changed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -25,6 +25,39 @@ pub struct RememberedDecision {
     pub rule: Option<String>,
     /// In words.
     pub explanation: String,
+}
+
+/// Open requests that have something in common, by what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCount {
+    /// Of this kind; none: of those whose kind isn't known.
+    pub persistence_type: Option<PersistenceType>,
+    /// What they have in common.
+    pub alike: Alike,
+    /// How many.
+    pub requests: u64,
+}
+
+/// See [`OpenCount::alike`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alike {
+    /// What each is in itself. Every open request is in one of these.
+    Request {
+        /// Where it stands.
+        status: Status,
+        /// A cancellation is in flight beside the status.
+        cancelling: bool,
+        /// Our own technician installs.
+        auto_installation: Option<bool>,
+        /// Wholesale terms.
+        territory_owner: Option<TerritoryOwner>,
+    },
+    /// The hour in which the upstream last changed it.
+    Changed(DateTime<Utc>),
+    /// The code of an unresolved issue.
+    IssueCode(String),
+    /// What its last event says.
+    LastEvent(String),
 }
 
 /// See the module.
@@ -68,6 +101,9 @@ pub trait Requests {
         org: Option<&Org>,
         reference: &str,
     ) -> Result<Vec<(Org, Observation)>, StoreError>;
+
+    /// All open requests of an org in numbers, as last observed. Walks through all of them, so that nobody need hold them.
+    async fn count_open(&self, org: &Org) -> Result<Vec<OpenCount>, StoreError>;
 
     /// The upstream answered 404: forget the observation, and what was decided and looked at by it. Its history tells when.
     async fn forget_observation(

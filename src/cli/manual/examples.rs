@@ -167,6 +167,19 @@ pub const EXAMPLES: &[Examples] = &[
         )],
     ),
     (
+        &["causes"],
+        &[
+            (
+                "tesa-reconciler causes --org masmovil",
+                "What the stuck ones have in common.",
+            ),
+            (
+                "tesa-reconciler causes --of failed --since 24h",
+                "The same of those whose attempts failed.",
+            ),
+        ],
+    ),
+    (
         &["findings"],
         &[(
             "tesa-reconciler findings --kind stuck_request --org masmovil",

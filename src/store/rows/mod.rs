@@ -14,6 +14,7 @@ pub(super) mod history;
 pub(super) mod looks;
 mod micros;
 pub(super) mod notices;
+pub(super) mod open_counts;
 pub(super) mod orders;
 pub(super) mod rates;
 pub(super) mod requests;

@@ -22,7 +22,8 @@ pub(in crate::store) const BESIDE: &str = sql!("
     SELECT * FROM history WHERE id IN (
         SELECT max(id) FROM history
         WHERE reference_id" one_of!("$2") " AND org = $1 AND subject BETWEEN 'event' AND 'issue~'
-        GROUP BY reference_id, org, subject)");
+        GROUP BY reference_id, org, subject)
+    ORDER BY reference_id");
 
 pub(in crate::store) const OF_REQUEST: &str = "
     SELECT * FROM history WHERE reference_id = $2 AND org = $1 ORDER BY id";
@@ -132,6 +133,22 @@ impl History for Backend {
             let rows: Vec<HistoryRow> = sqlx::query_as(OF_EACH)
                 .bind(org.as_str())
                 .bind(texts(ids.iter().map(String::as_str)))
+                .fetch_all(self.reading())
+                .await?;
+            by_request(rows)
+        })
+        .await
+    }
+
+    async fn beside(
+        &self,
+        org: &Org,
+        ids: &[ReferenceId],
+    ) -> Result<Vec<(ReferenceId, Vec<Happening>)>, StoreError> {
+        self.call("beside", || async {
+            let rows: Vec<HistoryRow> = sqlx::query_as(BESIDE)
+                .bind(org.as_str())
+                .bind(texts(ids.iter().map(ReferenceId::as_str)))
                 .fetch_all(self.reading())
                 .await?;
             by_request(rows)

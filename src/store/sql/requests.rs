@@ -9,7 +9,8 @@ use super::{Backend, history, last_of_each, text, texts};
 use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{Decision, Observation, Sight};
 use crate::store::StoreError;
-use crate::store::requests::{RememberedDecision, Requests};
+use crate::store::requests::{OpenCount, RememberedDecision, Requests};
+use crate::store::rows::open_counts::{AlikeRow, ChangedRow, CodeRow};
 use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow, contradicted};
 use crate::store::rows::{all, stamp};
 use crate::store::runs::RunLease;
@@ -22,6 +23,30 @@ pub(in crate::store) const FIND_OBSERVATIONS: &str = "
     SELECT * FROM observations
     WHERE (reference_id = $2 OR external_reference = $2) AND (CAST($1 AS text) IS NULL OR org = $1)
     ORDER BY org, reference_id";
+
+// Every open request is walked through: people ask for that, and a guard that holds, once.
+pub(in crate::store) const OPEN_ALIKE: &str = "
+    SELECT persistence_type, status, cancelling, auto_installation, territory_owner, count(*) AS requests
+    FROM observations WHERE org = $1 AND status NOT IN ('REJECTED', 'CANCELED', 'FINISHED')
+    GROUP BY persistence_type, status, cancelling, auto_installation, territory_owner";
+
+pub(in crate::store) const OPEN_CHANGED: &str = sql!("
+    SELECT persistence_type, " hour_of!("last_updated") " AS hour, count(*) AS requests
+    FROM observations
+    WHERE org = $1 AND status NOT IN ('REJECTED', 'CANCELED', 'FINISHED') AND last_updated IS NOT NULL
+    GROUP BY persistence_type, hour");
+
+// An event that is the last one, an issue as it was last told. By the requests, whatever the planner thinks: each has few.
+pub(in crate::store) const OPEN_CODES: &str = "
+    SELECT o.persistence_type, h.happening, h.code, count(DISTINCT h.reference_id) AS requests
+    FROM observations AS o CROSS JOIN history AS h
+    WHERE o.org = $1 AND o.status NOT IN ('REJECTED', 'CANCELED', 'FINISHED')
+        AND h.reference_id = o.reference_id AND h.org = o.org AND h.subject BETWEEN 'event' AND 'issue~'
+        AND (h.happening = 'event' OR (h.happening = 'issue' AND NOT h.resolved)) AND h.code IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM history AS later WHERE later.reference_id = h.reference_id AND later.org = h.org
+                AND later.subject = h.subject AND later.id > h.id)
+    GROUP BY o.persistence_type, h.happening, h.code";
 
 // What was decided and looked at rests on the observation, and goes with it.
 const FORGET: [&str; 3] = [
@@ -120,6 +145,28 @@ impl Requests for Backend {
                 .fetch_all(self.reading())
                 .await?;
             all(rows)
+        })
+        .await
+    }
+
+    async fn count_open(&self, org: &Org) -> Result<Vec<OpenCount>, StoreError> {
+        self.call("count_open", || async {
+            let alike: Vec<AlikeRow> = sqlx::query_as(OPEN_ALIKE)
+                .bind(org.as_str())
+                .fetch_all(self.reading())
+                .await?;
+            let changed: Vec<ChangedRow> = sqlx::query_as(OPEN_CHANGED)
+                .bind(org.as_str())
+                .fetch_all(self.reading())
+                .await?;
+            let codes: Vec<CodeRow> = sqlx::query_as(OPEN_CODES)
+                .bind(org.as_str())
+                .fetch_all(self.reading())
+                .await?;
+            let mut counts: Vec<OpenCount> = all(alike)?;
+            counts.extend(all::<_, OpenCount>(changed)?);
+            counts.extend(all::<_, OpenCount>(codes)?);
+            Ok(counts)
         })
         .await
     }

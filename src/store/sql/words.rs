@@ -44,6 +44,13 @@ macro_rules! from_now {
     };
 }
 
+/// The hour of an instant.
+macro_rules! hour_of {
+    ($at:literal) => {
+        dialect!(sqlite: sql!($at " - " $at " % 3600000000"), postgres: sql!("date_trunc('hour', " $at ", 'UTC')"))
+    };
+}
+
 /// Ends a subselect of rows that are to be changed: without those that another transaction has locked. On SQLite there is
 /// none.
 macro_rules! skip_locked {

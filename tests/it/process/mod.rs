@@ -6,6 +6,7 @@
 mod adopted;
 mod beats;
 mod books;
+mod causes;
 mod chaos;
 mod collector;
 mod commands;

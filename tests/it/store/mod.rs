@@ -59,6 +59,7 @@ mod memory_faults;
 mod million;
 mod moving;
 mod notices;
+mod open_counts;
 mod orders;
 mod outage;
 mod postgres_network;

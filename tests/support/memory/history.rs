@@ -1,6 +1,6 @@
 //! History: a row for each change of an observation, and for what is news beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -39,6 +39,24 @@ impl Table {
             last.insert(happening.what.subject(), happening.what.clone());
         }
         last.into_values().collect()
+    }
+
+    /// Its last event and its issues, as they were last told.
+    pub(super) fn last_beside(&self, org: &Org, id: &ReferenceId) -> Vec<Happening> {
+        let rows = self.rows.get(&(org.clone(), id.clone()));
+        let mut last: BTreeMap<String, &Happening> = BTreeMap::new();
+        for happening in rows.into_iter().flatten() {
+            let is_beside = matches!(
+                happening.what,
+                What::Event(_) | What::Issue(_) | What::IssueGone(_)
+            );
+            if is_beside {
+                last.insert(happening.what.subject(), happening);
+            }
+        }
+        let mut last: Vec<Happening> = last.into_values().cloned().collect();
+        last.sort_by_key(|happening| happening.id);
+        last
     }
 
     pub(super) fn tell_beside(&mut self, org: &Org, sights: &[Sight]) {
@@ -81,6 +99,22 @@ impl History for MemoryStore {
             let of_org = rows.take_while(|((of, _), _)| of == org);
             let of_org = of_org.map(|((_, id), rows)| (id.clone(), rows.clone()));
             Ok(of_org.take(limit as usize).collect())
+        })
+        .await
+    }
+
+    async fn beside(
+        &self,
+        org: &Org,
+        ids: &[ReferenceId],
+    ) -> Result<Vec<(ReferenceId, Vec<Happening>)>, StoreError> {
+        self.read("beside", |state, _| {
+            let asked: BTreeSet<&ReferenceId> = ids.iter().collect();
+            let beside = asked.into_iter().map(|id| {
+                let last = state.history.last_beside(org, id);
+                (id.clone(), last)
+            });
+            Ok(beside.filter(|(_, last)| !last.is_empty()).collect())
         })
         .await
     }

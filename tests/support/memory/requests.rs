@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tesa_reconciler::domain::ids::{JobName, Org, ReferenceId, RuleName};
-use tesa_reconciler::domain::{Decided, Decision, Observation, Sight, Status, What};
+use tesa_reconciler::domain::{Decided, Decision, Happening, Observation, Sight, Status, What};
 use tesa_reconciler::store::StoreError;
-use tesa_reconciler::store::requests::{RememberedDecision, Requests};
+use tesa_reconciler::store::requests::{Alike, OpenCount, RememberedDecision, Requests};
 use tesa_reconciler::store::runs::RunLease;
 
 use super::{MemoryStore, State};
@@ -40,6 +40,31 @@ fn says_the_same(seen: &Observation, known: &Observation) -> bool {
             observed_at,
             ..seen.clone()
         }
+}
+
+/// All that a request is counted by, each once.
+fn alike(seen: &Observation, beside: &[Happening]) -> BTreeSet<Alike> {
+    let itself = Alike::Request {
+        status: seen.status.clone(),
+        cancelling: seen.cancelling,
+        auto_installation: seen.auto_installation,
+        territory_owner: seen.territory_owner,
+    };
+    let changed = seen.last_updated.map(|at| {
+        let hour = at.timestamp().div_euclid(3_600) * 3_600;
+        Alike::Changed(DateTime::from_timestamp(hour, 0).unwrap())
+    });
+    let beside = beside.iter().filter_map(|happening| match &happening.what {
+        What::Event(event) => event
+            .message_type
+            .as_ref()
+            .map(|code| Alike::LastEvent(code.to_string())),
+        What::Issue(issue) if !issue.resolved => {
+            Some(Alike::IssueCode(issue.issue_code.to_string()))
+        }
+        _ => None,
+    });
+    changed.into_iter().chain([itself]).chain(beside).collect()
 }
 
 impl State {
@@ -165,6 +190,29 @@ impl Requests for MemoryStore {
             Ok(found
                 .map(|((org, _), seen)| (org.clone(), seen.clone()))
                 .collect())
+        })
+        .await
+    }
+
+    async fn count_open(&self, org: &Org) -> Result<Vec<OpenCount>, StoreError> {
+        self.read("count_open", |state, _| {
+            let mut counts: BTreeMap<(Option<&str>, Alike), OpenCount> = BTreeMap::new();
+            for ((of, id), seen) in &state.requests.observations {
+                if of != org || seen.status.is_final() {
+                    continue;
+                }
+                let kind = seen.persistence_type;
+                for alike in alike(seen, &state.history.last_beside(org, id)) {
+                    let key = (kind.map(|kind| kind.as_str()), alike.clone());
+                    let counted = counts.entry(key).or_insert(OpenCount {
+                        persistence_type: kind,
+                        alike,
+                        requests: 0,
+                    });
+                    counted.requests += 1;
+                }
+            }
+            Ok(counts.into_values().collect())
         })
         .await
     }
