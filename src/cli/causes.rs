@@ -160,7 +160,7 @@ impl Asked<'_> {
             Of::Stuck => {
                 let filter = self.stuck();
                 let found = gather_findings(session, None, &filter).await?;
-                Ok((chosen(found), standstills(session, filter).await?))
+                Ok((chosen(&found), standstills(session, filter).await?))
             }
             Of::Held => {
                 let (mut held, mut beginnings) = (Vec::new(), Beginnings::default());
@@ -187,7 +187,7 @@ impl Asked<'_> {
                     for since in found.iter().filter_map(|one| one.since) {
                         beginnings.add(since);
                     }
-                    held.extend(chosen(found));
+                    held.extend(chosen(&found));
                 }
                 Ok((held, beginnings))
             }
@@ -306,11 +306,12 @@ impl Asked<'_> {
 }
 
 /// Findings as a selection.
-fn chosen(found: Vec<Finding>) -> Vec<Chosen> {
-    let chosen = found.into_iter().map(|finding| Chosen {
-        org: finding.org,
-        reference_id: finding.key.reference_id,
-        listed: (finding.key.kind == FindingKind::StuckRequest).then_some(finding.key.detail),
+pub(super) fn chosen(found: &[Finding]) -> Vec<Chosen> {
+    let is_stuck = |finding: &Finding| finding.key.kind == FindingKind::StuckRequest;
+    let chosen = found.iter().map(|finding| Chosen {
+        org: finding.org.clone(),
+        reference_id: finding.key.reference_id.clone(),
+        listed: is_stuck(finding).then(|| finding.key.detail.clone()),
         began: finding.since,
     });
     chosen.collect()

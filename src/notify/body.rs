@@ -1,12 +1,14 @@
 //! What a notification says, in both forms. Pure.
 //!
-//! Everything in it is a word of ours, a name from the configuration, a number or an instant.
+//! Everything in it is a word of ours, a name from the configuration, a number, an instant, or a code or an impersonal
+//! attribute that a guard's reason names.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::config::NotifyFormat;
 use crate::domain::{Alert, AlertState};
+use crate::store::controls::Latch;
 use crate::store::notices::Notice;
 
 /// The version of the JSON form; it grows when a field changes its meaning or goes.
@@ -16,27 +18,34 @@ const VERSION: u32 = 1;
 /// than a restart takes; the renewal comes every minute.
 const VALID_FOR: TimeDelta = TimeDelta::minutes(15);
 
-/// The body that tells of one notice.
-pub fn single(format: NotifyFormat, notice: &Notice, now: DateTime<Utc>) -> Value {
+/// The body that tells of one notice. What the guard holds is told with its reason, out of the `latches` that stand.
+pub fn single(
+    format: NotifyFormat,
+    notice: &Notice,
+    latches: &[Latch],
+    now: DateTime<Utc>,
+) -> Value {
     match format {
-        NotifyFormat::Json => plain(notice),
-        NotifyFormat::Alertmanager => Value::Array(vec![alertmanager(notice, now)]),
+        NotifyFormat::Json => plain(notice, latches),
+        NotifyFormat::Alertmanager => Value::Array(vec![alertmanager(notice, latches, now)]),
     }
 }
 
 /// The body that renews what Alertmanager knows already.
-pub fn renewal(notices: &[Notice], now: DateTime<Utc>) -> Value {
-    let alerts = notices.iter().map(|notice| alertmanager(notice, now));
+pub fn renewal(notices: &[Notice], latches: &[Latch], now: DateTime<Utc>) -> Value {
+    let alerts = notices
+        .iter()
+        .map(|notice| alertmanager(notice, latches, now));
     Value::Array(alerts.collect())
 }
 
-fn plain(notice: &Notice) -> Value {
+fn plain(notice: &Notice, latches: &[Latch]) -> Value {
     json!({
         "version": VERSION,
         "state": notice.state,
         "alert": notice.alert.name(),
         "labels": labels(&notice.alert),
-        "summary": summary(notice),
+        "summary": summary(notice, latches),
         "since": instant(notice.since),
         "at": instant(notice.changed_at),
         "count": notice.count,
@@ -45,7 +54,7 @@ fn plain(notice: &Notice) -> Value {
 }
 
 // Labels are an alert's identity there, so nothing that changes may be among them.
-fn alertmanager(notice: &Notice, now: DateTime<Utc>) -> Value {
+fn alertmanager(notice: &Notice, latches: &[Latch], now: DateTime<Utc>) -> Value {
     let (name, severity) = match notice.alert {
         Alert::GuardHeld { .. } => ("TesaReconcilerGuardHeld", "critical"),
         Alert::NeedsHuman { .. } => ("TesaReconcilerNeedsHuman", "warning"),
@@ -62,7 +71,7 @@ fn alertmanager(notice: &Notice, now: DateTime<Utc>) -> Value {
     };
     json!({
         "labels": labels,
-        "annotations": { "summary": summary(notice), "description": hint(&notice.alert) },
+        "annotations": { "summary": summary(notice, latches), "description": hint(&notice.alert) },
         "startsAt": instant(notice.since),
         "endsAt": instant(ends),
     })
@@ -83,13 +92,18 @@ fn labels(alert: &Alert) -> Map<String, Value> {
     labels
 }
 
-fn summary(notice: &Notice) -> String {
+fn summary(notice: &Notice, latches: &[Latch]) -> String {
     let n = notice.count;
     match (&notice.alert, notice.state) {
-        (Alert::GuardHeld { org, job_name }, AlertState::Open) => format!(
-            "{job_name} is held for {org}: too many requests want a write at once, so none is sent until a person \
-             releases it"
-        ),
+        (Alert::GuardHeld { org, job_name }, AlertState::Open) => {
+            let mut latches = latches.iter();
+            let latch = latches.find(|one| one.job_name == *job_name && one.org == *org);
+            // It may have been released since the notice was made.
+            let why = latch.map_or("too many requests want a write at once", |latch| {
+                &latch.reason
+            });
+            format!("{job_name} is held for {org}: {why}; none is sent until a person releases it")
+        }
         (Alert::GuardHeld { org, job_name }, AlertState::Resolved) => {
             format!("{job_name} is no longer held for {org}")
         }

@@ -85,8 +85,9 @@ impl Sender {
 
     async fn tell(&mut self, notice: &Notice) -> Result<bool, StoreError> {
         let now = self.clock.now();
+        let latches = self.store.latches().await?;
         let told = self
-            .post(&body::single(self.webhook.format(), notice, now))
+            .post(&body::single(self.webhook.format(), notice, &latches, now))
             .await;
         let now = self.clock.now();
         let alert = &notice.alert;
@@ -118,8 +119,9 @@ impl Sender {
         }
         self.renewed_at = Some(now);
         let standing = self.store.told_notices().await?;
+        let latches = self.store.latches().await?;
         for some in standing.chunks(RENEWED_AT_ONCE) {
-            if !self.post(&body::renewal(some, now)).await {
+            if !self.post(&body::renewal(some, &latches, now)).await {
                 break;
             }
         }

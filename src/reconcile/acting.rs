@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use super::causes::{self, Chosen};
 use super::executor::{Done, Executor, Halt};
 use super::findings::Scope;
 use super::guard::hold::{self, HoldLimits};
@@ -19,6 +20,7 @@ use super::survey::SurveyError;
 use crate::config::Job;
 use crate::domain::ids::{JobName, Org};
 use crate::domain::{Decision, SkipReason, Status, Verdict};
+use crate::history::causes::{Beginnings, Cause};
 use crate::store::attempts::IntentLimits;
 use crate::store::runs::{RunLease, RunSummary};
 use crate::store::{Actor, StoreError};
@@ -168,11 +170,13 @@ impl Reconciler {
             .iter()
             .filter(|candidate| hold::counts(due_since(job, candidate), released))
             .count() as u64;
-        self.judge_number(job, org, Some(lease), wanted, released)
+        let who = || candidates.iter().map(|one| chosen(org, one)).collect();
+        self.judge_number(job, org, Some(lease), wanted, released, who)
             .await
     }
 
-    /// The same for so many of whom only their number is known. Latches under the lease, if there is one.
+    /// The same for so many of whom only their number is known. Latches under the lease, if there is one; then `who` they
+    /// are is asked, to name what they have in common.
     pub(super) async fn judge_number(
         &self,
         job: &Job,
@@ -180,6 +184,7 @@ impl Reconciler {
         lease: Option<&RunLease>,
         wanted: u64,
         released: Option<DateTime<Utc>>,
+        who: impl FnOnce() -> Vec<Chosen>,
     ) -> Result<bool, SurveyError> {
         let limits = self.hold_limits();
         if limits.count_is_harmless(wanted) {
@@ -192,8 +197,11 @@ impl Reconciler {
         let since = released.map_or_else(String::new, |at| {
             format!(", due since the release of {}", instant(at))
         });
-        let reason = format!("{wanted} of {open} open requests want a write at once{since}");
+        let mut reason = format!("{wanted} of {open} open requests want a write at once{since}");
         if let Some(lease) = lease {
+            if let Some(cause) = self.cause(org, who()).await {
+                reason.push_str(&format!(": {cause}"));
+            }
             tracing::error!(job_name = %job.name, %org, wanted, open, "the guard holds the job");
             let (actor, now) = (Actor::daemon(reason), self.clock.now());
             self.store
@@ -201,6 +209,18 @@ impl Reconciler {
                 .await?;
         }
         Ok(true)
+    }
+
+    /// What so many have in common, if anything. Not to know it must not keep the guard from holding.
+    async fn cause(&self, org: &Org, who: Vec<Chosen>) -> Option<String> {
+        let orgs = std::slice::from_ref(org);
+        let found = causes::find(&*self.store, orgs, who, &Beginnings::default()).await;
+        let found = found.inspect_err(|error| {
+            tracing::warn!(%org, %error, "the guard holds, and what they have in common could not be looked up");
+        });
+        let causes = found.ok()?;
+        let news = causes.iter().find(|cause| cause.is_news());
+        news.map(Cause::sentence)
     }
 
     pub(super) fn hold_limits(&self) -> HoldLimits {
@@ -235,6 +255,16 @@ pub(super) fn due_since(job: &Job, candidate: &Candidate) -> Option<DateTime<Utc
         .and_then(|issue| issue.last_updated)
         .or(candidate.request.last_updated)
         .map(|changed| changed + age.unwrap_or_default())
+}
+
+/// A candidate as one of a selection.
+pub(super) fn chosen(org: &Org, candidate: &Candidate) -> Chosen {
+    Chosen {
+        org: org.clone(),
+        reference_id: candidate.request.reference_id.clone(),
+        listed: None,
+        began: candidate.request.last_updated,
+    }
 }
 
 fn decide(job: &Job, candidate: &Candidate, verdict: Verdict, explanation: String) -> Decision {

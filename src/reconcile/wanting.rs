@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::acting::due_since;
+use super::causes::Chosen;
 use super::findings::Scope;
 use super::guard::hold;
 use super::plan::Item;
@@ -17,9 +18,9 @@ use super::survey::{PlanSink, Survey, SurveyError};
 use crate::config::Job;
 use crate::domain::Observation;
 use crate::domain::id_list;
-use crate::domain::ids::ReferenceId;
+use crate::domain::ids::{Org, ReferenceId};
 use crate::rules::Action;
-use crate::rules::classes::{Ask, Class};
+use crate::rules::classes::{self, Ask, Class};
 
 /// Takes a plan and keeps those decisions to act that were made by now.
 pub trait Gathers: PlanSink {
@@ -35,6 +36,19 @@ impl<'a> Wanting<'a> {
     /// How many.
     pub fn number(&self) -> u64 {
         self.0.iter().map(|(_, ids)| ids.len() as u64).sum()
+    }
+
+    /// Each as one of a selection.
+    pub fn chosen(&self, org: &Org) -> impl Iterator<Item = Chosen> {
+        self.by_class().flat_map(move |(class, ids)| {
+            let status = classes::detail(class.cancelling, &class.status);
+            ids.iter().map(move |id| Chosen {
+                org: org.clone(),
+                reference_id: ReferenceId::new(id),
+                listed: Some(status.to_owned()),
+                began: None,
+            })
+        })
     }
 
     /// Class by class.

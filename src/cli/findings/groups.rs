@@ -6,13 +6,17 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::CHUNK;
+use crate::cli::causes;
 use crate::cli::common::Session;
 use crate::cli::exit::Failure;
 use crate::cli::lists::gather_findings;
 use crate::cli::output::{self, NOT_YET_READ, Row, instant, or_dash};
+use crate::cli::time::told;
 use crate::config::JobKind;
 use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::{FindingKind, closed_set};
+use crate::history::causes::Beginnings;
+use crate::reconcile::causes::find;
 use crate::store::findings::{Finding, FindingFilter};
 
 closed_set! {
@@ -26,10 +30,13 @@ closed_set! {
         Rule = "rule",
         /// What is wrong with the order.
         IssueCode = "issue_code",
+        /// What many of them have in common and others have not: see `causes`.
+        Cause = "cause",
     }
 }
 
-/// The unresolved issues of requests, as jobs that resolve issues last saw them: their codes, each once, in order.
+/// What is wrong with requests: the codes of their unresolved issues as jobs that resolve issues last saw them, each once
+/// and in order; or the values of their shared cause.
 pub type Codes = HashMap<(Org, ReferenceId), Vec<String>>;
 
 #[derive(Debug, Serialize)]
@@ -46,7 +53,7 @@ impl Row for Group {
     fn cells(&self) -> Vec<String> {
         vec![
             self.count.to_string(),
-            self.group.clone(),
+            told(&self.group).into_owned(),
             or_dash(self.oldest, instant),
         ]
     }
@@ -57,6 +64,7 @@ pub async fn show(session: &Session, by: GroupBy, filter: &FindingFilter) -> Res
     let found = gather_findings(session, None, filter).await?;
     let codes = match by {
         GroupBy::IssueCode => codes(session, &found).await?,
+        GroupBy::Cause => shared_causes(session, filter.org.as_ref(), &found).await?,
         _ => Codes::new(),
     };
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
@@ -88,6 +96,10 @@ fn group(by: GroupBy, finding: &Finding, codes: &Codes) -> String {
             .as_ref()
             .map_or_else(|| NOT_YET_READ.to_owned(), ToString::to_string),
         GroupBy::IssueCode => issue_codes(finding, codes),
+        GroupBy::Cause => {
+            let request = (finding.org.clone(), finding.key.reference_id.clone());
+            or_dash(codes.get(&request), |cause| cause.join(" = "))
+        }
     }
 }
 
@@ -101,6 +113,28 @@ pub fn issue_codes(finding: &Finding, codes: &Codes) -> String {
     }
     let known = codes.get(&(finding.org.clone(), key.reference_id.clone()));
     or_dash(known, |codes| codes.join(", "))
+}
+
+/// What the requests of these findings have in common, by request; nothing of those that share nothing.
+async fn shared_causes(
+    session: &Session,
+    org: Option<&Org>,
+    findings: &[Finding],
+) -> Result<Codes, Failure> {
+    let orgs = org.map_or(
+        session.config.tesamanager.orgs.as_slice(),
+        std::slice::from_ref,
+    );
+    let selection = causes::chosen(findings);
+    let found = find(&*session.store, orgs, selection, &Beginnings::default()).await?;
+    let mut shared = Codes::new();
+    for cause in found {
+        let facts: Vec<String> = cause.facts.iter().map(ToString::to_string).collect();
+        for request in cause.requests {
+            shared.insert(request, facts.clone());
+        }
+    }
+    Ok(shared)
 }
 
 /// What jobs that resolve issues remember of these findings' requests.

@@ -256,6 +256,11 @@ impl Cause {
         self.share() / among_all
     }
 
+    /// It says more than what rules ask for themselves.
+    pub fn is_news(&self) -> bool {
+        self.facts.iter().any(|fact| !fact.dimension.is_asked_for())
+    }
+
     /// The values, as people read them.
     pub fn named(&self) -> String {
         let facts: Vec<String> = self.facts.iter().map(Fact::to_string).collect();

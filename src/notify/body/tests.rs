@@ -37,7 +37,12 @@ fn all() -> [Alert; 4] {
 #[test]
 fn the_json_form_has_these_fields() {
     let [held, ..] = all();
-    let body = single(NotifyFormat::Json, &notice(held, AlertState::Open), at(99));
+    let body = single(
+        NotifyFormat::Json,
+        &notice(held, AlertState::Open),
+        &[],
+        at(99),
+    );
     insta::assert_json_snapshot!(body, @r#"
     {
       "alert": "guard_held",
@@ -50,7 +55,7 @@ fn the_json_form_has_these_fields() {
       },
       "since": "1970-01-01T00:00:00.000Z",
       "state": "open",
-      "summary": "retry-stuck is held for yoigo: too many requests want a write at once, so none is sent until a person releases it",
+      "summary": "retry-stuck is held for yoigo: too many requests want a write at once; none is sent until a person releases it",
       "version": 1
     }
     "#);
@@ -60,7 +65,7 @@ fn the_json_form_has_these_fields() {
 fn the_alertmanager_form_has_these_fields() {
     let [.., kind] = all();
     let notice = notice(kind, AlertState::Resolved);
-    let body = single(NotifyFormat::Alertmanager, &notice, at(99));
+    let body = single(NotifyFormat::Alertmanager, &notice, &[], at(99));
     insta::assert_json_snapshot!(body, @r#"
     [
       {
@@ -85,13 +90,13 @@ fn the_alertmanager_form_has_these_fields() {
 fn what_stands_is_valid_beyond_its_renewal_and_nothing_ends_before_it_began() {
     for alert in all() {
         let open = notice(alert.clone(), AlertState::Open);
-        let body = renewal(std::slice::from_ref(&open), at(60));
+        let body = renewal(std::slice::from_ref(&open), &[], at(60));
         assert_eq!(body[0]["endsAt"], "1970-01-01T00:16:00.000Z");
         let skewed = Notice {
             changed_at: at(-5),
             ..notice(alert, AlertState::Resolved)
         };
-        let body = single(NotifyFormat::Alertmanager, &skewed, at(60));
+        let body = single(NotifyFormat::Alertmanager, &skewed, &[], at(60));
         assert_eq!(body[0]["endsAt"], body[0]["startsAt"]);
     }
 }
@@ -108,7 +113,7 @@ fn what_identifies_an_alert_is_the_same_when_it_ends_and_whatever_it_counts() {
             (NotifyFormat::Json, "/labels"),
             (NotifyFormat::Alertmanager, "/0/labels"),
         ] {
-            let labels = |notice| single(format, notice, at(99)).pointer(path).cloned();
+            let labels = |notice| single(format, notice, &[], at(99)).pointer(path).cloned();
             assert!(labels(&open).is_some());
             assert_eq!(labels(&open), labels(&end));
         }
@@ -119,7 +124,12 @@ fn what_identifies_an_alert_is_the_same_when_it_ends_and_whatever_it_counts() {
 fn every_alert_says_how_much_it_is_about_and_names_a_command_that_exists() {
     use clap::CommandFactory as _;
     for alert in all() {
-        let body = single(NotifyFormat::Json, &notice(alert, AlertState::Open), at(99));
+        let body = single(
+            NotifyFormat::Json,
+            &notice(alert, AlertState::Open),
+            &[],
+            at(99),
+        );
         let (summary, hint) = (&body["summary"], body["hint"].as_str().unwrap());
         let held = body["alert"] == "guard_held";
         assert!(
@@ -134,4 +144,29 @@ fn every_alert_says_how_much_it_is_about_and_names_a_command_that_exists() {
             assert!(parsed.is_ok(), "{words}: {}", parsed.unwrap_err());
         }
     }
+}
+
+#[test]
+fn what_is_held_is_told_with_the_guards_reason() {
+    let [held, ..] = all();
+    let latch = |org: &str, reason: &str| Latch {
+        job_name: "retry-stuck".into(),
+        org: org.into(),
+        since: at(0),
+        reason: reason.to_owned(),
+    };
+    let latches = [
+        latch("masmovil", "another"),
+        latch(
+            "yoigo",
+            "300 of 900 open requests want a write at once: 280 of these 300 have issue_code CLI-012",
+        ),
+    ];
+    let notice = notice(held, AlertState::Open);
+    let body = single(NotifyFormat::Json, &notice, &latches, at(99));
+    let summary = body["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("280 of these 300 have issue_code CLI-012; none is sent"),
+        "{summary}"
+    );
 }

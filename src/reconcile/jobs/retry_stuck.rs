@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::SkipReason;
 use crate::domain::run::RunOutcome;
+use crate::reconcile::acting::chosen;
 use crate::reconcile::claims::Turn;
 use crate::reconcile::guard::caps::{self, Hour};
 use crate::reconcile::reads::Reads;
@@ -165,8 +166,12 @@ impl Reconciler {
         }
         let released = self.store.last_release(&job.name, org).await?;
         let new = survey.due_after(wanting, released).await?;
-        let candidates = wanting::due_after(job, candidates, released);
-        self.judge_number(job, org, lease, new + candidates, released)
+        let known = wanting::due_after(job, candidates, released);
+        let who = || {
+            let read = candidates.iter().map(|one| chosen(org, one));
+            read.chain(wanting.chosen(org)).collect()
+        };
+        self.judge_number(job, org, lease, new + known, released, who)
             .await
     }
 

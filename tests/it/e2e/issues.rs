@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tesa_reconciler::domain::finding::Attention;
 use tesa_reconciler::domain::ids::ReferenceId;
-use tesa_reconciler::domain::{AttemptState, FindingKind, Operation, Status};
+use tesa_reconciler::domain::{AttemptState, FindingKind, Operation, RunOutcome, Status};
 use tesa_reconciler::sandbox::{Effect, Fault};
 use tesa_reconciler::store::attempts::Step;
 
@@ -232,4 +232,28 @@ async fn a_code_that_is_somebodys_name_is_matched_but_neither_kept_nor_sent() {
             assert!(!name, "{}", file.display());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_holds_many_at_once_is_named_by_the_guard() {
+    let safety = "hold_above_count = 10\nhold_above_fraction = 0.1";
+    let world = World::new(empty(), safety, ISSUES).await;
+    for n in 0..60 {
+        incident(
+            &world,
+            &format!("OTHER-{n}"),
+            &[&format!("CTO-{:03}", n % 20)],
+        );
+    }
+    for n in 0..15 {
+        incident(&world, &format!("ABSENT-{n}"), &["CLI-012"]);
+    }
+    let (outcome, _) = world.run(JOB).await;
+    assert_eq!(outcome, RunOutcome::Held);
+    let latches = world.store().latches().await.unwrap();
+    assert_eq!(
+        latches[0].reason,
+        "15 of 75 open requests want a write at once: 15 of these 15 have issue_code CLI-012; of all 75 open requests 15 \
+         have it"
+    );
 }

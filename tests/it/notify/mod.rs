@@ -77,7 +77,8 @@ impl World {
     }
 
     async fn hold(&self) {
-        let actor = Actor::daemon("CANARY: 300 of 900 want a write");
+        // The guard's own words: numbers and codes. They are told.
+        let actor = Actor::daemon("300 of 900 want a write");
         let now = self.clock.now();
         let latched = self
             .store

@@ -146,6 +146,14 @@ async fn a_shared_cause_is_told_with_its_numbers_and_when_it_began() {
     assert_eq!(cause["of_open"], OPEN);
     assert_eq!(cause["burst"], true);
     assert_eq!(cause["requests"].as_array().unwrap().len(), SHARED);
+    let groups = world.rows(&["findings", "--group-by", "cause"]).await;
+    let shared = groups[0]["group"].as_str().unwrap();
+    assert!(
+        shared.starts_with("issue_code CLI-012 = began 2026-11-20T21"),
+        "{shared}"
+    );
+    let counts: Vec<&Value> = groups.iter().map(|group| &group["count"]).collect();
+    assert_eq!(counts, [SHARED, STUCK - SHARED]);
     let csv = world.run(&["causes", "--output", "csv"]).await;
     assert!(
         csv.stdout.starts_with("cause,facts,selected,of_selected"),
