@@ -258,7 +258,8 @@ fn serve_people(
             Arc::clone(&requests.dump),
             lifecycle.soft().clone(),
             move || {
-                let (core, heartbeats, live) = (core.clone(), heartbeats.clone(), live.borrow().clone());
+                let (core, heartbeats, live) =
+                    (core.clone(), heartbeats.clone(), live.borrow().clone());
                 async move { state_dump::log(&core, &live, &heartbeats).await }
             },
         ),
