@@ -17,6 +17,7 @@
 //! that a reload may change hangs on one [`Live`] value, which is swapped as a whole.
 
 mod changes;
+mod console;
 mod core;
 mod first_start;
 mod keeper;
@@ -30,6 +31,7 @@ mod reload;
 mod runs;
 mod state_dump;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,11 +79,20 @@ pub struct Process {
     pub read_again: ReadAgain,
 }
 
-/// Runs the daemon until it is told to stop. `ready` is told the address of the HTTP server once all is up.
+/// Where the daemon is reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Metrics and health.
+    pub http: SocketAddr,
+    /// The console, where there is one.
+    pub console: Option<SocketAddr>,
+}
+
+/// Runs the daemon until it is told to stop. `ready` is told where it is reached once all is up.
 pub async fn run(
     config: Config,
     process: Process,
-    ready: impl FnOnce(std::net::SocketAddr),
+    ready: impl FnOnce(Addresses),
 ) -> Result<(), StartError> {
     let Process {
         clock,
@@ -96,6 +107,7 @@ pub async fn run(
     let notifier = Notifier::from_env();
     let listener = http::bind(config.http.listen, "[http].listen").await?;
     let address = listener.local_addr().map_err(StartError::Io)?;
+    let opened = console::open(&config).await?;
     let core = Core::start(&config, Arc::clone(&clock), replica).await?;
     let drain_timeout = config.daemon.drain_timeout;
 
@@ -109,7 +121,9 @@ pub async fn run(
     tell_intervals(&[], &scheduled, clock.now());
     let (scope, scope_seen) = watch::channel(scope);
     let (jobs, jobs_seen) = watch::channel(Arc::new(scheduled));
+    let settings = config.clone();
     let (live, live_seen) = watch::channel(Arc::new(core.live(config)?));
+    let console = console::pages(&settings, &core, live_seen.clone())?;
 
     let heartbeats = Heartbeats::default();
     let pages = Arc::new(Pages {
@@ -125,6 +139,13 @@ pub async fn run(
     // Outlives the drain, so that the drain can be watched.
     let served = tokio_util::sync::CancellationToken::new();
     let server = tokio::spawn(http::serve(listener, http::router(pages), served.clone()));
+    let addresses = Addresses {
+        http: address,
+        console: opened.as_ref().map(|opened| opened.address),
+    };
+    let console = opened
+        .zip(console)
+        .map(|(opened, pages)| tokio::spawn(http::serve(opened.listener, pages, served.clone())));
 
     lifecycle.spawn(
         "metrics upkeep",
@@ -165,13 +186,14 @@ pub async fn run(
     core.note("start", &Actor::daemon("started")).await;
     tracing::info!(
         %address,
+        console = addresses.console.map(tracing::field::display),
         replica = %core.replica.id,
         version = env!("CARGO_PKG_VERSION"),
         revision = record::REVISION.unwrap_or("not a release"),
         %mode,
         "ready"
     );
-    ready(address);
+    ready(addresses);
 
     lifecycle.soft().cancelled().await;
     tracing::info!(
@@ -190,6 +212,9 @@ pub async fn run(
     served.cancel();
     // The server ends by itself within its own bound; what it still serves is not worth waiting for.
     server.abort();
+    if let Some(console) = console {
+        console.abort();
+    }
     tracing::info!("stopped");
     Ok(())
 }

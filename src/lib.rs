@@ -2,11 +2,13 @@
 //!
 //! Read `app.rs` for how it is wired, `domain/` for what it is about, `reconcile/` for what it does.
 
+pub mod answers;
 pub mod app;
 mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod domain;
 pub mod history;
 pub mod http;

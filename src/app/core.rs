@@ -11,6 +11,7 @@ use super::first_start::is_new;
 use super::rates::StoredRates;
 use crate::clock::SharedClock;
 use crate::config::{self, Config, Job, JobKind, State};
+use crate::console::PasswordError;
 use crate::domain::ids::{JobName, ReplicaId};
 use crate::domain::run::Mode;
 use crate::http::BindError;
@@ -60,6 +61,9 @@ pub enum StartError {
     /// The HTTP server's address can't be had.
     #[error(transparent)]
     Listen(#[from] BindError),
+    /// The console lets nobody in.
+    #[error(transparent)]
+    Console(#[from] PasswordError),
     /// The alarm clock does not start.
     #[error(transparent)]
     Alarm(#[from] AlarmError),
@@ -106,7 +110,7 @@ pub enum Upstream {
 /// What a reload makes anew and swaps as a whole.
 pub struct Live {
     /// The configuration.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Runs jobs.
     pub reconciler: Reconciler,
     /// Settles attempts.
@@ -324,7 +328,7 @@ impl Core {
             .map(|job| (job.name.clone(), Arc::new(job.clone())))
             .collect();
         Live {
-            config,
+            config: Arc::new(config),
             reconciler,
             verifier,
             jobs,

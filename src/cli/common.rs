@@ -1,20 +1,20 @@
 //! What every command needs: the configuration, the store, the time, and how to print.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
 
 use super::exit::{Exit, Failure};
 use super::output::Format;
 use super::time;
-use crate::clock::{SharedClock, SystemClock};
+use crate::answers::Sources;
+use crate::clock::SystemClock;
 use crate::config::nearest::hint;
 use crate::config::{self, Config, ConfigErrors, Job, Overrides};
 use crate::domain::ids::{JobName, Org, RuleName};
 use crate::history::working::WorkingTime;
-use crate::store::{self, Actor, Doubt, Store, StoreOptions};
+use crate::store::{self, Actor, Doubt, StoreOptions};
 
 /// What is given before or after any command.
 #[derive(Debug, Clone)]
@@ -70,16 +70,19 @@ fn loaded(config: Result<Config, ConfigErrors>) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// A command that works on the store.
+/// A command that works on the store: what answers are made from, and how it prints.
 pub struct Session {
-    /// The configuration.
-    pub config: Config,
-    /// The store, at this program's schema.
-    pub store: Arc<dyn Store>,
-    /// The time.
-    pub clock: SharedClock,
+    sources: Sources,
     /// How to print.
     pub format: Format,
+}
+
+impl Deref for Session {
+    type Target = Sources;
+
+    fn deref(&self) -> &Sources {
+        &self.sources
+    }
 }
 
 impl Session {
@@ -103,16 +106,14 @@ impl Session {
         let store = store::open(url, &options).await?;
         store::require_current(&*store, url).await?;
         Ok(Self {
-            config,
-            store,
-            clock: Arc::new(SystemClock),
+            sources: Sources {
+                config: Arc::new(config),
+                store,
+                clock: Arc::new(SystemClock),
+                zone: time::zone(),
+            },
             format: common.format,
         })
-    }
-
-    /// The time.
-    pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
     }
 
     /// The person at the keyboard, who means to steer: from a store that moved elsewhere the word would not arrive.

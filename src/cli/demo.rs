@@ -91,12 +91,16 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
         args.lost_answer_rate * 100.0
     ));
     let (up, ready) = oneshot::channel();
-    let daemon = tokio::spawn(app::run(config, process, move |address| {
-        let _ = up.send(address);
+    let daemon = tokio::spawn(app::run(config, process, move |addresses| {
+        let _ = up.send(addresses);
     }));
-    if let Ok(address) = ready.await {
+    if let Ok(addresses) = ready.await {
+        if let Some(console) = addresses.console {
+            output::note(&format!("console at http://{console}/"));
+        }
         output::note(&format!(
-            "daemon ready; metrics at http://{address}/metrics"
+            "daemon ready; metrics at http://{}/metrics",
+            addresses.http
         ));
         match args.duration {
             Some(duration) => output::note(&format!("ends in {duration:?}, or on Ctrl-C")),
@@ -156,6 +160,9 @@ writes_per_second = 10
 url = "sqlite:{store}"
 
 [http]
+listen = "127.0.0.1:0"
+
+[console]
 listen = "127.0.0.1:0"
 
 [daemon]

@@ -130,6 +130,7 @@ impl From<StartError> for Failure {
             StartError::Upstream(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Webhook(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Traces(error) => Self::new(Exit::Configuration, error.to_string()),
+            StartError::Console(error) => Self::new(Exit::Configuration, error.to_string()),
             StartError::Listen(_) | StartError::Io(_) => Self::new(Exit::Failed, error.to_string()),
             StartError::Alarm(_) => Self::new(Exit::Internal, error.to_string()),
         }

@@ -7,6 +7,7 @@ pub mod causes;
 pub mod common;
 pub mod config;
 mod config_explain;
+mod console;
 pub mod demo;
 pub mod doctor;
 pub mod exit;
@@ -168,6 +169,9 @@ enum Command {
     /// Check, show or explain the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Make a password line for the console
+    #[command(subcommand)]
+    Console(console::ConsoleCommand),
     /// Move the store to another database
     #[command(subcommand)]
     State(state::StateCommand),
@@ -271,6 +275,7 @@ async fn short(common: &Common, command: Command) -> Result<Exit, Failure> {
         Command::Explain(args) => Box::pin(explain::run(common, &args)).await?,
         Command::Doctor => return Box::pin(doctor::run(common)).await,
         Command::Config(command) => config_command(common, &command)?,
+        Command::Console(command) => console::run(&command).await?,
         Command::State(command) => state::run(common, &command).await?,
         Command::Migrate => migrate::run(common).await?,
         Command::Healthcheck => healthcheck::run(common).await?,

@@ -34,7 +34,8 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Http> {
     Some(Http { listen })
 }
 
-fn address(node: &Node, problems: &mut Problems) -> Option<SocketAddr> {
+/// Where to listen.
+pub(super) fn address(node: &Node, problems: &mut Problems) -> Option<SocketAddr> {
     let text = value::text(node, problems)?;
     let parsed = text.parse().ok();
     if parsed.is_none() {

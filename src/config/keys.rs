@@ -6,8 +6,8 @@
 
 use super::nearest::nearest;
 use super::{
-    daemon, endpoints, http, job, notify, parties, rule, safety, service_level, state, tesamanager,
-    traces,
+    console, daemon, endpoints, http, job, notify, parties, rule, safety, service_level, state,
+    tesamanager, traces,
 };
 
 /// A section of the file.
@@ -128,6 +128,7 @@ pub(super) const SECTIONS: &[Section] = &[
     endpoints::SECTION,
     state::SECTION,
     http::SECTION,
+    console::SECTION,
     daemon::SECTION,
     safety::SECTION,
     safety::BACKOFF,

@@ -155,14 +155,6 @@ fn check_section(
 
 fn refuse_key(entry: &Entry, path: &str, name: &str, problems: &mut Problems) {
     problems.conceal(&entry.node);
-    if path.is_empty() && name == "console" {
-        problems.report_with_help(
-            &entry.key,
-            "this version has no console yet",
-            "remove the section",
-        );
-        return;
-    }
     let message = match keys::section(path) {
         Some(section) => format!("unknown key `{name}` in {}", keys::header(section)),
         None if matches!(entry.node.value, Value::Table(_) | Value::List(_)) => {
@@ -178,7 +170,8 @@ fn refuse_key(entry: &Entry, path: &str, name: &str, problems: &mut Problems) {
 
 fn help_for(path: &str, name: &str) -> Option<String> {
     if name.to_lowercase().contains("passw") {
-        return Some("secrets come from files: state.password_file".to_owned());
+        let section = if path == "console" { path } else { "state" };
+        return Some(format!("secrets come from files: {section}.password_file"));
     }
     if keys::sounds_secret(name) {
         return Some(
@@ -199,14 +192,6 @@ pub(super) fn lay_environment(
         let place = Place::Environment(name.clone());
         let dotted = name[PREFIX.len()..].to_lowercase().replace("__", ".");
         let (path, key) = dotted.rsplit_once('.').unwrap_or(("", &dotted));
-        if dotted == "console" || path == "console" {
-            problems.report_with_help(
-                &place,
-                "this version has no console yet",
-                "remove the variable",
-            );
-            continue;
-        }
         let first = dotted.split('.').next();
         if first == Some(super::service_level::SECTION.path) {
             problems.report_with_help(

@@ -6,6 +6,7 @@
 //!
 //! The environment comes in as a value, so everything but [`load`] (which opens files) is a pure function.
 
+mod console;
 mod daemon;
 mod defaults;
 mod endpoints;
@@ -43,6 +44,7 @@ mod tests;
 
 use std::path::Path;
 
+pub use console::{Console, Network, TrustedProxy};
 pub use daemon::{Daemon, LogFormat};
 pub use endpoints::{Endpoint, Endpoints, default_endpoints};
 pub use example::example;
@@ -78,6 +80,8 @@ pub struct Config {
     pub state: State,
     /// Metrics and health.
     pub http: Http,
+    /// Pages for people; none if absent.
+    pub console: Option<Console>,
     /// The process.
     pub daemon: Daemon,
     /// Restraint.
@@ -239,6 +243,7 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
     let tesamanager = tesamanager::read(root, problems);
     let state = state::read(root, problems);
     let http = http::read(root, problems);
+    let console = console::read(root, problems);
     let daemon = daemon::read(root, problems);
     let safety = safety::read(root, problems);
     let notify = notify::read(root, problems);
@@ -251,6 +256,7 @@ fn build(root: &Table, problems: &mut Problems) -> Option<Config> {
         tesamanager: tesamanager?,
         state: state?,
         http: http?,
+        console: console?,
         daemon: daemon?,
         safety: safety?,
         notify: notify?,

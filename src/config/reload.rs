@@ -8,6 +8,7 @@ pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("tesamanager", old.tesamanager != new.tesamanager),
         ("state", old.state != new.state),
         ("http", old.http != new.http),
+        ("console", old.console != new.console),
         ("daemon", old.daemon != new.daemon),
         ("safety", old.safety != new.safety),
         ("notify", old.notify != new.notify),
@@ -37,6 +38,7 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
             old_state.password_file != new_state.password_file,
         ),
         ("http.listen", old.http != new.http),
+        ("console", old.console != new.console),
         (
             "daemon.log_format",
             old.daemon.log_format != new.daemon.log_format,

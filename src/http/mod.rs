@@ -21,7 +21,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use health::{Check, Health, StaleLoops};
-pub use server::{BindError, bind, serve};
+pub use server::{BindError, Peer, bind, serve};
 
 use crate::telemetry::{StoreGauges, process};
 

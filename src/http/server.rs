@@ -44,6 +44,10 @@ pub struct BindError {
     pub error: io::Error,
 }
 
+/// Whose connection a request came by.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// Listens on `listen`, which was configured under `key` (`[http].listen`).
 pub async fn bind(listen: SocketAddr, key: &'static str) -> Result<TcpListener, BindError> {
     TcpListener::bind(listen)
@@ -79,10 +83,11 @@ pub(super) async fn serve_within(
         .await
     {
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, peer, place)) => {
                 connections.spawn(converse(
                     limits,
                     stream,
+                    peer,
                     place,
                     router.clone(),
                     shutdown.clone(),
@@ -110,23 +115,25 @@ async fn accept(
     listener: &TcpListener,
     guests: &Guests,
     most: usize,
-) -> io::Result<(TcpStream, Place)> {
-    let (stream, _peer) = listener.accept().await?;
-    Ok((stream, guests.place(most).await))
+) -> io::Result<(TcpStream, Peer, Place)> {
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, Peer(peer), guests.place(most).await))
 }
 
 /// One connection, to its end. What goes wrong on it is the client's affair, and only worth a debug line.
 async fn converse(
     limits: Limits,
     stream: TcpStream,
+    peer: Peer,
     place: Place,
     router: Router,
     shutdown: CancellationToken,
 ) {
     let (came, made) = (place.marker(), place.marker());
     let answering = router
-        .map_request(move |request: Request<_>| {
+        .map_request(move |mut request: Request<_>| {
             came.set_busy(true);
+            request.extensions_mut().insert(peer);
             request.map(Body::new)
         })
         .map_response(move |response| {

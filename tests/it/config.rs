@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod console;
 mod layers;
 mod mistakes;
 mod notify;

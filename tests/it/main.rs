@@ -6,6 +6,7 @@
 mod architecture;
 mod client;
 mod config;
+mod console;
 mod deploy;
 mod e2e;
 mod field;

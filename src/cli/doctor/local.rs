@@ -69,7 +69,7 @@ async fn store_check(config: &Config, checks: &mut Vec<Check>) -> bool {
             let mut detail =
                 format!("{url} opens, its schema is current, it takes writes; {daemon}");
             for row in circuits.iter().filter(|row| row.is_open()) {
-                let why = super::super::jobs::circuit(row);
+                let why = crate::answers::jobs::circuit(row);
                 detail.push_str(&format!("; the circuit of {} is {why}", row.org));
             }
             (Check::ok("store", detail), alive)

@@ -290,6 +290,26 @@ pub const EXAMPLES: &[Examples] = &[
         )],
     ),
     (
+        &["console"],
+        &[(
+            "tesa-reconciler console password ana --role operator",
+            "Ana may act in the console; she types her password, and it is not shown.",
+        )],
+    ),
+    (
+        &["console", "password"],
+        &[
+            (
+                "tesa-reconciler console password ana --role operator",
+                "Ana may act; she types her password, and it is not shown.",
+            ),
+            (
+                "tesa-reconciler console password wallboard",
+                "Who only looks; in a pipe the password is read from stdin.",
+            ),
+        ],
+    ),
+    (
         &["state"],
         &[(
             "tesa-reconciler state copy --help",

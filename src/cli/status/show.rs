@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::{COUNTED_AT_MOST, Capped, Distrusted, Status};
-use crate::cli::jobs;
+use crate::answers::jobs;
+use crate::answers::status::{COUNTED_AT_MOST, Capped, Distrusted, Status};
 use crate::cli::output::{self, instant, or_dash};
 
 pub(super) fn show(status: &Status) -> String {

@@ -231,12 +231,6 @@ fn a_variable_that_sets_nothing_is_refused_by_its_name() {
             Some("into the file"),
         ),
         (
-            "CONSOLE__LISTEN",
-            "x",
-            "this version has no console yet",
-            Some("remove the variable"),
-        ),
-        (
             "TESAMANAGER__TOKEN",
             "s3cret",
             "no key is called `tesamanager.token`",

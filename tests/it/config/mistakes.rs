@@ -46,7 +46,7 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
             ("[[rule]]\nname = \"r\"\n", "5:3", "unknown section `rule`", "`rule` belongs to [[job.rule]]"),
             ("[tesamanager.endpoints]\nget_requets = \"GET /x\"\n", "6:1", "unknown key `get_requets`", "did you mean `get_request`?"),
             ("[[job]]\nname = \"j\"\nkind = \"flag_events\"\nevery = \"5m\"\njiter = \"1s\"\n", "9:1", "unknown key `jiter` in [[job]]", "did you mean `jitter`?"),
-            ("[console]\nlisten = \"127.0.0.1:9465\"\n", "5:2", "this version has no console yet", "remove the section"),
+            ("[console]\nlisen = \"127.0.0.1:9465\"\n", "6:1", "unknown key `lisen` in [console]", "did you mean `listen`?"),
             ("[job]\nname = \"j\"\n", "5:2", "[[job]] is needed here, this is a table", "write [[job]] on a line"),
             ("[state]\nfoo = 1\n", "6:1", "unknown key `foo` in [state]", ""),
         ],

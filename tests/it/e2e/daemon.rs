@@ -128,7 +128,7 @@ impl Daemon {
     ) -> Self {
         let clock = Arc::clone(&self.core().clock);
         let core = Core::over(store, clock).await.unwrap();
-        let config = self.live().config.clone();
+        let config = Config::clone(&self.live().config);
         let live = Arc::new(match upstream {
             Some(upstream) => core.live_over(config, upstream),
             None => core.live(config).unwrap(),

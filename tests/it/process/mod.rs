@@ -11,6 +11,7 @@ mod chaos;
 mod collector;
 mod commands;
 mod configuration;
+mod console;
 mod crash;
 mod crash_points;
 mod crash_statements;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeZone, Utc};
 
 use super::super::{Capped, Distrusted};
 use super::*;
-use crate::cli::jobs::JobRow;
+use crate::answers::jobs::JobRow;
 use crate::domain::run::Mode;
 use crate::domain::{Filter, IllHealth};
 use crate::store::controls::{CircuitRow, Latch, Pause};
@@ -114,8 +114,8 @@ fn the_verdict_is_the_gravest_word_with_every_cause() {
                 });
             },
             &[
-                "blind: the circuit of masmovil is open since 2026-03-02 12:00:00 UTC (timeouts); yoigo is asked nothing until \
-               2026-03-02 12:00:00 UTC",
+                "blind: the circuit of masmovil is open since 2026-03-02T12:00:00Z (timeouts); yoigo is asked nothing until \
+               2026-03-02T12:00:00Z",
             ],
         ),
         (
@@ -137,21 +137,21 @@ fn the_verdict_is_the_gravest_word_with_every_cause() {
         (
             "no run begins",
             |status| status.jobs[0].silent_since = Some(noon()),
-            &["blind: retry-stuck in masmovil has not run since 2026-03-02 12:00:00 UTC"],
+            &["blind: retry-stuck in masmovil has not run since 2026-03-02T12:00:00Z"],
         ),
         (
             "the guard holds twice",
             |status| status.holds = vec![hold("masmovil"), hold("yoigo")],
             &[
-                "stopped: 2 holds: retry-stuck in masmovil since 2026-03-02 12:00:00 UTC (43 of 120 want a write); retry-stuck in \
-               yoigo since 2026-03-02 12:00:00 UTC (43 of 120 want a write)",
+                "stopped: 2 holds: retry-stuck in masmovil since 2026-03-02T12:00:00Z (43 of 120 want a write); retry-stuck in \
+               yoigo since 2026-03-02T12:00:00Z (43 of 120 want a write)",
             ],
         ),
         (
             "people paused",
             |status| status.pauses = vec![pause(None, None), pause(Some("flag"), Some(noon()))],
             &[
-                "stopped: 2 pauses: all jobs until resumed (a change, cli:ana); flag until 2026-03-02 12:00:00 UTC (a change, \
+                "stopped: 2 pauses: all jobs until resumed (a change, cli:ana); flag until 2026-03-02T12:00:00Z (a change, \
                cli:ana)",
             ],
         ),
@@ -193,7 +193,7 @@ fn the_verdict_is_the_gravest_word_with_every_cause() {
             },
             &[
                 "blind: no daemon is running",
-                "stopped: 1 hold: retry-stuck in yoigo since 2026-03-02 12:00:00 UTC (43 of 120 want a write)",
+                "stopped: 1 hold: retry-stuck in yoigo since 2026-03-02T12:00:00Z (43 of 120 want a write)",
                 "waits for a person: 1 writes are needs_human",
             ],
         ),

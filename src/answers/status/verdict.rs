@@ -8,14 +8,15 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::{COUNTED_AT_MOST, Status};
-use crate::cli::output::{instant, or_dash};
+use crate::answers::or_dash;
+use crate::answers::time::written;
 use crate::domain::finding::Attention;
 use crate::domain::ids::JobName;
 use crate::domain::{AttemptState, RunOutcome};
 
 /// One word on everything, gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) enum Word {
+pub enum Word {
     /// What goes on upstream is not seen, wholly or in part.
     Blind,
     /// It is seen, and writes that are wanted don't go.
@@ -46,21 +47,25 @@ impl Serialize for Word {
 
 /// The verdict: the gravest word, and all causes of this one and of the others.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Verdict {
-    pub(super) word: Word,
-    pub(super) causes: Vec<Cause>,
+pub struct Verdict {
+    /// The word.
+    pub word: Word,
+    /// The causes.
+    pub causes: Vec<Cause>,
 }
 
 /// What makes a word true.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Cause {
-    pub(super) word: Word,
-    pub(super) cause: String,
+pub struct Cause {
+    /// The word.
+    pub word: Word,
+    /// In a sentence.
+    pub cause: String,
 }
 
 impl Verdict {
     /// Its lines, the gravest first.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let words = [Word::Blind, Word::Stopped, Word::WaitsForAPerson];
         let mut lines = Vec::new();
         for word in words {
@@ -97,14 +102,14 @@ fn blind(status: &Status, say: &mut impl FnMut(String)) {
     }
     for circuit in &status.circuits {
         let cause = or_dash(circuit.cause, |cause| cause.to_string());
-        let since = or_dash(circuit.opened_at, instant);
+        let since = or_dash(circuit.opened_at, written);
         say(format!(
             "the circuit of {} is {} since {since} ({cause})",
             circuit.org, circuit.state
         ));
     }
     for held in &status.held_back {
-        let until = instant(held.until);
+        let until = written(held.until);
         say(format!("{} is asked nothing until {until}", held.org));
     }
     for distrusted in &status.distrusted {
@@ -119,7 +124,7 @@ fn blind(status: &Status, say: &mut impl FnMut(String)) {
             say(format!("the last run of {name} in {org} is {outcome}"));
         }
         if let Some(since) = job.silent_since {
-            let since = instant(since);
+            let since = written(since);
             say(format!("{name} in {org} has not run since {since}"));
         }
     }
@@ -131,7 +136,7 @@ fn stopped(status: &Status, say: &mut impl FnMut(String)) {
     }
     for (index, hold) in status.holds.iter().enumerate() {
         let which = numbered(index, status.holds.len(), "hold");
-        let since = instant(hold.since);
+        let since = written(hold.since);
         say(format!(
             "{which}{} in {} since {since} ({})",
             hold.job_name, hold.org, hold.reason
@@ -142,7 +147,7 @@ fn stopped(status: &Status, say: &mut impl FnMut(String)) {
         let scope = pause.job_name.as_ref().map_or("all jobs", JobName::as_str);
         let until = pause.until.map_or_else(
             || "until resumed".to_owned(),
-            |until| format!("until {}", instant(until)),
+            |until| format!("until {}", written(until)),
         );
         say(format!(
             "{which}{scope} {until} ({}, {})",
