@@ -1,5 +1,5 @@
 //! What another process did is looked up at once: the store's word of a change wakes whom it concerns. Without a word
-//! (a connection may be down, whoever changed something may have had no way to tell) they look every second or two all
+//! (a connection may be down, whoever changed something may have had no way to tell) they look every two seconds all
 //! the same.
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use super::{Core, Live, changes, keeper, notifier, runs};
 use crate::lifecycle::{Heartbeats, Lifecycle};
 use crate::schedule::{self, Activator, Parts, ScheduledJob, Ticker};
 
-/// The scheduler comes around every second, but a hung store may hold it for a few calls' time-outs.
+/// The scheduler comes around every two seconds, but a hung store may hold it for a few calls' time-outs.
 const SCHEDULER_MAX_AGE: Duration = Duration::from_secs(60);
 
 /// What the loops share.

@@ -1,8 +1,8 @@
 //! The one loop that starts runs.
 //!
-//! It wakes up for any reason (the alarm, a second gone by, a poke, a run's end, a new configuration) and then does
+//! It wakes up for any reason (the alarm, two seconds gone by, a poke, a run's end, a new configuration) and then does
 //! the same thing: listen to people (pauses, triggers), ask [`decide`](super::decide) about each job and org, do what
-//! it says. So the reason to wake up doesn't matter, and a lost one costs a second.
+//! it says. So the reason to wake up doesn't matter, and a lost one costs two seconds.
 //!
 //! What may fail, and what follows:
 //! - *the store*: said once, tried again with growing pauses; nothing is started meanwhile, and every slot stays due,
@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ports::{Runner, ScheduleStore, ScheduledJob};
+use super::spec::When;
 use super::ticker::Ticker;
 use crate::clock::SharedClock;
 use crate::domain::ids::{ReplicaId, RunId, TriggerId};
@@ -48,8 +49,8 @@ pub const LOOP_NAME: &str = "scheduler";
 /// How long the driver waits for a call that goes to the store.
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often people are listened to: they are promised two seconds.
-const LISTEN_EVERY: Duration = Duration::from_secs(1);
+/// How often people are listened to when nothing says that they spoke: they are promised two seconds.
+const LISTEN_EVERY: Duration = Duration::from_secs(2);
 
 /// Everything the driver is built from.
 pub struct Parts<S: ?Sized, R: ?Sized> {
@@ -90,7 +91,7 @@ impl Activator {
         self.wake.notify_one();
     }
 
-    /// People's wishes are looked up now instead of within a second.
+    /// People's wishes are looked up now instead of within two seconds.
     pub fn listen(&self) {
         self.listen.store(true, Ordering::Release);
         self.wake.notify_one();
@@ -151,6 +152,7 @@ where
         let stop = self.parts.stop.clone();
         let activator = Arc::clone(&self.parts.activator);
         let mut reloads = true;
+        self.set_alarm().await;
         while !stop.is_cancelled() {
             self.pass().await;
             self.beat();
@@ -161,7 +163,10 @@ where
                 Some(key) = self.runs.next() => self.run_ended(&key),
                 () = activator.wake.notified() => {}
                 changed = self.parts.jobs.changed(), if reloads => match changed {
-                    Ok(()) => self.adopt_jobs(Some(self.parts.clock.now())),
+                    Ok(()) => {
+                        self.adopt_jobs(Some(self.parts.clock.now()));
+                        self.set_alarm().await;
+                    }
                     Err(_) => reloads = false,
                 },
                 () = self.parts.ticker.wait_until(wake) => {}
@@ -177,6 +182,17 @@ where
                 () = tokio::time::sleep(LISTEN_EVERY) => {}
             }
         }
+    }
+
+    async fn set_alarm(&mut self) {
+        let jobs = Arc::clone(&self.parts.jobs.borrow());
+        let mut schedules: Vec<When> = Vec::new();
+        for job in jobs.iter() {
+            if !schedules.contains(&job.spec.when) {
+                schedules.push(job.spec.when.clone());
+            }
+        }
+        self.parts.ticker.set(&schedules).await;
     }
 
     /// Past instants are left out: a job_state that waits for the store must not make the loop spin.
@@ -257,7 +273,7 @@ where
         Ok(())
     }
 
-    /// Looks up what people want, once a second or when poked.
+    /// Looks up what people want, every two seconds or when poked.
     async fn listen(&mut self) -> Result<(), StoreError> {
         let asked = self.parts.activator.listen.swap(false, Ordering::AcqRel);
         if !asked && self.listened.is_some_and(|at| at.elapsed() < LISTEN_EVERY) {

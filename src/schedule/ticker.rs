@@ -4,8 +4,9 @@
 //! measured): it polls the wall clock every 500 ms, so cron jobs fire some 300 ms late and one-shots up to a second
 //! early; a repeat of 2.5 s comes every 2 s; ticks are lost when its channel is full, and may double; it keeps the
 //! offset of the day it was started on, so after a DST change a 09:00 job fires at 08:00; its shutdown waits for
-//! nothing. So its closure rings a bell, no instant is ever taken from it, and beside the bell stands a sleep of our
-//! own. Whoever is woken looks at the wall clock: a lost, doubled, early or late ring changes nothing.
+//! nothing. So it is set to the jobs' own schedules and its closures ring a bell, no instant is ever taken from it, and
+//! beside the bell stands a sleep of our own. Whoever is woken looks at the wall clock: a lost, doubled, early or late ring
+//! changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobSchedulerError};
+use uuid::Uuid;
 
+use super::spec::When;
 use crate::clock::SharedClock;
-
-/// How often the alarm rings.
-const RING_EVERY: Duration = Duration::from_secs(1);
 
 /// The longest sleep between two looks at the wall clock. A sleep is measured on the monotonic clock, which knows
 /// nothing of a wall clock that was set, or of a machine that was suspended.
@@ -32,6 +32,8 @@ pub struct Ticker {
         reason = "this file is the alarm clock's one owner"
     )]
     alarm: Option<tokio_cron_scheduler::JobScheduler>,
+    /// To what it is set.
+    set: Vec<(When, Uuid)>,
 }
 
 /// The alarm clock can't be set up.
@@ -40,17 +42,14 @@ pub struct Ticker {
 pub struct AlarmError(#[from] JobSchedulerError);
 
 impl Ticker {
-    /// Sets the alarm up; it rings until [`Ticker::stop`].
+    /// Begins with an alarm that is set to nothing yet, and goes on until [`Ticker::stop`].
     #[expect(
         clippy::disallowed_types,
         reason = "this file is the alarm clock's one owner"
     )]
     pub async fn start(clock: SharedClock) -> Result<Self, AlarmError> {
         let mut ticker = Self::without_alarm(clock);
-        let bell = Arc::clone(&ticker.bell);
         let alarm = tokio_cron_scheduler::JobScheduler::new().await?;
-        let ring = Job::new_repeated(RING_EVERY, move |_, _| bell.notify_waiters())?;
-        alarm.add(ring).await?;
         alarm.start().await?;
         ticker.alarm = Some(alarm);
         Ok(ticker)
@@ -62,6 +61,49 @@ impl Ticker {
             clock,
             bell: Arc::new(Notify::new()),
             alarm: None,
+            set: Vec::new(),
+        }
+    }
+
+    /// Sets the alarm to these schedules and to no others. What it does not take is said; our own sleep goes by it all the
+    /// same.
+    pub async fn set(&mut self, schedules: &[When]) {
+        let Some(alarm) = &self.alarm else {
+            return;
+        };
+        for (when, id) in std::mem::take(&mut self.set) {
+            if schedules.contains(&when) {
+                self.set.push((when, id));
+            } else if let Err(error) = alarm.remove(&id).await {
+                tracing::debug!(%error, schedule = %when, "the alarm clock keeps a schedule that is over");
+            }
+        }
+        for when in schedules {
+            if self.set.iter().any(|(set, _)| set == when) {
+                continue;
+            }
+            let added = match self.ring(when) {
+                Ok(ring) => alarm.add(ring).await,
+                Err(error) => Err(error),
+            };
+            match added {
+                Ok(id) => self.set.push((when.clone(), id)),
+                Err(error) => {
+                    tracing::warn!(%error, schedule = %when, "the alarm clock does not take the schedule: runs may begin late");
+                }
+            }
+        }
+    }
+
+    fn ring(&self, when: &When) -> Result<Job, JobSchedulerError> {
+        let bell = Arc::clone(&self.bell);
+        match when {
+            When::Cron { text, zone, .. } => {
+                Job::new_tz(text, *zone, move |_, _| bell.notify_waiters())
+            }
+            When::Every(interval) => {
+                Job::new_repeated(*interval, move |_, _| bell.notify_waiters())
+            }
         }
     }
 
@@ -147,12 +189,22 @@ mod tests {
 
     // In real time: the alarm polls a wall clock that no test can pause.
     #[tokio::test]
-    async fn the_alarm_rings() {
+    async fn the_alarm_rings_by_the_schedules_that_it_is_set_to() {
         let mut ticker = Ticker::start(Arc::new(SystemClock)).await.unwrap();
         let bell = ticker.bell();
-        tokio::time::timeout(Duration::from_secs(10), bell.notified())
-            .await
-            .expect("it rings every second or so");
+        let every_second = When::Cron {
+            cron: Box::new("* * * * * *".parse().unwrap()),
+            text: "* * * * * *".to_owned(),
+            zone: chrono_tz::Europe::Madrid,
+        };
+        for schedule in [every_second, When::Every(Duration::from_secs(1))] {
+            ticker.set(std::slice::from_ref(&schedule)).await;
+            tokio::time::timeout(Duration::from_secs(10), bell.notified())
+                .await
+                .unwrap_or_else(|_| panic!("it rings by {schedule}"));
+        }
+        ticker.set(&[]).await;
+        assert!(ticker.set.is_empty());
         let soon = SystemClock.now() + TimeDelta::milliseconds(20);
         ticker.wait_until(Some(soon)).await;
         assert!(SystemClock.now() >= soon);

@@ -324,7 +324,7 @@ impl Controls for Backend {
         now: DateTime<Utc>,
     ) -> Result<Vec<TriggerRow>, StoreError> {
         self.call("take_triggers", || async {
-            // Asked every second or two and nearly always empty: look before taking the write lock.
+            // Asked every two seconds and nearly always empty: look before taking the write lock.
             let waiting: bool =
                 sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM triggers WHERE run_id IS NULL)")
                     .fetch_one(self.reading())

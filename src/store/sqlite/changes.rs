@@ -5,7 +5,7 @@
 //! rings there after its commit. What is sent says nothing; whoever hears it looks at the store.
 //!
 //! Where that can't be (a directory that can't be written, a path too long for a socket) or isn't done (another
-//! program, another machine), the scheduler's look each second finds what was done all the same.
+//! program, another machine), the scheduler's look every two seconds finds what was done all the same.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -47,7 +47,7 @@ pub(super) fn listen(database: &Path) -> Changes {
                 .chain(changes::none())
                 .boxed(),
             Err(error) => {
-                tracing::debug!(%error, "no bell beside the database: commands are seen at the look each second");
+                tracing::debug!(%error, "no bell beside the database: commands are seen at the look every two seconds");
                 changes::none()
             }
         }
@@ -61,7 +61,7 @@ fn rings(bell: Bell) -> Changes {
         match bell.rung().await {
             Ok(()) => Some((Change::Steered, bell)),
             Err(error) => {
-                tracing::debug!(%error, "the bell is broken: commands are seen at the look each second");
+                tracing::debug!(%error, "the bell is broken: commands are seen at the look every two seconds");
                 None
             }
         }
