@@ -113,6 +113,7 @@ fn requests_of_all_kinds() -> Vec<Observation> {
         territory_owner: Some(TerritoryOwner::ALL[n % 3]),
         request_number: None,
         subrequest_number: None,
+        attributes: Default::default(),
         created: Some(now() - TimeDelta::days(5)),
         last_updated: Some(now() - TimeDelta::minutes((n * 31 % 3_000) as i64)),
         observed_at: now(),

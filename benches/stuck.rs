@@ -107,6 +107,7 @@ fn request(n: usize, status: &Status) -> Observation {
         territory_owner: Some(TerritoryOwner::Neba),
         request_number: None,
         subrequest_number: None,
+        attributes: Default::default(),
         created: Some(now() - TimeDelta::days(5)),
         last_updated: Some(now() - TimeDelta::hours(2)),
         observed_at: now(),

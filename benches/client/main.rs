@@ -187,6 +187,7 @@ async fn upstream(url: &str, folder: &tempfile::TempDir) -> Arc<dyn Tesamanager>
         max_list_ids: 2_000_000,
         max_list_bytes: 1 << 28,
         timezone: chrono_tz::Tz::UTC,
+        attributes: Default::default(),
         settle_time: std::time::Duration::from_secs(60),
         unsupported_filters: Vec::new(),
         endpoints: default_endpoints(),

@@ -107,6 +107,8 @@ CREATE TABLE observations (
     territory_owner    text COLLATE "C" CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
     request_number     bigint,
     subrequest_number  bigint,
+    -- What the operator declared impersonal: a JSON object of texts.
+    attributes         text COLLATE "C",
     created            timestamptz,
     last_updated       timestamptz,
     observed_at        timestamptz NOT NULL,
@@ -138,6 +140,7 @@ CREATE TABLE history (
     territory_owner    text COLLATE "C" CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
     request_number     bigint,
     subrequest_number  bigint,
+    attributes         text COLLATE "C",
     created            timestamptz,
     -- Of an event or an issue: the upstream's id, its place among its like, the type of message or the issue's code.
     upstream_id        bigint,
@@ -164,23 +167,23 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO history (
             org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status,
-            cancelling, auto_installation, territory_owner, request_number, subrequest_number, created)
+            cancelling, auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
         SELECT org, reference_id, 'request', 'request', observed_at, last_updated, external_reference,
             persistence_type, status, cancelling, auto_installation, territory_owner, request_number,
-            subrequest_number, created
+            subrequest_number, attributes, created
         FROM after;
     ELSE
         INSERT INTO history (
             org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status,
-            cancelling, auto_installation, territory_owner, request_number, subrequest_number, created)
+            cancelling, auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
         SELECT a.org, a.reference_id, 'request', 'request', a.observed_at, a.last_updated, a.external_reference,
             a.persistence_type, a.status, a.cancelling, a.auto_installation, a.territory_owner, a.request_number,
-            a.subrequest_number, a.created
+            a.subrequest_number, a.attributes, a.created
         FROM after AS a JOIN before AS b ON b.reference_id = a.reference_id AND b.org = a.org
         WHERE (a.last_updated, a.status, a.cancelling, a.external_reference, a.persistence_type, a.auto_installation,
-               a.territory_owner, a.request_number, a.subrequest_number, a.created)
+               a.territory_owner, a.request_number, a.subrequest_number, a.attributes, a.created)
             IS DISTINCT FROM (b.last_updated, b.status, b.cancelling, b.external_reference, b.persistence_type,
-                              b.auto_installation, b.territory_owner, b.request_number, b.subrequest_number, b.created);
+                              b.auto_installation, b.territory_owner, b.request_number, b.subrequest_number, b.attributes, b.created);
     END IF;
     RETURN NULL;
 END $$;

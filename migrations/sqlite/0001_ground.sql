@@ -110,6 +110,8 @@ CREATE TABLE observations (
     territory_owner    TEXT CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
     request_number     INTEGER,
     subrequest_number  INTEGER,
+    -- What the operator declared impersonal: a JSON object of texts.
+    attributes         TEXT,
     created            INTEGER,
     last_updated       INTEGER,
     observed_at        INTEGER NOT NULL,
@@ -141,6 +143,7 @@ CREATE TABLE history (
     territory_owner    TEXT CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
     request_number     INTEGER,
     subrequest_number  INTEGER,
+    attributes         TEXT,
     created            INTEGER,
     -- Of an event or an issue: the upstream's id, its place among its like, the type of message or the issue's code.
     upstream_id        INTEGER,
@@ -161,25 +164,25 @@ CREATE TRIGGER observations_are_told AFTER INSERT ON observations
 BEGIN
     INSERT INTO history (
         org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status, cancelling,
-        auto_installation, territory_owner, request_number, subrequest_number, created)
+        auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
     VALUES (
         NEW.org, NEW.reference_id, 'request', 'request', NEW.observed_at, NEW.last_updated, NEW.external_reference,
         NEW.persistence_type, NEW.status, NEW.cancelling, NEW.auto_installation, NEW.territory_owner,
-        NEW.request_number, NEW.subrequest_number, NEW.created);
+        NEW.request_number, NEW.subrequest_number, NEW.attributes, NEW.created);
 END;
 CREATE TRIGGER changes_of_observations_are_told AFTER UPDATE ON observations
 WHEN (NEW.last_updated, NEW.status, NEW.cancelling, NEW.external_reference, NEW.persistence_type, NEW.auto_installation,
-      NEW.territory_owner, NEW.request_number, NEW.subrequest_number, NEW.created)
+      NEW.territory_owner, NEW.request_number, NEW.subrequest_number, NEW.attributes, NEW.created)
     IS NOT (OLD.last_updated, OLD.status, OLD.cancelling, OLD.external_reference, OLD.persistence_type,
-            OLD.auto_installation, OLD.territory_owner, OLD.request_number, OLD.subrequest_number, OLD.created)
+            OLD.auto_installation, OLD.territory_owner, OLD.request_number, OLD.subrequest_number, OLD.attributes, OLD.created)
 BEGIN
     INSERT INTO history (
         org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status, cancelling,
-        auto_installation, territory_owner, request_number, subrequest_number, created)
+        auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
     VALUES (
         NEW.org, NEW.reference_id, 'request', 'request', NEW.observed_at, NEW.last_updated, NEW.external_reference,
         NEW.persistence_type, NEW.status, NEW.cancelling, NEW.auto_installation, NEW.territory_owner,
-        NEW.request_number, NEW.subrequest_number, NEW.created);
+        NEW.request_number, NEW.subrequest_number, NEW.attributes, NEW.created);
 END;
 CREATE TRIGGER history_is_never_rewritten BEFORE UPDATE ON history
 BEGIN

@@ -6,8 +6,8 @@
 
 use super::nearest::nearest;
 use super::{
-    console, daemon, endpoints, http, job, notify, parties, rule, safety, service_level, state,
-    tesamanager, traces,
+    attributes, console, daemon, endpoints, http, job, notify, parties, rule, safety, service_level,
+    state, tesamanager, traces,
 };
 
 /// A section of the file.
@@ -134,6 +134,7 @@ pub(super) const SECTIONS: &[Section] = &[
     safety::BACKOFF,
     notify::SECTION,
     traces::SECTION,
+    attributes::SECTION,
     parties::SECTION,
     service_level::SECTION,
     job::SECTION,

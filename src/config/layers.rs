@@ -7,7 +7,7 @@ use super::keys::{self, Kind, Preset, SECTIONS};
 use super::nearest::nearest;
 use super::problem::{Place, Problems};
 use super::tree::{self, Entry, Node, Table, Value};
-use super::{defaults, state};
+use super::{attributes, defaults, state};
 
 /// How the variables of the environment that set a key begin.
 pub(super) const PREFIX: &str = "TESA_RECONCILER__";
@@ -93,7 +93,7 @@ pub(super) fn check_names(table: &mut Table, path: &str, header: &Place, problem
         };
         let keep = if let Some(section) = keys::section(&inner) {
             check_section(entry, section, problems)
-        } else if known.contains(&name.as_str()) {
+        } else if known.contains(&name.as_str()) || path == attributes::SECTION.path {
             true
         } else {
             refuse_key(entry, path, &name, problems);

@@ -6,6 +6,7 @@
 //!
 //! The environment comes in as a value, so everything but [`load`] (which opens files) is a pure function.
 
+mod attributes;
 mod console;
 mod daemon;
 mod defaults;

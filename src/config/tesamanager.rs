@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use super::attributes;
 use super::endpoints::{self, Endpoints};
 use super::keys::{Key, Kind, Section};
 use super::peer::{self, Peer};
@@ -13,6 +14,7 @@ use super::schedule;
 use super::tree::{Node, Table};
 use super::value::{self, ONE_SECOND, Reader};
 use crate::domain::Filter;
+use crate::domain::attributes::Declared;
 use crate::domain::ids::Org;
 
 /// `[tesamanager]`.
@@ -48,6 +50,8 @@ pub struct Tesamanager {
     pub unsupported_filters: Vec<Filter>,
     /// Methods and paths of all sixteen operations.
     pub endpoints: Endpoints,
+    /// Facts of a request that are kept beside what decisions need: `[attributes]`.
+    pub attributes: Declared,
 }
 
 /// Where the bearer token comes from.
@@ -192,6 +196,7 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
     let unsupported = value::list_or_none(filter);
     let unsupported = section.required(problems, "unsupported_filters", unsupported);
     let endpoints = endpoints::read(root, problems);
+    let attributes = attributes::read(root, problems);
     Some(Tesamanager {
         base_url: base_url?,
         orgs: orgs?,
@@ -208,6 +213,7 @@ pub(super) fn read(root: &Table, problems: &mut Problems) -> Option<Tesamanager>
         settle_time: settle_time?,
         unsupported_filters: unsupported?,
         endpoints: endpoints?,
+        attributes: attributes?,
     })
 }
 

@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod attempt;
+pub mod attributes;
 pub mod code;
 pub mod decision;
 pub mod event;

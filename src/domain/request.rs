@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::attempt::Version;
+use super::attributes::Attributes;
 use super::closed_set;
 use super::ids::{ExternalReference, ReferenceId};
 use super::status::Status;
@@ -83,6 +84,9 @@ pub struct Observation {
     pub request_number: Option<i64>,
     /// And of its part.
     pub subrequest_number: Option<i64>,
+    /// What the operator declared impersonal.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// When it was made.
     pub created: Option<DateTime<Utc>>,
     /// When the upstream last changed it, by the upstream's clock.

@@ -190,6 +190,7 @@ fn changed(before: &Observation, now: &Observation) -> String {
             value("auto-installation", before, now, |it| it.auto_installation),
             value("territory owner", before, now, |it| it.territory_owner),
             value("kind", before, now, |it| it.persistence_type),
+            value("attributes", before, now, |it| attributes(it)),
         ]
         .into_iter()
         .flatten(),
@@ -198,6 +199,14 @@ fn changed(before: &Observation, now: &Observation) -> String {
         return format!("{}: a new date, nothing else", now.status);
     }
     said.join(", ")
+}
+
+fn attributes(request: &Observation) -> Option<String> {
+    let facts = request.attributes.iter();
+    let facts: Vec<String> = facts
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    (!facts.is_empty()).then(|| facts.join(", "))
 }
 
 /// What a value is now, if it differs.

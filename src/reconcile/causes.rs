@@ -154,6 +154,11 @@ fn add(population: &mut Population, org: &Org, count: OpenCount) {
             }
         }
         Alike::Changed(at) => population.having(Fact::began(at), requests),
+        Alike::Attributes(kept) => {
+            for fact in Fact::of_attributes(&kept) {
+                population.having(fact, requests);
+            }
+        }
         Alike::IssueCode(code) => {
             population.having(Fact::new(Dimension::IssueCode, code), requests)
         }

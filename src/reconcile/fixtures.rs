@@ -32,6 +32,7 @@ pub fn unsent() -> Observation {
         territory_owner: Some(TerritoryOwner::Neba),
         request_number: None,
         subrequest_number: None,
+        attributes: Default::default(),
         created: Some(now() - Duration::hours(3)),
         last_updated: Some(now() - Duration::hours(2)),
         observed_at: now() - Duration::minutes(1),

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::StoreError;
 use super::runs::RunLease;
+use crate::domain::attributes::Attributes;
 use crate::domain::ids::{JobName, Org, ReferenceId, RunId};
 use crate::domain::{Decision, Observation, PersistenceType, Sight, Status, TerritoryOwner};
 
@@ -58,6 +59,8 @@ pub enum Alike {
     IssueCode(String),
     /// What its last event says.
     LastEvent(String),
+    /// Everything that the operator declared impersonal, where there is any.
+    Attributes(Attributes),
 }
 
 /// See the module.

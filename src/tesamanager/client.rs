@@ -27,6 +27,7 @@ use super::{Accepted, IdStream, ListFilter, ReadError, Ready, Tesamanager, Write
 use super::{id_stream, wire};
 use crate::clock::SharedClock;
 use crate::config;
+use crate::domain::attributes::Declared;
 use crate::domain::ids::{Org, ReferenceId};
 use crate::domain::rate::Haste;
 use crate::domain::{Event, Issue, ReadOperation, Request};
@@ -61,6 +62,7 @@ pub struct HttpTesamanager {
     pub(super) request_timeout: Duration,
     bounds: Bounds,
     timezone: Tz,
+    attributes: Arc<Declared>,
     skew: Arc<Mutex<Skew>>,
 }
 
@@ -125,6 +127,7 @@ impl HttpTesamanager {
                 time: settings.request_timeout,
             },
             timezone: settings.timezone,
+            attributes: Arc::new(settings.attributes.clone()),
             skew: Arc::default(),
             carrier,
         })
@@ -225,7 +228,9 @@ impl Tesamanager for HttpTesamanager {
 
     async fn get_request(&self, org: &Org, id: &ReferenceId) -> Result<Request, ReadError> {
         self.about(ReadOperation::GetRequest, org, id, |body, dates| {
-            wire::request(body, id, dates, self.clock.now())
+            let mut request = wire::request(body, id, dates, self.clock.now())?;
+            request.seen.attributes = self.attributes.read(body);
+            Ok(request)
         })
         .await
     }

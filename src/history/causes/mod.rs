@@ -20,6 +20,7 @@ use serde::{Serialize, Serializer};
 
 pub use self::burst::Beginnings;
 pub use self::search::causes;
+use crate::domain::attributes::Attributes;
 use crate::domain::{Event, Issue, Observation, Org, PersistenceType, ReferenceId, TerritoryOwner};
 
 /// Fewer than this may always be chance.
@@ -151,7 +152,14 @@ impl Fact {
             request.auto_installation.map(Self::auto_installation),
             request.last_updated.map(Self::began),
         ];
-        facts.into_iter().flatten()
+        let attributes = Self::of_attributes(&request.attributes);
+        facts.into_iter().flatten().chain(attributes)
+    }
+
+    /// What the operator declared impersonal.
+    pub fn of_attributes(attributes: &Attributes) -> impl Iterator<Item = Self> {
+        let facts = attributes.iter();
+        facts.map(|(name, value)| Self::new(Dimension::Attribute(name.to_owned()), value))
     }
 
     /// What its last event says.

@@ -12,15 +12,15 @@ use crate::store::rows::{stamp, stamp_opt};
 const REMEMBER_OBSERVATIONS: &str = "
     INSERT INTO observations (
         org, reference_id, external_reference, persistence_type, status, cancelling, auto_installation,
-        territory_owner, request_number, subrequest_number, created, last_updated, observed_at)
+        territory_owner, request_number, subrequest_number, attributes, created, last_updated, observed_at)
     SELECT $1, * FROM unnest(
         $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::boolean[], $8::text[], $9::bigint[],
-        $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[])
+        $10::bigint[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[])
     ON CONFLICT (org, reference_id) DO UPDATE SET
         external_reference = excluded.external_reference, persistence_type = excluded.persistence_type,
         status = excluded.status, cancelling = excluded.cancelling, auto_installation = excluded.auto_installation,
         territory_owner = excluded.territory_owner, request_number = excluded.request_number,
-        subrequest_number = excluded.subrequest_number, created = excluded.created,
+        subrequest_number = excluded.subrequest_number, attributes = excluded.attributes, created = excluded.created,
         last_updated = excluded.last_updated, observed_at = excluded.observed_at
     WHERE CASE WHEN excluded.last_updated <> observations.last_updated
         THEN excluded.last_updated > observations.last_updated
@@ -59,6 +59,7 @@ pub(super) async fn write_observations(
         }))
         .bind(column(seen, |seen| seen.request_number))
         .bind(column(seen, |seen| seen.subrequest_number))
+        .bind(column(seen, |seen| seen.attributes.to_text()))
         .bind(column(seen, |seen| stamp_opt(seen.created)))
         .bind(column(seen, |seen| stamp_opt(seen.last_updated)))
         .bind(column(seen, |seen| stamp(seen.observed_at)))

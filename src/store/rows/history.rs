@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Micros, instant, instant_opt, stamp_opt, word_opt};
+use super::{Micros, attributes, instant, instant_opt, stamp_opt, word_opt};
 use crate::domain::{Decided, Event, Happening, Issue, Observation, ReferenceId, Status, What};
 use crate::store::fault::Fault;
 
@@ -21,6 +21,7 @@ pub(in crate::store) struct HistoryRow {
     territory_owner: Option<String>,
     request_number: Option<i64>,
     subrequest_number: Option<i64>,
+    attributes: Option<String>,
     created: Option<Micros>,
     upstream_id: Option<i64>,
     sequence: Option<i64>,
@@ -68,6 +69,7 @@ impl HistoryRow {
             territory_owner: word_opt("history.territory_owner", self.territory_owner.as_deref())?,
             request_number: self.request_number,
             subrequest_number: self.subrequest_number,
+            attributes: attributes("history.attributes", self.attributes.as_deref())?,
             created: instant_opt("history.created", self.created)?,
             last_updated: instant_opt("history.stamp", self.stamp)?,
             observed_at: instant("history.seen_at", self.seen_at)?,

@@ -27,6 +27,7 @@ use chrono::{DateTime, Utc};
 pub(super) use self::micros::Micros;
 use super::fault::Fault;
 use crate::domain::NotAMember;
+use crate::domain::attributes::Attributes;
 
 /// An instant as it is stored.
 pub(super) fn stamp(at: DateTime<Utc>) -> Micros {
@@ -65,6 +66,14 @@ pub(super) fn word_opt<T: FromStr<Err = NotAMember>>(
     stored: Option<&str>,
 ) -> Result<Option<T>, Fault> {
     stored.map(|stored| word(column, stored)).transpose()
+}
+
+/// Stored attributes of a request.
+pub(super) fn attributes(column: &str, stored: Option<&str>) -> Result<Attributes, Fault> {
+    let read = stored.map(Attributes::from_text).transpose();
+    // The error would quote them.
+    let read = read.map_err(|_| Fault::Row(format!("{column} is no object of texts")))?;
+    Ok(read.unwrap_or_default())
 }
 
 /// A number that can't be negative nor larger than its type.

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::{Micros, instant, number, word_opt};
+use super::{Micros, attributes, instant, number, word_opt};
 use crate::domain::Status;
 use crate::store::fault::Fault;
 use crate::store::requests::{Alike, OpenCount};
@@ -21,6 +21,13 @@ pub(in crate::store) struct AlikeRow {
 pub(in crate::store) struct ChangedRow {
     persistence_type: Option<String>,
     hour: Micros,
+    requests: i64,
+}
+
+#[derive(Debug, FromRow)]
+pub(in crate::store) struct AttributesRow {
+    persistence_type: Option<String>,
+    attributes: String,
     requests: i64,
 }
 
@@ -61,6 +68,16 @@ impl TryFrom<ChangedRow> for OpenCount {
     fn try_from(row: ChangedRow) -> Result<Self, Fault> {
         let alike = Alike::Changed(instant("observations.last_updated", row.hour)?);
         open_count(row.persistence_type.as_deref(), alike, row.requests)
+    }
+}
+
+impl TryFrom<AttributesRow> for OpenCount {
+    type Error = Fault;
+
+    fn try_from(row: AttributesRow) -> Result<Self, Fault> {
+        let kept = attributes("observations.attributes", Some(&row.attributes))?;
+        let kind = row.persistence_type.as_deref();
+        open_count(kind, Alike::Attributes(kept), row.requests)
     }
 }
 

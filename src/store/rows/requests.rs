@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::FromRow;
 
-use super::{Micros, instant, instant_opt, word_opt};
+use super::{Micros, attributes, instant, instant_opt, word_opt};
 use crate::domain::{Observation, Org, ReferenceId, RunId, Status};
 use crate::store::fault::Fault;
 use crate::store::requests::RememberedDecision;
@@ -20,6 +20,7 @@ pub(in crate::store) struct ObservationRow {
     territory_owner: Option<String>,
     request_number: Option<i64>,
     subrequest_number: Option<i64>,
+    attributes: Option<String>,
     created: Option<Micros>,
     last_updated: Option<Micros>,
     observed_at: Micros,
@@ -45,6 +46,7 @@ impl TryFrom<ObservationRow> for Observation {
             )?,
             request_number: row.request_number,
             subrequest_number: row.subrequest_number,
+            attributes: attributes("observations.attributes", row.attributes.as_deref())?,
             created: instant_opt("observations.created", row.created)?,
             last_updated: instant_opt("observations.last_updated", row.last_updated)?,
             observed_at: instant("observations.observed_at", row.observed_at)?,

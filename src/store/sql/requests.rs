@@ -10,7 +10,7 @@ use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{Decision, Observation, Sight};
 use crate::store::StoreError;
 use crate::store::requests::{OpenCount, RememberedDecision, Requests};
-use crate::store::rows::open_counts::{AlikeRow, ChangedRow, CodeRow};
+use crate::store::rows::open_counts::{AlikeRow, AttributesRow, ChangedRow, CodeRow};
 use crate::store::rows::requests::{DecisionRow, FoundRow, ObservationRow, contradicted};
 use crate::store::rows::{all, stamp};
 use crate::store::runs::RunLease;
@@ -35,6 +35,12 @@ pub(in crate::store) const OPEN_CHANGED: &str = sql!("
     FROM observations
     WHERE org = $1 AND status NOT IN ('REJECTED', 'CANCELED', 'FINISHED') AND last_updated IS NOT NULL
     GROUP BY persistence_type, hour");
+
+pub(in crate::store) const OPEN_ATTRIBUTES: &str = "
+    SELECT persistence_type, attributes, count(*) AS requests
+    FROM observations
+    WHERE org = $1 AND status NOT IN ('REJECTED', 'CANCELED', 'FINISHED') AND attributes IS NOT NULL
+    GROUP BY persistence_type, attributes";
 
 // An event that is the last one, an issue as it was last told. By the requests, whatever the planner thinks: each has few.
 pub(in crate::store) const OPEN_CODES: &str = "
@@ -159,12 +165,17 @@ impl Requests for Backend {
                 .bind(org.as_str())
                 .fetch_all(self.reading())
                 .await?;
+            let attributes: Vec<AttributesRow> = sqlx::query_as(OPEN_ATTRIBUTES)
+                .bind(org.as_str())
+                .fetch_all(self.reading())
+                .await?;
             let codes: Vec<CodeRow> = sqlx::query_as(OPEN_CODES)
                 .bind(org.as_str())
                 .fetch_all(self.reading())
                 .await?;
             let mut counts: Vec<OpenCount> = all(alike)?;
             counts.extend(all::<_, OpenCount>(changed)?);
+            counts.extend(all::<_, OpenCount>(attributes)?);
             counts.extend(all::<_, OpenCount>(codes)?);
             Ok(counts)
         })

@@ -15,13 +15,14 @@ static REMEMBER_OBSERVATIONS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "observations (
             reference_id, org, external_reference, persistence_type, status, cancelling, auto_installation,
-            territory_owner, request_number, subrequest_number, created, last_updated, observed_at)",
-        13,
+            territory_owner, request_number, subrequest_number, attributes, created, last_updated, observed_at)",
+        14,
         "ON CONFLICT (reference_id, org) DO UPDATE SET
             external_reference = excluded.external_reference, persistence_type = excluded.persistence_type,
             status = excluded.status, cancelling = excluded.cancelling,
             auto_installation = excluded.auto_installation, territory_owner = excluded.territory_owner,
             request_number = excluded.request_number, subrequest_number = excluded.subrequest_number,
+            attributes = excluded.attributes,
             created = excluded.created, last_updated = excluded.last_updated, observed_at = excluded.observed_at
         WHERE CASE WHEN excluded.last_updated <> observations.last_updated
             THEN excluded.last_updated > observations.last_updated
@@ -62,6 +63,7 @@ pub(super) async fn write_observations(
             values.add(owner.map(|owner| owners.shared(owner)));
             values.add(seen.request_number);
             values.add(seen.subrequest_number);
+            values.add(seen.attributes.to_text());
             values.add(stamp_opt(seen.created));
             values.add(stamp_opt(seen.last_updated));
             values.add(stamp(seen.observed_at));

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::dates::Dates;
 use super::fields::{Fields, Undecodable};
 use super::json::{self, Json};
+use crate::domain::attributes::Attributes;
 use crate::domain::ids::{ExternalReference, ReferenceId};
 use crate::domain::request::{Personal, PersonalData};
 use crate::domain::{Observation, Request, Status};
@@ -41,6 +42,8 @@ pub fn request(
         territory_owner: fields.word("territory_owner")?,
         request_number: fields.number("request_number")?,
         subrequest_number: subrequest_number(&mut fields)?,
+        // Whoever knows what was declared adds it.
+        attributes: Attributes::default(),
         created: fields.instant("created", dates)?,
         last_updated: Some(Fields::needed(
             "last_updated",

@@ -191,6 +191,35 @@ fn the_other_sections_refuse_what_makes_no_sense() {
 
 #[rustfmt::skip] // one case a line
 #[test]
+fn attributes_about_persons_are_refused_and_so_is_what_points_nowhere() {
+    let case = |line: &'static str, message: &'static str, help: &'static str| {
+        let place = if message.contains("name") { "6:1" } else { "6:5" };
+        (format!("[attributes]\n{line}\n"), place, message, help)
+    };
+    let person = |line| case(line, "is about a person", "impersonal");
+    let cases = [
+        person("a = \"/customer/id\""),
+        person("a = \"/customer\""),
+        person("a = \"/technical_coordinators/0/role\""),
+        person("a = \"/technicalCoordinators/0/role\""),
+        person("a = \"/servicePoint/contactPhone\""),
+        person("a = \"/servicePoint/owner/full_name\""),
+        person("a = \"/servicePoint/Email\""),
+        person("a = \"/servicePoint/documento\""),
+        person("a = \"/servicePoint/NIF\""),
+        case("a = \"servicePoint\"", "is no JSON pointer", "/servicePoint/cto"),
+        case("a = \"/\"", "is no JSON pointer", "/servicePoint/cto"),
+        case("status = \"/servicePoint/cto\"", "can't be an attribute's name", "of your own"),
+        case("CTO = \"/servicePoint/cto\"", "can't be an attribute's name", "of your own"),
+    ];
+    let cases: Vec<Case<'_>> = cases.iter().map(|(text, place, message, help)| (text.as_str(), *place, *message, *help)).collect();
+    check(LEAST, &cases);
+    let sound = parse(&format!("{LEAST}[attributes]\ncto = \"/servicePoint/cto\"\nzone = \"/servicePoint/area/0\"\n"));
+    assert_eq!(sound.unwrap().tesamanager.attributes.0.len(), 2);
+}
+
+#[rustfmt::skip] // one case a line
+#[test]
 fn schedules_must_come_round() {
     let job = format!("{LEAST}[[job]]\nname = \"j\"\nkind = \"flag_events\"\n");
     check(

@@ -120,6 +120,7 @@ fn matched<'r>(world: &World, rules: &'r [Rule], requests: usize) -> Vec<(Observ
                 territory_owner: Some(seen.territory_owner),
                 request_number: None,
                 subrequest_number: None,
+                attributes: Default::default(),
                 created: None,
                 last_updated: Some(seen.last_updated),
                 observed_at: world.now(),

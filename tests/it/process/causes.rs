@@ -57,6 +57,7 @@ async fn with_stuck(shared: usize) -> World {
             territory_owner: None,
             request_number: None,
             subrequest_number: None,
+            attributes: Default::default(),
             created: None,
             // Each in an hour of its own, but those that stopped together.
             last_updated: Some(match n {

@@ -177,3 +177,36 @@ async fn the_upstreams_own_words_are_shown_to_who_asks_and_nowhere_else() {
     let bytes = std::fs::read(world.store_file()).unwrap();
     assert!(!bytes.windows(6).any(|window| window == b"Ibarra"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_service_point_only_what_was_declared_is_kept() {
+    let declared = "[attributes]\ngescal = \"/servicePoint/gescal\"\n";
+    let sandbox = SandboxConfig {
+        requests: 40,
+        stuck_unsent: Some(5),
+        ..empty_sandbox()
+    };
+    let world = World::with(
+        sandbox,
+        Settings {
+            jobs: format!("{declared}{}", jobs_of_each_kind()),
+            ..Settings::default()
+        },
+    )
+    .await;
+    let ran = world.run(&["run", "--once"]).await;
+    assert!(matches!(ran.code, Some(0 | 3)), "{ran:?}");
+    let bytes = std::fs::read(world.store_file()).unwrap();
+    let has = |text: String| {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    assert!(
+        has(format!("{{\"gescal\":\"{PERSONAL_MARKER}-0")),
+        "it is kept"
+    );
+    for other in [" street", " customer", " coordinator", " 00000000T", " +34"] {
+        assert!(!has(format!("{PERSONAL_MARKER}{other}")), "{other}");
+    }
+}

@@ -110,6 +110,7 @@ async fn with_a_population() -> World {
                 territory_owner: owners[(n % 3) as usize],
                 request_number: None,
                 subrequest_number: None,
+                attributes: Default::default(),
                 created: (n % 5 != 0).then(|| at(3 * n % 1_500)),
                 last_updated: Some(at(stamp)),
                 observed_at: at(seen),

@@ -1,5 +1,6 @@
 //! Open requests in numbers, and what is beside each.
 
+use tesa_reconciler::domain::attributes::Attributes;
 use tesa_reconciler::domain::{Beside, Event, Issue, Observation, Sight, Status, TerritoryOwner};
 use tesa_reconciler::store::Store;
 use tesa_reconciler::store::requests::Alike;
@@ -9,6 +10,7 @@ use super::values::*;
 
 behaviours![
     open_requests_are_counted_by_what_they_are,
+    attributes_are_counted_as_they_stand_together,
     codes_are_counted_by_how_they_stand_now_each_request_once,
     another_orgs_requests_are_not_counted,
     what_is_beside_requests_is_the_last_of_each_thing,
@@ -117,6 +119,30 @@ async fn open_requests_are_counted_by_what_they_are(fresh: Fresh) {
         chrono::DateTime::from_timestamp(second - second % 3_600, 0).unwrap()
     };
     assert_eq!(changed, [(hour(1), 2), (hour(7_300), 1)]);
+}
+
+async fn attributes_are_counted_as_they_stand_together(fresh: Fresh) {
+    let store = &*fresh.store;
+    let here = Attributes::from_iter([("cto", "28-1"), ("zone", "north")]);
+    let there = Attributes::from_iter([("cto", "28-2")]);
+    let seen = |id: &str, attributes: &Attributes| Observation {
+        attributes: attributes.clone(),
+        ..observation(id)
+    };
+    let nowhere = Attributes::default();
+    let all = [
+        seen("R-1", &here),
+        seen("R-2", &here),
+        seen("R-3", &there),
+        seen("R-4", &nowhere),
+    ];
+    remember(store, "masmovil", &all, &[]).await;
+    let kept = counted(store, |alike| match alike {
+        Alike::Attributes(kept) => Some(kept.clone()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(kept, [(here, 2), (there, 1)]);
 }
 
 async fn codes_are_counted_by_how_they_stand_now_each_request_once(fresh: Fresh) {

@@ -135,6 +135,7 @@ async fn every_change_of_an_observation_is_told_once(fresh: Fresh) {
         territory_owner: None,
         request_number: None,
         subrequest_number: None,
+        attributes: Default::default(),
         created: None,
         ..full.clone()
     };
@@ -166,6 +167,10 @@ async fn every_change_of_an_observation_is_told_once(fresh: Fresh) {
         },
         Observation {
             subrequest_number: None,
+            ..full.clone()
+        },
+        Observation {
+            attributes: Default::default(),
             ..full.clone()
         },
         Observation {

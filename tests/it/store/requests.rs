@@ -36,6 +36,7 @@ fn bare(reference: &str) -> Observation {
         territory_owner: None,
         request_number: None,
         subrequest_number: None,
+        attributes: Default::default(),
         created: None,
         last_updated: None,
         observed_at: at(1),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tesa_reconciler::clock::{Clock, SystemClock};
+use tesa_reconciler::domain::attributes::Attributes;
 use tesa_reconciler::domain::finding::FindingKind;
 use tesa_reconciler::domain::ids::{JobName, Org, ReplicaId};
 use tesa_reconciler::domain::run::Mode;
@@ -186,6 +187,7 @@ pub fn observation(reference: &str) -> Observation {
         territory_owner: Some(TerritoryOwner::VulaRegulated),
         request_number: Some(i64::MAX),
         subrequest_number: Some(1),
+        attributes: Attributes::from_iter([("cto", "28-\"7\"")]),
         created: Some(at(-7_200)),
         last_updated: Some(at(-3_600)),
         observed_at: at(0),

@@ -64,7 +64,13 @@ fn alike(seen: &Observation, beside: &[Happening]) -> BTreeSet<Alike> {
         }
         _ => None,
     });
-    changed.into_iter().chain([itself]).chain(beside).collect()
+    let kept = (!seen.attributes.is_empty()).then(|| Alike::Attributes(seen.attributes.clone()));
+    changed
+        .into_iter()
+        .chain(kept)
+        .chain([itself])
+        .chain(beside)
+        .collect()
 }
 
 impl State {

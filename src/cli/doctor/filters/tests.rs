@@ -18,6 +18,7 @@ fn seen() -> Observation {
         territory_owner: None,
         request_number: None,
         subrequest_number: None,
+        attributes: Default::default(),
         created: None,
         last_updated: Some(noon()),
         observed_at: noon(),

@@ -68,23 +68,23 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO history (
             org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status,
-            cancelling, auto_installation, territory_owner, request_number, subrequest_number, created)
+            cancelling, auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
         SELECT org, reference_id, 'request', 'request', observed_at, last_updated, external_reference,
             persistence_type, status, cancelling, auto_installation, territory_owner, request_number,
-            subrequest_number, created
+            subrequest_number, attributes, created
         FROM after;
     ELSE
         INSERT INTO history (
             org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status,
-            cancelling, auto_installation, territory_owner, request_number, subrequest_number, created)
+            cancelling, auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
         SELECT a.org, a.reference_id, 'request', 'request', a.observed_at, a.last_updated, a.external_reference,
             a.persistence_type, a.status, a.cancelling, a.auto_installation, a.territory_owner, a.request_number,
-            a.subrequest_number, a.created
+            a.subrequest_number, a.attributes, a.created
         FROM after AS a JOIN before AS b ON b.reference_id = a.reference_id AND b.org = a.org
         WHERE (a.last_updated, a.status, a.cancelling, a.external_reference, a.persistence_type, a.auto_installation,
-               a.territory_owner, a.request_number, a.subrequest_number, a.created)
+               a.territory_owner, a.request_number, a.subrequest_number, a.attributes, a.created)
             IS DISTINCT FROM (b.last_updated, b.status, b.cancelling, b.external_reference, b.persistence_type,
-                              b.auto_installation, b.territory_owner, b.request_number, b.subrequest_number, b.created);
+                              b.auto_installation, b.territory_owner, b.request_number, b.subrequest_number, b.attributes, b.created);
     END IF;
     RETURN NULL;
 END $$;
@@ -318,6 +318,7 @@ CREATE TABLE public.history (
     territory_owner text COLLATE pg_catalog."C",
     request_number bigint,
     subrequest_number bigint,
+    attributes text COLLATE pg_catalog."C",
     created timestamp with time zone,
     upstream_id bigint,
     sequence bigint,
@@ -398,6 +399,7 @@ CREATE TABLE public.observations (
     territory_owner text COLLATE pg_catalog."C",
     request_number bigint,
     subrequest_number bigint,
+    attributes text COLLATE pg_catalog."C",
     created timestamp with time zone,
     last_updated timestamp with time zone,
     observed_at timestamp with time zone NOT NULL,
@@ -562,7 +564,7 @@ CREATE TABLE public.unrun_slots (
     CONSTRAINT unrun_slots_result_check CHECK ((result = ANY (ARRAY['run'::text, 'deduplicated'::text, 'skipped_overlap'::text, 'skipped_paused'::text, 'missed'::text])))
 );
 SELECT pg_catalog.lo_create('4186273834');
-INSERT INTO public._sqlx_migrations VALUES (1, 'ground', '2026-11-28 16:47:48.225773+00', true, '\x86323463be62c77f8ba665818a90825ce3172e99fe3973529bf5b31624fcc81fe5886119df2ab8ba11ee3a70dd6b9157', 63982399);
+INSERT INTO public._sqlx_migrations VALUES (1, 'ground', '2026-11-28 18:52:11.018493+00', true, '\x89af884204a11b6d1559af49592aff493bfc5e0d0aa31b3a1e87d5fffcb1372c9ad206028b2466be87e6fc6ddf94f8bc', 83661465);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (1, 1, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (2, 2, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (3, 2, 'not_sent', '2026-11-18 11:06:41.123457+00', 'daemon', 'became not_sent', NULL);
@@ -581,24 +583,24 @@ INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (15, 7, 'ineffec
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (16, 8, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (17, 8, 'unknown', '2026-11-18 11:06:41.123457+00', 'daemon', 'became unknown', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (18, 8, 'needs_human', '2026-11-18 11:06:41.123457+00', 'daemon', 'became needs_human', NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'ref-intended', 'intended', 'create_activation', 'intended', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000001', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.397621+00', '2026-11-18 11:06:40.123457+00', NULL, '', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (2, 'masmovil', 'ref-not_sent', 'not_sent', 'create_activation', 'not_sent', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000002', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.403237+00', '2026-11-18 11:06:41.123457+00', NULL, 'became not_sent', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (3, 'masmovil', 'ref-rejected', 'rejected', 'create_activation', 'rejected', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000003', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.424137+00', '2026-11-18 11:06:41.123457+00', NULL, 'became rejected', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (4, 'masmovil', 'ref-accepted', 'accepted', 'create_activation', 'accepted', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000004', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.428212+00', '2026-11-18 11:06:41.123457+00', NULL, 'became accepted', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (5, 'masmovil', 'ref-unknown', 'unknown', 'create_activation', 'unknown', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000005', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.437157+00', '2026-11-18 11:06:41.123457+00', NULL, 'became unknown', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (6, 'masmovil', 'ref-confirmed', 'confirmed', 'create_activation', 'confirmed', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000006', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.439557+00', '2026-11-18 11:06:41.123457+00', NULL, 'became confirmed', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (7, 'masmovil', 'ref-ineffective', 'ineffective', 'create_activation', 'ineffective', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000007', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.458467+00', '2026-11-18 11:06:41.123457+00', NULL, 'became ineffective', 0, NULL, NULL, NULL, NULL);
-INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (8, 'masmovil', 'ref-needs_human', 'needs_human', 'create_activation', 'needs_human', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000008', '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.474931+00', '2026-11-18 11:06:41.123457+00', NULL, 'became needs_human', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'ref-intended', 'intended', 'create_activation', 'intended', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000001', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.400282+00', '2026-11-18 11:06:40.123457+00', NULL, '', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (2, 'masmovil', 'ref-not_sent', 'not_sent', 'create_activation', 'not_sent', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000002', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.409071+00', '2026-11-18 11:06:41.123457+00', NULL, 'became not_sent', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (3, 'masmovil', 'ref-rejected', 'rejected', 'create_activation', 'rejected', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000003', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.417062+00', '2026-11-18 11:06:41.123457+00', NULL, 'became rejected', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (4, 'masmovil', 'ref-accepted', 'accepted', 'create_activation', 'accepted', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000004', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.420202+00', '2026-11-18 11:06:41.123457+00', NULL, 'became accepted', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (5, 'masmovil', 'ref-unknown', 'unknown', 'create_activation', 'unknown', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000005', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.423208+00', '2026-11-18 11:06:41.123457+00', NULL, 'became unknown', 0, '2026-11-18 11:07:40.123457+00', NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (6, 'masmovil', 'ref-confirmed', 'confirmed', 'create_activation', 'confirmed', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000006', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.443507+00', '2026-11-18 11:06:41.123457+00', NULL, 'became confirmed', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (7, 'masmovil', 'ref-ineffective', 'ineffective', 'create_activation', 'ineffective', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000007', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.474331+00', '2026-11-18 11:06:41.123457+00', NULL, 'became ineffective', 0, NULL, NULL, NULL, NULL);
+INSERT INTO public.attempts OVERRIDING SYSTEM VALUE VALUES (8, 'masmovil', 'ref-needs_human', 'needs_human', 'create_activation', 'needs_human', 'retry-stuck', 'resend-unsent', 1, 'replica-1', 'NOT_SENT', false, '2026-11-18 10:06:40.123457+00', 3, false, '2026-11-18 10:16:40.123457+00', '2026-11-18 10:36:40.123457+00', '00000000-0000-0007-0000-000000000008', '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.489738+00', '2026-11-18 11:06:41.123457+00', NULL, 'became needs_human', 0, NULL, NULL, NULL, NULL);
 INSERT INTO public.audit OVERRIDING SYSTEM VALUE VALUES (1, '2026-11-18 11:06:44.123457+00', 'cli:operator', 'pause', 'all jobs', 'seen with the installer');
 INSERT INTO public.audit OVERRIDING SYSTEM VALUE VALUES (2, '2026-11-18 11:06:45.123457+00', 'daemon', 'start', 'x', 'as configured');
 INSERT INTO public.finding_counts VALUES ('masmovil', 'stuck_request', 'NOT_SENT', 'open', '', 1);
 INSERT INTO public.findings OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'R-1', 'stuck_request', 'NOT_SENT', 'order-R-1', 'retry-stuck', 'open', NULL, 'last updated an hour ago', '2026-11-18 10:06:40.123457+00', '2026-11-18 11:06:42.123457+00', '2026-11-18 11:06:42.123457+00', 1, 0, NULL, NULL, NULL, '2026-11-18 11:06:42.123457+00');
-INSERT INTO public.history OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'R-1', 'request', 'request', '2026-11-18 11:06:40.123457+00', '2026-11-18 10:06:40.123457+00', 'order-R-1', 'ACTIVATION', 'PROCESSING', true, false, 'VULA_REGULATED', 9223372036854775807, 1, '2026-11-18 09:06:40.123457+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.identity VALUES (1, '8ecd3b15-0f3a-4a2a-8d92-fb6ee4bc4dda', '7713265056017742728/16748', 4186273834, NULL, NULL, 0);
+INSERT INTO public.history OVERRIDING SYSTEM VALUE VALUES (1, 'masmovil', 'R-1', 'request', 'request', '2026-11-18 11:06:40.123457+00', '2026-11-18 10:06:40.123457+00', 'order-R-1', 'ACTIVATION', 'PROCESSING', true, false, 'VULA_REGULATED', 9223372036854775807, 1, '{"cto":"28-\"7\""}', '2026-11-18 09:06:40.123457+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.identity VALUES (1, 'c9402c33-821d-44f9-9efc-69e0cb0d4e1d', '7713297105626039762/16751', 4186273834, NULL, NULL, 0);
 INSERT INTO public.job_memory VALUES ('retry-stuck', 'masmovil', '2026-11-18 11:06:39.123457+00', '2026-11-18 11:06:40.123457+00', 'partial', '2026-11-18 11:06:43.123457+00');
-INSERT INTO public.observations VALUES ('R-1', 'masmovil', 'order-R-1', 'ACTIVATION', 'PROCESSING', true, false, 'VULA_REGULATED', 9223372036854775807, 1, '2026-11-18 09:06:40.123457+00', '2026-11-18 10:06:40.123457+00', '2026-11-18 11:06:40.123457+00');
+INSERT INTO public.observations VALUES ('R-1', 'masmovil', 'order-R-1', 'ACTIVATION', 'PROCESSING', true, false, 'VULA_REGULATED', 9223372036854775807, 1, '{"cto":"28-\"7\""}', '2026-11-18 09:06:40.123457+00', '2026-11-18 10:06:40.123457+00', '2026-11-18 11:06:40.123457+00');
 INSERT INTO public.pauses VALUES ('', 'cli:operator', 'seen with the installer', '2026-11-18 11:06:44.123457+00', NULL);
-INSERT INTO public.runs OVERRIDING SYSTEM VALUE VALUES (1, 'retry-stuck', 'masmovil', 'schedule', '2026-11-18 11:06:39.123457+00', 'replica-1', 'enforce', 'daemon', 'as configured', 1, '2026-11-18 11:06:40.123457+00', '2026-11-28 16:47:48.390338+00', '2026-11-18 11:06:43.123457+00', 'partial', 0, 0, 0, 0, 0, 0, 0, 0, 0, '');
+INSERT INTO public.runs OVERRIDING SYSTEM VALUE VALUES (1, 'retry-stuck', 'masmovil', 'schedule', '2026-11-18 11:06:39.123457+00', 'replica-1', 'enforce', 'daemon', 'as configured', 1, '2026-11-18 11:06:40.123457+00', '2026-11-28 18:52:11.357648+00', '2026-11-18 11:06:43.123457+00', 'partial', 0, 0, 0, 0, 0, 0, 0, 0, 0, '');
 INSERT INTO public.schema_floor VALUES (1, 1);
 INSERT INTO public.slots VALUES ('retry-stuck', 'masmovil', '2026-11-18 11:06:39.123457+00', 1);
 SELECT pg_catalog.setval('public.acknowledgements_id_seq', 1, false);
@@ -613,7 +615,7 @@ SELECT pg_catalog.setval('public.runs_id_seq', 1, true);
 SELECT pg_catalog.setval('public.triggers_id_seq', 1, false);
 BEGIN;
 SELECT pg_catalog.lo_open('4186273834', 131072);
-SELECT pg_catalog.lowrite(0, '\x38656364336231352d306633612d346132612d386439322d666236656534626334646461');
+SELECT pg_catalog.lowrite(0, '\x63393430326333332d383231642d343466392d396566632d363965306362306434653164');
 SELECT pg_catalog.lo_close(0);
 COMMIT;
 ALTER TABLE ONLY public._sqlx_migrations

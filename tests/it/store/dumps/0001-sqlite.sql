@@ -97,6 +97,8 @@ CREATE TABLE observations (
     territory_owner    TEXT CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
     request_number     INTEGER,
     subrequest_number  INTEGER,
+    -- What the operator declared impersonal: a JSON object of texts.
+    attributes         TEXT,
     created            INTEGER,
     last_updated       INTEGER,
     observed_at        INTEGER NOT NULL,
@@ -123,6 +125,7 @@ CREATE TABLE history (
     territory_owner    TEXT CHECK (territory_owner IN ('NEBA', 'VULA_COMMERCIAL', 'VULA_REGULATED')),
     request_number     INTEGER,
     subrequest_number  INTEGER,
+    attributes         TEXT,
     created            INTEGER,
     -- Of an event or an issue: the upstream's id, its place among its like, the type of message or the issue's code.
     upstream_id        INTEGER,
@@ -432,7 +435,7 @@ CREATE TABLE identity (
     -- Written to learn whether anything can be.
     probes   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO _sqlx_migrations VALUES (1,'ground','2026-11-28 16:47:47',1,X'52CA14657C185469B321469961C21FE2C90CC82D2B1B39B935FE3938464E8A1F923181C821D8B1AF9F3556F8CF7E75CF',7958045);
+INSERT INTO _sqlx_migrations VALUES (1,'ground','2026-11-28 18:52:09',1,X'C9CE3CEEBFE91FD66A4C1982759BBA878D4D835A2343C3D87841FDF14322B0C0D45F1B1B1FDA443EEA6988B994343BAB',53496711);
 INSERT INTO schema_floor VALUES (1,1);
 INSERT INTO fencing VALUES (1,1);
 INSERT INTO runs VALUES (1,'retry-stuck','masmovil','schedule',1794999999123457,'replica-1','enforce','daemon','as configured',1,1795000000123457,1795000000123457,1795000003123457,'partial',0,0,0,0,0,0,0,0,0,'');
@@ -445,8 +448,8 @@ INSERT INTO sqlite_sequence VALUES ('history',1);
 INSERT INTO sqlite_sequence VALUES ('runs',1);
 INSERT INTO slots VALUES ('retry-stuck','masmovil',1794999999123457,1);
 INSERT INTO job_memory VALUES ('retry-stuck','masmovil',1794999999123457,1795000000123457,'partial',1795000003123457);
-INSERT INTO observations VALUES ('R-1','masmovil','order-R-1','ACTIVATION','PROCESSING',1,0,'VULA_REGULATED',9223372036854775807,1,1794992800123457,1794996400123457,1795000000123457);
-INSERT INTO history VALUES (1,'masmovil','R-1','request','request',1795000000123457,1794996400123457,'order-R-1','ACTIVATION','PROCESSING',1,0,'VULA_REGULATED',9223372036854775807,1,1794992800123457,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO observations VALUES ('R-1','masmovil','order-R-1','ACTIVATION','PROCESSING',1,0,'VULA_REGULATED',9223372036854775807,1,'{"cto":"28-\"7\""}',1794992800123457,1794996400123457,1795000000123457);
+INSERT INTO history VALUES (1,'masmovil','R-1','request','request',1795000000123457,1794996400123457,'order-R-1','ACTIVATION','PROCESSING',1,0,'VULA_REGULATED',9223372036854775807,1,'{"cto":"28-\"7\""}',1794992800123457,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO attempts VALUES (1,'masmovil','ref-intended','intended','create_activation','intended','retry-stuck','resend-unsent',1,'replica-1','NOT_SENT',0,1794996400123457,3,0,1794997000123457,1794998200123457,'00000000-0000-0007-0000-000000000001',1795000000123457,1795000000123457,1795000000123457,NULL,'',0,NULL,NULL,NULL,NULL);
 INSERT INTO attempts VALUES (2,'masmovil','ref-not_sent','not_sent','create_activation','not_sent','retry-stuck','resend-unsent',1,'replica-1','NOT_SENT',0,1794996400123457,3,0,1794997000123457,1794998200123457,'00000000-0000-0007-0000-000000000002',1795000000123457,1795000000123457,1795000001123457,NULL,'became not_sent',0,NULL,NULL,NULL,NULL);
 INSERT INTO attempts VALUES (3,'masmovil','ref-rejected','rejected','create_activation','rejected','retry-stuck','resend-unsent',1,'replica-1','NOT_SENT',0,1794996400123457,3,0,1794997000123457,1794998200123457,'00000000-0000-0007-0000-000000000003',1795000000123457,1795000000123457,1795000001123457,NULL,'became rejected',0,NULL,NULL,NULL,NULL);
@@ -478,30 +481,30 @@ INSERT INTO finding_counts VALUES ('masmovil','stuck_request','NOT_SENT','open',
 INSERT INTO pauses VALUES ('','cli:operator','seen with the installer',1795000004123457,NULL);
 INSERT INTO audit VALUES (1,1795000004123457,'cli:operator','pause','all jobs','seen with the installer');
 INSERT INTO audit VALUES (2,1795000005123457,'daemon','start','x','as configured');
-INSERT INTO identity VALUES (1,'de3a5ac7ae18889e63f1e11e7949a14c',NULL,NULL,NULL,0);
+INSERT INTO identity VALUES (1,'3ea7e593fa0dc82706521b4bb7d6582d',NULL,NULL,NULL,0);
 CREATE TRIGGER observations_are_told AFTER INSERT ON observations
 BEGIN
     INSERT INTO history (
         org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status, cancelling,
-        auto_installation, territory_owner, request_number, subrequest_number, created)
+        auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
     VALUES (
         NEW.org, NEW.reference_id, 'request', 'request', NEW.observed_at, NEW.last_updated, NEW.external_reference,
         NEW.persistence_type, NEW.status, NEW.cancelling, NEW.auto_installation, NEW.territory_owner,
-        NEW.request_number, NEW.subrequest_number, NEW.created);
+        NEW.request_number, NEW.subrequest_number, NEW.attributes, NEW.created);
 END;
 CREATE TRIGGER changes_of_observations_are_told AFTER UPDATE ON observations
 WHEN (NEW.last_updated, NEW.status, NEW.cancelling, NEW.external_reference, NEW.persistence_type, NEW.auto_installation,
-      NEW.territory_owner, NEW.request_number, NEW.subrequest_number, NEW.created)
+      NEW.territory_owner, NEW.request_number, NEW.subrequest_number, NEW.attributes, NEW.created)
     IS NOT (OLD.last_updated, OLD.status, OLD.cancelling, OLD.external_reference, OLD.persistence_type,
-            OLD.auto_installation, OLD.territory_owner, OLD.request_number, OLD.subrequest_number, OLD.created)
+            OLD.auto_installation, OLD.territory_owner, OLD.request_number, OLD.subrequest_number, OLD.attributes, OLD.created)
 BEGIN
     INSERT INTO history (
         org, reference_id, subject, happening, seen_at, stamp, external_reference, persistence_type, status, cancelling,
-        auto_installation, territory_owner, request_number, subrequest_number, created)
+        auto_installation, territory_owner, request_number, subrequest_number, attributes, created)
     VALUES (
         NEW.org, NEW.reference_id, 'request', 'request', NEW.observed_at, NEW.last_updated, NEW.external_reference,
         NEW.persistence_type, NEW.status, NEW.cancelling, NEW.auto_installation, NEW.territory_owner,
-        NEW.request_number, NEW.subrequest_number, NEW.created);
+        NEW.request_number, NEW.subrequest_number, NEW.attributes, NEW.created);
 END;
 CREATE TRIGGER history_is_never_rewritten BEFORE UPDATE ON history
 BEGIN
