@@ -6,8 +6,8 @@
 
 use super::nearest::nearest;
 use super::{
-    attributes, console, daemon, endpoints, http, job, notify, parties, rule, safety, service_level,
-    state, tesamanager, traces,
+    attributes, console, daemon, endpoints, http, job, notify, parties, rule, safety,
+    service_level, state, tesamanager, traces,
 };
 
 /// A section of the file.
