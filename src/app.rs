@@ -48,6 +48,7 @@ use crate::store::Actor;
 use crate::telemetry::logs::LogHandle;
 use crate::telemetry::traces::{self, Traces};
 use crate::telemetry::{self, StoreGauges, record};
+use crate::zone;
 
 pub use self::core::{
     Core, Live, StartError, Upstream, new_replica, scheduled, scope, store_options,
@@ -190,6 +191,7 @@ pub async fn run(
         replica = %core.replica.id,
         version = env!("CARGO_PKG_VERSION"),
         revision = record::REVISION.unwrap_or("not a release"),
+        zones = %zone::version(),
         %mode,
         "ready"
     );

@@ -21,3 +21,4 @@ pub mod schedule;
 pub mod store;
 pub mod telemetry;
 pub mod tesamanager;
+pub mod zone;

@@ -15,7 +15,7 @@ const RUNS: usize = 301;
 pub fn run(body: &[u8], id: &str) {
     let id = ReferenceId::from(id);
     let now = DateTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let dates = wire::Dates::new(chrono_tz::Tz::UTC, now, Duration::ZERO);
+    let dates = wire::Dates::new(tesa_reconciler::zone::Zone::UTC, now, Duration::ZERO);
     let mut times: Vec<Duration> = (0..RUNS)
         .map(|_| {
             let begun = Instant::now();

@@ -186,7 +186,7 @@ async fn upstream(url: &str, folder: &tempfile::TempDir) -> Arc<dyn Tesamanager>
         ca_file: None,
         max_list_ids: 2_000_000,
         max_list_bytes: 1 << 28,
-        timezone: chrono_tz::Tz::UTC,
+        timezone: tesa_reconciler::zone::Zone::UTC,
         attributes: Default::default(),
         settle_time: std::time::Duration::from_secs(60),
         unsupported_filters: Vec::new(),

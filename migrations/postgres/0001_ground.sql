@@ -18,6 +18,8 @@ CREATE TABLE replicas (
     host       text COLLATE "C" NOT NULL,
     pid        bigint NOT NULL,
     version    text COLLATE "C" NOT NULL,
+    -- By which zone data it knows local time.
+    zones      text COLLATE "C" NOT NULL,
     mode       text COLLATE "C" NOT NULL CHECK (mode IN ('observe', 'enforce')),
     started_at timestamptz NOT NULL,
     last_beat  timestamptz NOT NULL

@@ -17,6 +17,8 @@ CREATE TABLE replicas (
     host       TEXT    NOT NULL,
     pid        INTEGER NOT NULL,
     version    TEXT    NOT NULL,
+    -- By which zone data it knows local time.
+    zones      TEXT    NOT NULL,
     mode       TEXT    NOT NULL CHECK (mode IN ('observe', 'enforce')),
     started_at INTEGER NOT NULL,
     last_beat  INTEGER NOT NULL

@@ -12,11 +12,11 @@ pub mod words;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::store::Store;
+use crate::zone::Zone;
 
 /// What answers are made from.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub struct Sources {
     /// The time.
     pub clock: SharedClock,
     /// The zone of whoever asks.
-    pub zone: Tz,
+    pub zone: Zone,
 }
 
 impl Sources {

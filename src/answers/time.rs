@@ -9,9 +9,9 @@ use chrono::{
     DateTime, Datelike as _, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
     TimeZone as _, Utc,
 };
-use chrono_tz::Tz;
 
 use crate::history::timeline::in_units;
+use crate::zone::Zone;
 
 /// Beyond these years nothing happens.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
@@ -28,17 +28,17 @@ const WRITTEN: &str = "%Y-%m-%dT%H:%M:%SZ";
 pub struct Mistyped(String);
 
 /// The system's zone: `$TZ`, then what `/etc/localtime` is a link to; UTC where neither is an IANA name.
-pub fn of_system(variable: Option<&str>) -> Tz {
+pub fn of_system(variable: Option<&str>) -> Zone {
     let named = variable.map(|name| name.trim_start_matches(':'));
     if let Some(name) = named.filter(|name| !name.is_empty()) {
-        return name.parse().unwrap_or(Tz::UTC);
+        return Zone::named(name).unwrap_or(Zone::UTC);
     }
     let name = iana_time_zone::get_timezone().unwrap_or_default();
-    name.parse().unwrap_or(Tz::UTC)
+    Zone::named(&name).unwrap_or(Zone::UTC)
 }
 
 /// An instant for people in this zone.
-pub fn shown(at: DateTime<Utc>, zone: Tz) -> String {
+pub fn shown(at: DateTime<Utc>, zone: Zone) -> String {
     at.with_timezone(&zone).format(SHOWN).to_string()
 }
 
@@ -49,7 +49,7 @@ pub fn written(at: DateTime<Utc>) -> String {
 
 /// A text with every instant in it as people in this zone read them: what was written down in UTC (a decision's reason, a
 /// finding's evidence, a sentence of ours) is told like all else.
-pub fn told(text: &str, zone: Tz) -> Cow<'_, str> {
+pub fn told(text: &str, zone: Zone) -> Cow<'_, str> {
     let mut told = Cow::Borrowed("");
     let mut rest = text;
     while let Some(end) = rest.find('Z') {
@@ -82,12 +82,12 @@ pub fn rough(length: TimeDelta) -> String {
 pub const TYPED: &str = "2026-11-27, yesterday, \"2026-11-27 22:00\", 22:00, RFC 3339";
 
 /// A moment in the past: an age ("12h") or an instant.
-pub fn since(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, Mistyped> {
+pub fn since(text: &str, now: DateTime<Utc>, zone: Zone) -> Result<DateTime<Utc>, Mistyped> {
     moment(text, now, zone, |now, age| now.checked_sub_signed(age))
 }
 
 /// A moment in the future: a time from now ("2h") or an instant.
-pub fn until(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, Mistyped> {
+pub fn until(text: &str, now: DateTime<Utc>, zone: Zone) -> Result<DateTime<Utc>, Mistyped> {
     let at = moment(text, now, zone, |now, wait| now.checked_add_signed(wait))?;
     if at <= now {
         let at = shown(at, zone);
@@ -100,7 +100,7 @@ pub fn until(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, 
 fn moment(
     text: &str,
     now: DateTime<Utc>,
-    zone: Tz,
+    zone: Zone,
     from_now: impl FnOnce(DateTime<Utc>, TimeDelta) -> Option<DateTime<Utc>>,
 ) -> Result<DateTime<Utc>, Mistyped> {
     let text = text.trim();
@@ -123,7 +123,7 @@ fn moment(
 }
 
 /// A day means its beginning, a time without a day today.
-fn read(text: &str, now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+fn read(text: &str, now: DateTime<Utc>, zone: Zone) -> Option<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.to_utc());
     }
@@ -163,12 +163,12 @@ fn clock_time(word: &str) -> Option<NaiveTime> {
 
 /// The instant of a local time. Where clocks are put back it stands twice, and the name tells which; without one it is the
 /// first. Where clocks are put forward it does not exist, and the first instant after the gap is meant.
-fn local(time: NaiveDateTime, zone: Tz, named: Option<&str>) -> Option<DateTime<Utc>> {
+fn local(time: NaiveDateTime, zone: Zone, named: Option<&str>) -> Option<DateTime<Utc>> {
     let (zone, named) = match named {
-        Some("UTC" | "Z") => (Tz::UTC, None),
+        Some("UTC" | "Z") => (Zone::UTC, None),
         named => (zone, named),
     };
-    let fits = |at: &DateTime<Tz>| named.is_none_or(|name| at.format("%Z").to_string() == name);
+    let fits = |at: &DateTime<Zone>| named.is_none_or(|name| at.format("%Z").to_string() == name);
     let known = match zone.from_local_datetime(&time) {
         MappedLocalTime::Single(at) => vec![at],
         MappedLocalTime::Ambiguous(first, second) => vec![first, second],
@@ -179,7 +179,7 @@ fn local(time: NaiveDateTime, zone: Tz, named: Option<&str>) -> Option<DateTime<
 }
 
 /// Gaps are quarters of an hour at least, and a day at most (where a place changed the side of the date line).
-fn after_gap(time: NaiveDateTime, zone: Tz) -> Option<DateTime<Tz>> {
+fn after_gap(time: NaiveDateTime, zone: Zone) -> Option<DateTime<Zone>> {
     let quarter = time.and_utc().timestamp().rem_euclid(900);
     let begin = time.checked_sub_signed(TimeDelta::seconds(quarter))?;
     (1..=96).find_map(|quarters| {

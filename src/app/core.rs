@@ -29,6 +29,7 @@ use crate::store::{self, Actor, Doubt, SchemaState, Store, StoreError, StoreOpti
 use crate::telemetry::Scope;
 use crate::telemetry::traces::TracesError;
 use crate::tesamanager::{BuildError, HttpTesamanager, InProcess, MOST_IN_FLIGHT, Tesamanager};
+use crate::zone;
 
 /// Why the daemon can't start.
 #[derive(Debug, thiserror::Error)]
@@ -190,6 +191,7 @@ impl Core {
             host: host_name(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            zones: zone::version().name.clone(),
             mode,
             started_at: now,
             last_beat: now,

@@ -68,6 +68,7 @@ impl Kernel {
             stop: soft.clone(),
             tracker: lifecycle.tracker().clone(),
             replica: core.replica.id.clone(),
+            zones: core.replica.zones.clone(),
             beat: {
                 let heartbeats = heartbeats.clone();
                 Arc::new(move || heartbeats.beat(schedule::driver::LOOP_NAME))

@@ -7,13 +7,15 @@ mod upstream;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::common::Common;
 use super::exit::{Exit, Failure};
 use super::output::{self, Format};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config;
+use crate::zone::{self, Version};
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -100,6 +102,7 @@ pub async fn run(common: &Common) -> Result<Exit, Failure> {
             let detail = format!("{} is good", common.config.display());
             checks.push(Check::ok("configuration", detail));
             let clock = Arc::new(SystemClock);
+            checks.push(zones(zone::version(), clock.now()));
             upstream::check(&config, clock, &mut checks).await;
             local::check(&config, &mut checks).await;
         }
@@ -109,6 +112,16 @@ pub async fn run(common: &Common) -> Result<Exit, Failure> {
         Format::Table | Format::Csv => output::text(&show(&checks))?,
     }
     Ok(worst(&checks))
+}
+
+/// Schedules in local time are only as right as the rules that they go by.
+fn zones(version: &Version, now: DateTime<Utc>) -> Check {
+    let detail = format!("time zones by {version}");
+    if version.is_old(now) {
+        let mend = "states change their clocks: update the system's zone files (apt-get install tzdata), or this program, and restart";
+        return Check::warn("zones", format!("{detail}, more than a year old"), mend);
+    }
+    Check::ok("zones", detail)
 }
 
 fn worst(checks: &[Check]) -> Exit {
@@ -148,6 +161,7 @@ fn show(checks: &[Check]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::Origin;
 
     #[test]
     fn the_worst_class_decides_and_a_warning_is_none() {
@@ -168,6 +182,24 @@ mod tests {
         ] {
             assert_eq!(worst(&checks), expected, "{checks:?}");
         }
+    }
+
+    #[test]
+    fn zone_data_of_the_year_before_last_is_warned_of() {
+        let of = |name: &str| Version {
+            name: name.to_owned(),
+            origin: Origin::System("/usr/share/zoneinfo".into()),
+        };
+        let now = "2026-11-28T00:00:00Z".parse().unwrap();
+        assert_eq!(zones(&of("2026f"), now).result, Verdict::Ok);
+        let old = zones(&of("2025b"), now);
+        assert_eq!(old.result, Verdict::Warn);
+        assert!(
+            old.detail.contains("2025b of /usr/share/zoneinfo"),
+            "{}",
+            old.detail
+        );
+        assert!(old.mend.unwrap().contains("tzdata"));
     }
 
     #[test]

@@ -7,24 +7,24 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 use super::exit::{Exit, Failure};
 use crate::answers::time;
 
 pub use crate::answers::time::{of_system, rough};
+use crate::zone::Zone;
 
 /// Set when the configuration is read; UTC before that.
-static ZONE: OnceLock<Tz> = OnceLock::new();
+static ZONE: OnceLock<Zone> = OnceLock::new();
 
 /// From now on instants are printed and read in this zone. The first word holds.
-pub fn print_in(zone: Tz) {
+pub fn print_in(zone: Zone) {
     let _ = ZONE.set(zone);
 }
 
 /// The zone in which instants are printed and read.
-pub fn zone() -> Tz {
-    ZONE.get().copied().unwrap_or(Tz::UTC)
+pub fn zone() -> Zone {
+    ZONE.get().copied().unwrap_or(Zone::UTC)
 }
 
 /// An instant for people.

@@ -8,7 +8,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use chrono_tz::Tz;
 use http::HeaderName;
 
 use super::keys::{Key, Kind, Section};
@@ -16,6 +15,7 @@ use super::problem::{Problems, shown};
 use super::tree::{Node, Table};
 use super::value::{self, Reader};
 use super::{http as metrics, schedule};
+use crate::zone::Zone;
 
 /// `[console]`, where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Console {
     /// Names by which people reach it, beside `localhost` and addresses.
     pub hosts: Vec<String>,
     /// In which zone instants are shown; none: the one of commands.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<Zone>,
 }
 
 /// A proxy that has authenticated people.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use tracing_subscriber::filter::EnvFilter;
 
 use super::keys::{Key, Kind, Section};
@@ -12,6 +11,7 @@ use super::schedule;
 use super::tree::{Node, Table};
 use super::value::{self, ONE_SECOND, Reader};
 use crate::domain::closed_set;
+use crate::zone::Zone;
 
 /// `[daemon]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Daemon {
     /// Form of the log.
     pub log_format: LogFormat,
     /// In which zone people are told instants; none: the system's.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<Zone>,
 }
 
 closed_set! {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use wildmatch::WildMatch;
 
 use super::Job;
@@ -16,6 +15,7 @@ use super::value::{self, Reader};
 use crate::domain::{Party, Status};
 use crate::history::parties::Whose;
 use crate::history::working::WorkingTime;
+use crate::zone::Zone;
 
 /// `[parties]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ impl Parties {
     ///
     /// # Errors
     /// The file can't be read, or a line of it is no date.
-    pub fn working_time(&self, zone: Tz) -> Result<WorkingTime, HolidaysError> {
+    pub fn working_time(&self, zone: Zone) -> Result<WorkingTime, HolidaysError> {
         let mut holidays = BTreeSet::new();
         if let Some(path) = &self.holidays_file {
             let text =

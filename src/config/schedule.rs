@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
@@ -12,6 +11,7 @@ use super::problem::{Problems, shown};
 use super::tree::Node;
 use super::value::{self, ONE_SECOND, Reader, TEN_YEARS};
 use crate::schedule::{CatchUp, Overlap, Spec, When};
+use crate::zone::{self, Zone};
 
 /// Reads the keys about time of one job.
 pub(super) fn read(job: &Reader<'_>, problems: &mut Problems) -> Option<Spec> {
@@ -77,7 +77,7 @@ fn when(job: &Reader<'_>, problems: &mut Problems) -> Option<When> {
         (Some((cron, text)), _) => Some(When::Cron {
             cron: Box::new(cron),
             text,
-            zone: zone?.unwrap_or(Tz::UTC),
+            zone: zone?.unwrap_or(Zone::UTC),
         }),
         (None, interval) => interval.map(When::Every),
     }
@@ -154,19 +154,21 @@ fn occurs(cron: &Cron) -> bool {
 }
 
 /// A zone of the IANA database.
-pub(super) fn zone(node: &Node, problems: &mut Problems) -> Option<Tz> {
+pub(super) fn zone(node: &Node, problems: &mut Problems) -> Option<Zone> {
     let name = value::text(node, problems)?;
-    if let Ok(zone) = name.parse() {
+    if let Some(zone) = Zone::named(&name) {
         return Some(zone);
     }
-    let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
     let city = name.replace(' ', "_").to_lowercase();
     let of_city = |candidate: &&str| {
         let candidate = candidate.to_lowercase();
         candidate == city || candidate.ends_with(&format!("/{city}"))
     };
     let message = format!("{} is not a time zone", shown(&name));
-    match names().find(of_city).or_else(|| nearest(&name, names())) {
+    match zone::names()
+        .find(of_city)
+        .or_else(|| nearest(&name, zone::names()))
+    {
         Some(near) => {
             problems.report_with_help(&node.place, message, format!("did you mean `{near}`?"));
         }

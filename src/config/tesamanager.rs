@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono_tz::Tz;
-
 use super::attributes;
 use super::endpoints::{self, Endpoints};
 use super::keys::{Key, Kind, Section};
@@ -16,6 +14,7 @@ use super::value::{self, ONE_SECOND, Reader};
 use crate::domain::Filter;
 use crate::domain::attributes::Declared;
 use crate::domain::ids::Org;
+use crate::zone::Zone;
 
 /// `[tesamanager]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +42,7 @@ pub struct Tesamanager {
     /// Nor more bytes, decoded.
     pub max_list_bytes: u32,
     /// What dates that say no zone are meant in.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// Until what the upstream stamped can be seen in its lists.
     pub settle_time: Duration,
     /// Filters of the list call that are not to be trusted: what they would tell is read instead.

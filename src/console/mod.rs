@@ -30,7 +30,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::get;
-use chrono_tz::Tz;
 
 pub use passwords::{PasswordError, line};
 pub use person::{Person, Role};
@@ -40,6 +39,7 @@ use crate::answers::Sources;
 use crate::clock::SharedClock;
 use crate::config::{self, Config};
 use crate::store::Store;
+use crate::zone::Zone;
 
 /// A form has a few fields.
 const BODY_BYTES: usize = 16 * 1024;
@@ -55,12 +55,17 @@ pub struct Console {
     config: CurrentConfig,
     store: Arc<dyn Store>,
     clock: SharedClock,
-    zone: Tz,
+    zone: Zone,
 }
 
 impl Console {
     /// Over a store, showing instants in `zone`.
-    pub fn new(config: CurrentConfig, store: Arc<dyn Store>, clock: SharedClock, zone: Tz) -> Self {
+    pub fn new(
+        config: CurrentConfig,
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        zone: Zone,
+    ) -> Self {
         Self {
             config,
             store,

@@ -1,12 +1,12 @@
 //! The small parts that every page is made of: instants, ages, words of a closed set, tables.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use chrono_tz::Tz;
 use maud::{Markup, html};
 
 use super::texts;
 use crate::answers::time::{rough, shown, told};
 use crate::answers::words::printable;
+use crate::zone::Zone;
 
 /// Longer texts are folded.
 const LONG: usize = 240;
@@ -17,7 +17,7 @@ pub(super) struct Moment {
     /// When what it shows was so.
     pub as_of: DateTime<Utc>,
     /// The reader's zone.
-    pub zone: Tz,
+    pub zone: Zone,
 }
 
 impl Moment {
@@ -163,7 +163,7 @@ mod tests {
     fn noon() -> Moment {
         Moment {
             as_of: Utc.with_ymd_and_hms(2026, 3, 2, 12, 0, 0).unwrap(),
-            zone: Tz::Europe__Madrid,
+            zone: Zone::named("Europe/Madrid").unwrap(),
         }
     }
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::level::ServiceLevel;
@@ -16,6 +15,7 @@ use crate::domain::{
     ExternalReference, Happening, Observation, Org, Party, PersistenceType, ReferenceId, Status,
     TerritoryOwner, What,
 };
+use crate::zone::Zone;
 
 /// What a report is about, and by what it counts.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ pub fn unread(org: &Org, id: &ReferenceId, why: &'static str) -> OrderRow {
     }
 }
 
-fn month(at: DateTime<Utc>, zone: Tz) -> String {
+fn month(at: DateTime<Utc>, zone: Zone) -> String {
     at.with_timezone(&zone).format("%Y-%m").to_string()
 }
 

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
-use chrono_tz::Tz;
+
+use crate::zone::Zone;
 
 /// Gaps and doubled hours of a zone end within so much.
 const AFTER_A_GAP: TimeDelta = TimeDelta::hours(3);
@@ -15,7 +16,7 @@ const AFTER_A_GAP: TimeDelta = TimeDelta::hours(3);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkingTime {
     /// Where.
-    pub zone: Tz,
+    pub zone: Zone,
     /// From Monday on.
     pub week: [bool; 7],
     /// Days of the week that don't count all the same.
@@ -25,7 +26,7 @@ pub struct WorkingTime {
 impl Default for WorkingTime {
     fn default() -> Self {
         Self {
-            zone: Tz::UTC,
+            zone: Zone::UTC,
             week: [true, true, true, true, true, false, false],
             holidays: BTreeSet::new(),
         }
@@ -79,7 +80,7 @@ mod tests {
 
     fn madrid() -> WorkingTime {
         WorkingTime {
-            zone: Tz::Europe__Madrid,
+            zone: Zone::named("Europe/Madrid").unwrap(),
             holidays: BTreeSet::from(["2026-01-06".parse().unwrap()]),
             ..WorkingTime::default()
         }

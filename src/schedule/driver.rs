@@ -72,6 +72,8 @@ pub struct Parts<S: ?Sized, R: ?Sized> {
     pub tracker: TaskTracker,
     /// Who takes triggers.
     pub replica: ReplicaId,
+    /// The version of the zone data by which this process knows local time.
+    pub zones: String,
     /// Called each time the loop has come around, for liveness.
     pub beat: Arc<dyn Fn() + Send + Sync>,
 }
@@ -124,6 +126,8 @@ struct Driver<S: ?Sized, R: ?Sized> {
     store_backoff: Backoff,
     answer_backoff: Backoff,
     trigger_backoff: Backoff,
+    /// Slots in local time are left to a process that knows more of zones: said once.
+    zones_are_old: bool,
 }
 
 impl<S, R> Driver<S, R>
@@ -143,6 +147,7 @@ where
             store_backoff: Backoff::default(),
             answer_backoff: Backoff::default(),
             trigger_backoff: Backoff::default(),
+            zones_are_old: false,
         };
         driver.adopt_jobs(None);
         driver

@@ -47,7 +47,7 @@ mod tests {
         When::Cron {
             cron: Box::new(parser.parse(text).unwrap()),
             text: text.to_owned(),
-            zone: chrono_tz::UTC,
+            zone: crate::zone::Zone::UTC,
         }
     }
 

@@ -8,8 +8,9 @@ use super::Spec;
 use crate::domain::ids::{JobName, Org, ReplicaId, RunId, TriggerId};
 use crate::domain::{RunOutcome, Trigger};
 use crate::store::controls::{Pause, TriggerRow};
+use crate::store::replicas::ALIVE_WITHIN;
 use crate::store::runs::{RunLease, Started, UnrunSlots};
-use crate::store::{Actor, Controls, Runs, StoreError};
+use crate::store::{Actor, Controls, Replicas, Runs, StoreError};
 
 /// A job as the driver sees it.
 #[derive(Debug, Clone)]
@@ -54,7 +55,7 @@ pub trait Runner: Send + Sync + 'static {
     async fn panicked(&self, lease: &RunLease);
 }
 
-/// What the driver needs of the store. Every [`Runs`] with [`Controls`] has it.
+/// What the driver needs of the store. Every store has it.
 #[async_trait]
 pub trait ScheduleStore: Send + Sync {
     /// See [`Runs::last_slot`].
@@ -87,10 +88,13 @@ pub trait ScheduleStore: Send + Sync {
 
     /// See [`Controls::pauses`].
     async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError>;
+
+    /// The newest zone data that a living process goes by.
+    async fn newest_zones(&self, now: DateTime<Utc>) -> Result<Option<String>, StoreError>;
 }
 
 #[async_trait]
-impl<S: Runs + Controls + Send + Sync + ?Sized> ScheduleStore for S {
+impl<S: Runs + Controls + Replicas + Send + Sync + ?Sized> ScheduleStore for S {
     async fn last_slot(
         &self,
         job: &JobName,
@@ -126,5 +130,10 @@ impl<S: Runs + Controls + Send + Sync + ?Sized> ScheduleStore for S {
 
     async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, StoreError> {
         Controls::pauses(self, now).await
+    }
+
+    async fn newest_zones(&self, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
+        let live = self.live_replicas(now - ALIVE_WITHIN, now).await?;
+        Ok(live.into_iter().map(|replica| replica.zones).max())
     }
 }

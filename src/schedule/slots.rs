@@ -21,10 +21,10 @@ mod tests;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Offset, SubsecRound, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
 use croner::{Cron, JobType};
 
 use super::spec::When;
+use crate::zone::Zone;
 
 /// More slots than this are not enumerated: their count is then unknown.
 pub const COUNTED_AT_MOST: u64 = 1_000;
@@ -94,7 +94,7 @@ fn multiple(interval: Duration, t: DateTime<Utc>, ahead: i64) -> Option<DateTime
 #[derive(Clone, Copy)]
 struct Wall<'a> {
     cron: &'a Cron,
-    zone: Tz,
+    zone: Zone,
 }
 
 impl Wall<'_> {

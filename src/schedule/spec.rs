@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::closed_set;
+use crate::zone::Zone;
 
 /// When a job is due, and what happens when it can't run just then.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +30,7 @@ pub enum When {
         /// As configured.
         text: String,
         /// The zone its fields are meant in.
-        zone: chrono_tz::Tz,
+        zone: Zone,
     },
     /// Every so often, at multiples of the interval since 1970, so that replicas agree without talking.
     Every(Duration),
@@ -52,6 +53,13 @@ closed_set! {
         Skip = "skip",
         /// The latest within the window runs; the others are counted as missed.
         Latest = "latest",
+    }
+}
+
+impl When {
+    /// Which instants it means depends on what one knows of a zone.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Cron { zone, .. } if !zone.is_utc())
     }
 }
 

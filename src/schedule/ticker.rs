@@ -195,7 +195,7 @@ mod tests {
         let every_second = When::Cron {
             cron: Box::new("* * * * * *".parse().unwrap()),
             text: "* * * * * *".to_owned(),
-            zone: chrono_tz::Europe::Madrid,
+            zone: crate::zone::Zone::named("Europe/Madrid").unwrap(),
         };
         for schedule in [every_second, When::Every(Duration::from_secs(1))] {
             ticker.set(std::slice::from_ref(&schedule)).await;

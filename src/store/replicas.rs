@@ -26,6 +26,8 @@ pub struct ReplicaRow {
     pub pid: u32,
     /// Its version.
     pub version: String,
+    /// The version of the zone data by which it knows local time.
+    pub zones: String,
     /// Whether it writes, by the configuration that it goes by now.
     pub mode: Mode,
     /// When it started.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use reqwest::header::DATE;
 use reqwest::{Response, Url};
 use secrecy::SecretString;
@@ -33,6 +32,7 @@ use crate::domain::rate::Haste;
 use crate::domain::{Event, Issue, ReadOperation, Request};
 use crate::reconcile::guard::WritePermit;
 use crate::telemetry::record;
+use crate::zone::Zone;
 
 /// Why there is no client. All of these are faults of the configuration or the machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,7 @@ pub struct HttpTesamanager {
     pub(super) connect_timeout: Duration,
     pub(super) request_timeout: Duration,
     bounds: Bounds,
-    timezone: Tz,
+    timezone: Zone,
     attributes: Arc<Declared>,
     skew: Arc<Mutex<Skew>>,
 }

@@ -1,5 +1,6 @@
 //! What is on this side: the store and its disk, and the address to listen on.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::run::Mode;
 use crate::store::controls::CircuitRow;
+use crate::store::replicas::ReplicaRow;
 use crate::store::{self, Doubt, SchemaState, Store, StoreError, StoreOptions};
 
 const AWAY: Exit = Exit::StoreUnavailable;
@@ -52,19 +54,19 @@ async fn store_check(config: &Config, checks: &mut Vec<Check>) -> bool {
             return false;
         }
     };
-    let (check, alive) = match look(&store).await {
-        Ok((SchemaState::Current, (alive, _, Some(doubt)))) => {
+    let (check, live) = match look(&store).await {
+        Ok((SchemaState::Current, (live, _, Some(doubt)))) => {
             let mend = "docs/operations.md, \"A lost or restored store\"";
             (
                 Check::fail("store", Exit::Configuration, doubt.to_string(), mend),
-                alive,
+                live,
             )
         }
-        Ok((SchemaState::Current, (alive, circuits, None))) => {
-            let daemon = if alive {
-                "a daemon works on it"
-            } else {
+        Ok((SchemaState::Current, (live, circuits, None))) => {
+            let daemon = if live.is_empty() {
                 "no daemon works on it"
+            } else {
+                "a daemon works on it"
             };
             let mut detail =
                 format!("{url} opens, its schema is current, it takes writes; {daemon}");
@@ -72,45 +74,64 @@ async fn store_check(config: &Config, checks: &mut Vec<Check>) -> bool {
                 let why = crate::answers::jobs::circuit(row);
                 detail.push_str(&format!("; the circuit of {} is {why}", row.org));
             }
-            (Check::ok("store", detail), alive)
+            (Check::ok("store", detail), live)
         }
-        Ok((SchemaState::Behind { pending }, (alive, ..))) => {
+        Ok((SchemaState::Behind { pending }, (live, ..))) => {
             let detail = format!("{url} lacks {pending} migration(s)");
             let mend =
                 "the daemon's next start applies them; `tesa-reconciler migrate` does so now";
-            (Check::warn("store", detail, mend), alive)
+            (Check::warn("store", detail, mend), live)
         }
-        Ok((SchemaState::Ahead, (alive, ..))) => {
+        Ok((SchemaState::Ahead, (live, ..))) => {
             let detail = format!("{url} was written by a newer version");
-            (
-                Check::fail("store", AWAY, detail, "use that version"),
-                alive,
-            )
+            (Check::fail("store", AWAY, detail, "use that version"), live)
         }
         Err(error) => {
             let mend = "free the store if something holds it, check its disk and its rights";
-            (Check::fail("store", AWAY, error.to_string(), mend), false)
+            let check = Check::fail("store", AWAY, error.to_string(), mend);
+            (check, Vec::new())
         }
     };
     store.close().await;
     checks.push(check);
-    alive
+    checks.extend(differing_zones(&live));
+    !live.is_empty()
+}
+
+/// Of replicas that know different things of time zones, only the best informed begin runs in local time.
+fn differing_zones(live: &[ReplicaRow]) -> Option<Check> {
+    let known: BTreeSet<&str> = live.iter().map(|replica| replica.zones.as_str()).collect();
+    if known.len() < 2 {
+        return None;
+    }
+    let known = Vec::from_iter(known).join(", ");
+    let detail = format!(
+        "the daemons go by different zone data ({known}): schedules in local time are kept by the newest alone"
+    );
+    Some(Check::warn(
+        "zones",
+        detail,
+        "update tzdata where it is older, and restart",
+    ))
 }
 
 /// What the store says, who works on it, which circuits it knows, and whether it may be acted on.
-type Seen = (SchemaState, (bool, Vec<CircuitRow>, Option<Doubt>));
+type Seen = (
+    SchemaState,
+    (Vec<ReplicaRow>, Vec<CircuitRow>, Option<Doubt>),
+);
 
 async fn look(store: &Arc<dyn Store>) -> Result<Seen, StoreError> {
     let schema = store.check_schema().await?;
     if schema != SchemaState::Current {
-        return Ok((schema, (false, Vec::new(), None)));
+        return Ok((schema, (Vec::new(), Vec::new(), None)));
     }
     store.probe().await?;
     let now = SystemClock.now();
     let replicas = store.live_replicas(now - ALIVE_WITHIN, now).await?;
     let circuits = store.circuits(now).await?;
     let doubt = store.doubt().await?;
-    Ok((schema, (!replicas.is_empty(), circuits, doubt)))
+    Ok((schema, (replicas, circuits, doubt)))
 }
 
 fn folder(file: &Path) -> &Path {

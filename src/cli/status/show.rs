@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use crate::answers::jobs;
 use crate::answers::status::{COUNTED_AT_MOST, Capped, Distrusted, Status};
 use crate::cli::output::{self, instant, or_dash};
+use crate::store::replicas::ReplicaRow;
 
 pub(super) fn show(status: &Status) -> String {
     let verdict = status.verdict.lines().into_iter();
@@ -15,15 +16,27 @@ pub(super) fn show(status: &Status) -> String {
     let mut line = |name: &str, text: String| {
         lines.push(output::wrapped(&format!("{name:<10}{text}"), 10));
     };
+    let zones = |replica: &ReplicaRow| match status.replicas.first() {
+        Some(first)
+            if status
+                .replicas
+                .iter()
+                .any(|other| other.zones != first.zones) =>
+        {
+            format!(", zone data {}", replica.zones)
+        }
+        _ => String::new(),
+    };
     for replica in &status.replicas {
         line(
             "daemon",
             format!(
-                "alive: {} in {} (process {}, version {}), up {}, last beat {} ago",
+                "alive: {} in {} (process {}, version {}{}), up {}, last beat {} ago",
                 replica.host,
                 replica.mode,
                 replica.pid,
                 replica.version,
+                zones(replica),
                 span(status.as_of - replica.started_at),
                 span(status.as_of - replica.last_beat),
             ),

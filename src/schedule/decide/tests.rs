@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
+use crate::zone::Zone;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -41,7 +42,7 @@ fn cron(text: &str) -> Spec {
     spec(When::Cron {
         cron: Box::new(text.parse().unwrap()),
         text: text.to_owned(),
-        zone: chrono_tz::UTC,
+        zone: Zone::UTC,
     })
 }
 
@@ -209,7 +210,7 @@ fn dst_change_leaves_a_daily_job_one_run_a_day() {
     let spec = spec(When::Cron {
         cron: Box::new("0 30 2 * * *".parse().unwrap()),
         text: "0 30 2 * * *".to_owned(),
-        zone: chrono_tz::Europe::Madrid,
+        zone: Zone::named("Europe/Madrid").unwrap(),
     });
     for (first, last, days) in [
         ("2026-03-27T12:00:00Z", "2026-03-31T12:00:00Z", 4),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::job_state::JobState;
 use super::{Driver, Key, STORE_TIMEOUT, bounded};
 use crate::domain::run::SlotResult;
-use crate::schedule::decide::{Due, Unrun};
+use crate::schedule::decide::{Decision, Due, Unrun};
 use crate::schedule::ports::{RunRequest, Runner, ScheduleStore};
 use crate::schedule::slots::COUNTED_AT_MOST;
 use crate::schedule::spec::Overlap;
@@ -59,6 +59,17 @@ where
             }
             decision = job_state.decide(&key.0, paused, now);
         }
+        let local = job_state.spec.when.is_local();
+        if local && !decision.is_quiet() && self.others_know_more_of_zones(now).await? {
+            // Of one slot they may know another instant, and nobody but the store tells two instants apart.
+            decision = Decision {
+                wake: decision.wake,
+                ..Decision::default()
+            };
+        }
+        let Some(job_state) = self.job_states.get_mut(key) else {
+            return Ok(());
+        };
         job_state.wake = decision.wake;
         for unrun in &decision.unrun {
             self.account_for(key, unrun).await?;
@@ -74,6 +85,25 @@ where
             job_state.adopt_next_spec(now);
         }
         Ok(())
+    }
+
+    /// A living process goes by newer zone data.
+    async fn others_know_more_of_zones(&mut self, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let newest = bounded("newest_zones", self.parts.store.newest_zones(now)).await?;
+        let own = &self.parts.zones;
+        let newer = newest.filter(|newest| newest > own);
+        let old = newer.is_some();
+        if std::mem::replace(&mut self.zones_are_old, old) != old {
+            match newer {
+                Some(newer) => tracing::warn!(
+                    own,
+                    newer,
+                    "slots in local time are left to those with newer zone data: update tzdata here and restart"
+                ),
+                None => tracing::info!(own, "no living process knows more of time zones any more"),
+            }
+        }
+        Ok(old)
     }
 
     /// A memory that lies in the future would start nothing until then.

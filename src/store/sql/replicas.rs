@@ -11,12 +11,12 @@ use crate::store::rows::controls::RawReplica;
 use crate::store::rows::{all, stamp};
 
 const BEAT: &str = sql!("
-    INSERT INTO replicas (id, host, pid, version, mode, started_at, last_beat)
-    VALUES ($1, $2, $3, $4, $5, $6, " now!("$7") ")
+    INSERT INTO replicas (id, host, pid, version, zones, mode, started_at, last_beat)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, " now!("$8") ")
     ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, last_beat = excluded.last_beat");
 
 const LIVE: &str = sql!("
-    SELECT id, host, pid, version, mode, started_at, last_beat FROM replicas
+    SELECT id, host, pid, version, zones, mode, started_at, last_beat FROM replicas
     WHERE last_beat >= " from_now!("$1") " ORDER BY started_at, id");
 
 #[async_trait]
@@ -33,6 +33,7 @@ impl Replicas for Backend {
                 .bind(&replica.host)
                 .bind(i64::from(replica.pid))
                 .bind(&replica.version)
+                .bind(&replica.zones)
                 .bind(replica.mode.as_str())
                 .bind(stamp(replica.started_at))
                 .bind(stamp(now))

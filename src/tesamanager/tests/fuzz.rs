@@ -68,7 +68,7 @@ proptest! {
     #[test]
     fn no_answer_panics(objects in prop::collection::vec(object(), 0..4), now in instant(), apart in any::<u64>()) {
         let id = ReferenceId::from("77");
-        let dates = wire::Dates::new(chrono_tz::Tz::Europe__Madrid, now, std::time::Duration::from_secs(apart));
+        let dates = wire::Dates::new(crate::zone::Zone::named("Europe/Madrid").unwrap(), now, std::time::Duration::from_secs(apart));
         let list = Value::from(objects.clone()).to_string();
         let _ = wire::problem(list.as_bytes());
         let _ = wire::events(list.as_bytes(), &id, &dates);

@@ -208,7 +208,7 @@ pub fn settings(url: &str, folder: &tempfile::TempDir) -> config::Tesamanager {
         ca_file: None,
         max_list_ids: 2_000_000,
         max_list_bytes: 1 << 28,
-        timezone: chrono_tz::Tz::UTC,
+        timezone: crate::zone::Zone::UTC,
         attributes: Default::default(),
         settle_time: std::time::Duration::from_secs(60),
         unsupported_filters: Vec::new(),

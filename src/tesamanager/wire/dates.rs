@@ -12,9 +12,9 @@ use chrono::{
     DateTime, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
     TimeZone as _, Utc,
 };
-use chrono_tz::Tz;
 
 use super::json::Json;
+use crate::zone::Zone;
 
 /// 2000-01-01T00:00:00Z.
 const EARLIEST: i64 = 946_684_800;
@@ -22,7 +22,7 @@ const EARLIEST: i64 = 946_684_800;
 /// How the dates of one answer are read.
 #[derive(Debug)]
 pub struct Dates {
-    zone: Tz,
+    zone: Zone,
     /// No later year than this one's next is meant.
     ahead: DateTime<Utc>,
     /// Nothing has happened later.
@@ -32,7 +32,7 @@ pub struct Dates {
 
 impl Dates {
     /// Dates that say no zone are meant in `zone`. The clocks are apart by at most `margin`.
-    pub fn new(zone: Tz, now: DateTime<Utc>, margin: Duration) -> Self {
+    pub fn new(zone: Zone, now: DateTime<Utc>, margin: Duration) -> Self {
         let later = |by: Option<TimeDelta>| {
             by.and_then(|by| now.checked_add_signed(by))
                 .unwrap_or(DateTime::<Utc>::MAX_UTC)
@@ -49,7 +49,7 @@ impl Dates {
     #[cfg(test)]
     pub fn of_tests() -> Self {
         let now = DateTime::from_timestamp(1_798_000_000, 0).unwrap();
-        Self::new(Tz::UTC, now, Duration::ZERO)
+        Self::new(Zone::UTC, now, Duration::ZERO)
     }
 
     /// How many of the dates that were read said no zone.

@@ -9,3 +9,4 @@ mod sockets;
 mod store_file;
 mod terminal;
 mod token;
+mod zones;

@@ -113,6 +113,7 @@ async fn doctor_finds_nothing_wrong_with_a_good_setup_and_leaves_nothing() {
     let names: Vec<_> = checks.iter().map(|check| check["check"].as_str()).collect();
     let expected = [
         "configuration",
+        "zones",
         "dns",
         "tcp",
         "http",

@@ -1,6 +1,7 @@
 //! The driver at work, on a store and a runner that can fail, and on paused time.
 
 mod world;
+mod zones;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

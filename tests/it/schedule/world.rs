@@ -90,6 +90,8 @@ pub struct Memory {
     pub broken_org: Option<Org>,
     /// The next run panics.
     pub panic_next: bool,
+    /// The newest zone data that a living process goes by.
+    pub zones: String,
 }
 
 /// The store, and what happens in it.
@@ -205,6 +207,11 @@ impl ScheduleStore for Shared {
         }
         Ok(self.memory().pauses.clone())
     }
+
+    async fn newest_zones(&self, _: DateTime<Utc>) -> Result<Option<String>, StoreError> {
+        self.mood("newest_zones").await?;
+        Ok(Some(self.memory().zones.clone()))
+    }
 }
 
 struct FakeRunner {
@@ -280,6 +287,9 @@ pub struct World {
     pub driver: JoinHandle<()>,
 }
 
+/// The zone data of every driver here.
+pub const ZONES: &str = "2026a";
+
 pub const MINUTE: Duration = Duration::from_secs(60);
 
 pub fn on(time: &str) -> DateTime<Utc> {
@@ -328,6 +338,7 @@ pub fn world(jobs: Vec<ScheduledJob>) -> World {
             panicked: Vec::new(),
             broken_org: None,
             panic_next: false,
+            zones: ZONES.to_owned(),
         }),
         gate: watch::Sender::new(true),
     });
@@ -362,6 +373,7 @@ pub fn replica(name: &str, shared: Arc<Shared>, jobs: Vec<ScheduledJob>) -> Worl
         stop: stop.clone(),
         tracker: TaskTracker::new(),
         replica,
+        zones: ZONES.to_owned(),
         beat: Arc::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         }),

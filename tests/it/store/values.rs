@@ -276,6 +276,7 @@ pub fn replica_row(id: &str, started: i64) -> ReplicaRow {
         host: "provisioning-1".to_owned(),
         pid: 4_242,
         version: "0.1.0".to_owned(),
+        zones: "2026f".to_owned(),
         mode: Mode::Enforce,
         started_at: at(started),
         last_beat: at(started),

@@ -564,7 +564,7 @@ CREATE TABLE public.unrun_slots (
     CONSTRAINT unrun_slots_result_check CHECK ((result = ANY (ARRAY['run'::text, 'deduplicated'::text, 'skipped_overlap'::text, 'skipped_paused'::text, 'missed'::text])))
 );
 SELECT pg_catalog.lo_create('4186273834');
-INSERT INTO public._sqlx_migrations VALUES (1, 'ground', '2026-11-28 18:52:11.018493+00', true, '\x89af884204a11b6d1559af49592aff493bfc5e0d0aa31b3a1e87d5fffcb1372c9ad206028b2466be87e6fc6ddf94f8bc', 83661465);
+INSERT INTO public._sqlx_migrations VALUES (1, 'ground', '2026-11-28 18:52:11.018493+00', true, '\xb28fe97d8af4d82ada887e34c320319450980c9cc7d63c124628c8a49cd6b18befef2c39dad6f7f2aba77f0763b7f9b2', 83661465);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (1, 1, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (2, 2, 'intended', '2026-11-18 11:06:40.123457+00', 'daemon', '', NULL);
 INSERT INTO public.attempt_steps OVERRIDING SYSTEM VALUE VALUES (3, 2, 'not_sent', '2026-11-18 11:06:41.123457+00', 'daemon', 'became not_sent', NULL);

@@ -17,6 +17,8 @@ CREATE TABLE replicas (
     host       TEXT    NOT NULL,
     pid        INTEGER NOT NULL,
     version    TEXT    NOT NULL,
+    -- By which zone data it knows local time.
+    zones      TEXT    NOT NULL,
     mode       TEXT    NOT NULL CHECK (mode IN ('observe', 'enforce')),
     started_at INTEGER NOT NULL,
     last_beat  INTEGER NOT NULL
@@ -435,7 +437,7 @@ CREATE TABLE identity (
     -- Written to learn whether anything can be.
     probes   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO _sqlx_migrations VALUES (1,'ground','2026-11-28 18:52:09',1,X'C9CE3CEEBFE91FD66A4C1982759BBA878D4D835A2343C3D87841FDF14322B0C0D45F1B1B1FDA443EEA6988B994343BAB',53496711);
+INSERT INTO _sqlx_migrations VALUES (1,'ground','2026-11-28 18:52:09',1,X'57A420615FA13A01CF776FCFC7DC6BB4B5201834B79EA515FD5EB032D91A4B00EFE66091C0F7B7BE8B55FB64BE079A41',53496711);
 INSERT INTO schema_floor VALUES (1,1);
 INSERT INTO fencing VALUES (1,1);
 INSERT INTO runs VALUES (1,'retry-stuck','masmovil','schedule',1794999999123457,'replica-1','enforce','daemon','as configured',1,1795000000123457,1795000000123457,1795000003123457,'partial',0,0,0,0,0,0,0,0,0,'');
