@@ -24,6 +24,8 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 pub(super) struct DatabaseFile {
     path: PathBuf,
     identity: (u64, u64),
+    /// Its file system can't be written, by nobody here: reading needs no lock, and writing is refused.
+    read_only: bool,
 }
 
 impl DatabaseFile {
@@ -31,23 +33,31 @@ impl DatabaseFile {
     /// take their mode from it).
     pub(super) fn prepare(path: &Path, create: bool) -> Result<Self, Fault> {
         let was_there = path.exists();
-        match OpenOptions::new()
+        let read_only = match OpenOptions::new()
             .write(true)
             .create(create)
             .truncate(false)
             .mode(0o600)
             .open(path)
         {
-            Ok(_) => {}
+            Ok(_) => false,
+            Err(error) if was_there && error.kind() == ErrorKind::ReadOnlyFilesystem => true,
             Err(error) => return Err(Fault::Unavailable(why_not(path, &error))),
-        }
+        };
         // The real path: the lock beside it must be one and the same however the file is reached.
         let path =
             fs::canonicalize(path).map_err(|error| Fault::Unavailable(why_not(path, &error)))?;
         let identity =
             identity(&path).map_err(|error| Fault::Unavailable(why_not(&path, &error)))?;
-        let file = Self { path, identity };
+        let file = Self {
+            path,
+            identity,
+            read_only,
+        };
         file.is_a_database()?;
+        if read_only {
+            file.is_whole()?;
+        }
         let is_new = !was_there
             && COMPANIONS
                 .iter()
@@ -71,6 +81,37 @@ impl DatabaseFile {
             "{} is no SQLite database: it is damaged, or another program's; restore it from a backup, or change state.url",
             self.path.display()
         )))
+    }
+
+    /// What a daemon that died left beside the database is taken in by whoever opens it next, which can't be done here; and
+    /// without it the newest changes would be missing unseen.
+    fn is_whole(&self) -> Result<(), Fault> {
+        let log = beside(&self.path, "-wal");
+        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(Fault::Unavailable(format!(
+                "{} is on a read-only file system, and its newest changes are still in {}: copy both to where they can be \
+                 written, and name the copy in state.url",
+                self.path.display(),
+                log.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Its file system can't be written.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Whether it may be written now: what can be told before it is tried.
+    pub(super) fn may_be_written(&self) -> Result<(), Fault> {
+        if self.read_only {
+            return Err(Fault::Unavailable(format!(
+                "{} is on a read-only file system: it can be read, and nothing can be changed",
+                self.path.display()
+            )));
+        }
+        self.still_there()
     }
 
     /// What stands in the file beside the database: the id of the store that was made here.

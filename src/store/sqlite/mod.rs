@@ -106,11 +106,19 @@ impl SqliteStore {
             .foreign_keys(true)
             .pragma("temp_store", "memory")
             .pragma("analysis_limit", "400")
+            // Where nobody can write, there is nobody to lock out, and no place for SQLite's locks.
+            .immutable(file.is_read_only())
+            .read_only(file.is_read_only())
             .disable_statement_logging();
-        let writing = common
-            .clone()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+        let durable = if file.is_read_only() {
+            common.clone()
+        } else {
+            common
+                .clone()
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+        };
+        let writing = durable
             // Negative: KiB. Positive would be pages. A sweep's rows go into trees of many pages: what does not fit
             // is read again and again.
             .pragma("cache_size", "-32768")
@@ -225,13 +233,13 @@ impl SqliteStore {
     /// Begins a transaction that writes in bulk, for what can be read again from the upstream: a power cut loses the last of
     /// them and never one from the middle. Dropped, it is rolled back.
     async fn unhurried(&self) -> Result<BulkTransaction, Fault> {
-        self.file.still_there()?;
+        self.file.may_be_written()?;
         Ok(self.turn.begin_bulk(&self.writer).await?)
     }
 
     /// Begins a transaction that holds the write lock from its first statement on. Dropped, it is rolled back.
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
-        self.file.still_there()?;
+        self.file.may_be_written()?;
         Ok(self.turn.begin(&self.writer).await?)
     }
 
