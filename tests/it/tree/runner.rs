@@ -61,6 +61,7 @@ fn what_is_missing_is_named_and_nothing_is_touched() {
         "apt-get install",
         "kubectl",
         "kubernetes-validate",
+        "schemathesis",
         "tests/run --install",
     ] {
         assert!(said.contains(word), "no {word:?} in:\n{said}");
