@@ -430,6 +430,7 @@ CREATE TABLE public.replicas (
     host text NOT NULL COLLATE pg_catalog."C",
     pid bigint NOT NULL,
     version text NOT NULL COLLATE pg_catalog."C",
+    zones text NOT NULL COLLATE pg_catalog."C",
     mode text NOT NULL COLLATE pg_catalog."C",
     started_at timestamp with time zone NOT NULL,
     last_beat timestamp with time zone NOT NULL,
