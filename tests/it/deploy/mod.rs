@@ -1,13 +1,16 @@
-//! What stands in `deploy/` and `docs/`, held by the tools that will read it: systemd, Prometheus, Kubernetes.
+//! What stands in `deploy/`, `docs/` and `contract/`, held by the tools that will read it: systemd, Prometheus, Kubernetes,
+//! schemathesis.
 //!
 //! A tool that is missing fails its test with a word on how to get it: `tests/run --install` gets them all.
 
+mod contract;
 mod daemon;
 mod dashboards;
 mod docs;
 mod drill;
 mod kubernetes;
 mod live;
+mod planted;
 mod prometheus;
 mod quiet;
 mod release;
@@ -27,16 +30,20 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The files of a folder with this ending, sorted.
+/// The files of a folder of the repository with this ending, sorted.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
-    let entries =
-        std::fs::read_dir(path(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    files_in(&path(folder), ending)
+}
+
+fn files_in(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let shown = folder.display();
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{shown}: {error}"));
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
         .filter(|file| file.to_string_lossy().ends_with(ending))
         .collect();
     files.sort();
-    assert!(!files.is_empty(), "{folder} has no {ending}");
+    assert!(!files.is_empty(), "{shown} has no {ending}");
     files
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 /// Minutes before anything is there: no real history begins at instant 0.
@@ -54,10 +55,9 @@ impl History {
         text
     }
 
-    /// Nothing fires from the beginning to the end.
-    fn alerts_nobody(&self, minutes: usize) {
+    /// Nothing fires from the beginning to the end, by the rules in this folder.
+    fn alerts_nobody(&self, rules: &Path, minutes: usize) {
         let dir = tempfile::tempdir().unwrap();
-        let rules = super::path("deploy/prometheus");
         let text = format!(
             "rule_files: ['{rules}/recording.yml', '{rules}/alerts.yml']\nevaluation_interval: {step}m\n\
              group_eval_order: [tesa-reconciler-records, tesa-reconciler-alerts]\n\
@@ -275,6 +275,10 @@ impl World {
 
 #[test]
 fn a_quiet_week_with_its_small_troubles_and_deployments_alerts_nobody() {
+    a_quiet_week_alerts_nobody(&super::path("deploy/prometheus"));
+}
+
+pub fn a_quiet_week_alerts_nobody(rules: &Path) {
     let mut world = World::new(2, 0, true);
     let minutes = 7 * DAY;
     for place in ["a", "b"] {
@@ -332,11 +336,15 @@ fn a_quiet_week_with_its_small_troubles_and_deployments_alerts_nobody() {
         }
         world.scraped(minute, live, open);
     }
-    world.history.alerts_nobody(minutes);
+    world.history.alerts_nobody(rules, minutes);
 }
 
 #[test]
 fn a_first_day_with_a_restart_and_the_first_hours_of_enforce_alerts_nobody() {
+    a_first_day_alerts_nobody(&super::path("deploy/prometheus"));
+}
+
+pub fn a_first_day_alerts_nobody(rules: &Path) {
     // Over a backlog of years the first run takes 25 minutes, and finds all that is inconsistent at once.
     let mut world = World::new(1, 25, false);
     for minute in 0..DAY {
@@ -364,5 +372,5 @@ fn a_first_day_with_a_restart_and_the_first_hours_of_enforce_alerts_nobody() {
         }
         world.scraped(minute, 1, false);
     }
-    world.history.alerts_nobody(DAY);
+    world.history.alerts_nobody(rules, DAY);
 }

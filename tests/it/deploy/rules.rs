@@ -1,6 +1,7 @@
 //! Alerts, runbooks and tests belong together, and speak of metrics that exist.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 use serde_yaml_ng::Value;
@@ -75,8 +76,12 @@ fn alertmanager_accepts_the_example_of_a_route() {
 
 #[test]
 fn every_severity_goes_somewhere_and_is_not_forgotten_before_it_is_repeated() {
+    every_severity_goes_somewhere(&super::path("deploy/prometheus/alertmanager.yml"));
+}
+
+pub fn every_severity_goes_somewhere(route: &Path) {
     let document: Value =
-        serde_yaml_ng::from_str(&super::text("deploy/prometheus/alertmanager.yml")).unwrap();
+        serde_yaml_ng::from_str(&std::fs::read_to_string(route).unwrap()).unwrap();
     let receivers = document["receivers"].as_sequence().unwrap();
     let leads_somewhere = |name: &str| {
         let receiver = receivers.iter().find(|receiver| receiver["name"] == name);
@@ -90,7 +95,7 @@ fn every_severity_goes_somewhere_and_is_not_forgotten_before_it_is_repeated() {
         let receiver = super::run_well(
             Command::new("amtool")
                 .args(["config", "routes", "test", "--config.file"])
-                .arg(super::path("deploy/prometheus/alertmanager.yml"))
+                .arg(route)
                 .args([
                     "alertname=TesaReconcilerDown",
                     &format!("severity={severity}"),
@@ -110,6 +115,11 @@ fn every_severity_goes_somewhere_and_is_not_forgotten_before_it_is_repeated() {
 
 #[test]
 fn each_runbook_says_what_to_do_on_kubernetes_and_under_systemd() {
+    each_runbook_says_what_to_do(&super::path("deploy/runbooks"));
+}
+
+pub fn each_runbook_says_what_to_do(folder: &Path) {
+    let text = |page: &Path| std::fs::read_to_string(page).unwrap();
     // After its tenth start in ten minutes a unit does not start without this.
     for name in [
         "Down",
@@ -120,11 +130,11 @@ fn each_runbook_says_what_to_do_on_kubernetes_and_under_systemd() {
         "OnceStalled",
         "ConfigReloadFailed",
     ] {
-        let text = super::text(&format!("deploy/runbooks/TesaReconciler{name}.md"));
+        let text = text(&folder.join(format!("TesaReconciler{name}.md")));
         assert!(text.contains("`systemctl reset-failed"), "{name}");
     }
-    for page in super::files("deploy/runbooks", ".md") {
-        let text = std::fs::read_to_string(&page).unwrap();
+    for page in super::files_in(folder, ".md") {
+        let text = text(&page);
         let section = text.split("\n## On Kubernetes\n").nth(1);
         let section = section.unwrap_or_else(|| panic!("{}", page.display()));
         assert!(section.contains("\nkubectl -n "), "{}", page.display());
@@ -176,10 +186,13 @@ fn each_alert_has_a_runbook_and_both_its_cases() {
 }
 
 #[test]
-fn rules_and_runbooks_speak_of_metrics_that_exist() {
+fn rules_and_pages_speak_of_metrics_that_exist() {
     let mut texts: Vec<(String, String)> = rules("alerts.yml", "alert");
     texts.extend(rules("recording.yml", "record"));
-    for page in super::files("deploy/runbooks", ".md") {
+    let mut pages = super::files("deploy/runbooks", ".md");
+    pages.extend(super::files("docs", ".md"));
+    pages.push(super::path("README.md"));
+    for page in pages {
         let text = std::fs::read_to_string(&page).unwrap();
         texts.push((page.display().to_string(), text));
     }

@@ -28,7 +28,7 @@ mod load;
 mod metrics;
 mod moving;
 mod once;
-mod outage;
+pub mod outage;
 mod pausing;
 mod permits;
 mod plan;

@@ -81,7 +81,7 @@ async fn a_store_lost_in_the_middle_of_a_run_stops_its_writes() {
 }
 
 /// A program to which a file that may not grow is an error, as a full disk is, and not its end.
-fn deaf_to_limits(command: &Command) -> Command {
+pub fn deaf_to_limits(command: &Command) -> Command {
     let mut deaf = Command::new("sh");
     deaf.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(command.get_program())
@@ -95,7 +95,7 @@ fn deaf_to_limits(command: &Command) -> Command {
 }
 
 /// No file of the daemon's may grow beyond so many bytes.
-fn limit_files(daemon: &Daemon, bytes: &str) {
+pub fn limit_files(daemon: &Daemon, bytes: &str) {
     let status = Command::new("prlimit")
         .arg(format!("--pid={}", daemon.pid()))
         .arg(format!("--fsize={bytes}:unlimited"))

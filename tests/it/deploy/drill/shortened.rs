@@ -117,6 +117,6 @@ fn every_plain_number_of_sixty_or_more_is_one_of_seconds() {
         }
     }
     // From a minute to a day. Who adds another number says here that it is one of seconds.
-    let seconds = [60, 300, 1_800, 2_700, 14_400, 86_400];
+    let seconds = [60, 300, 1_800, 2_700, 3_600, 14_400, 86_400];
     assert_eq!(Vec::from_iter(numbers), seconds);
 }
