@@ -254,9 +254,9 @@ impl Verifier {
     /// store that does not say since when costs a figure and nothing else.
     async fn tell_time_to_repair(&self, attempt: &Attempt, due: DateTime<Utc>, now: DateTime<Utc>) {
         let (job, org) = (&attempt.job_name, &attempt.org);
-        match self.store.last_in_observe(job, org, attempt.run_id).await {
-            Ok(observed) => {
-                let since = observed.map_or(due, |observed| observed.max(due));
+        match self.store.writable_since(job, org, attempt.run_id).await {
+            Ok(writable) => {
+                let since = writable.map_or(due, |writable| writable.max(due));
                 record::time_to_repair((now - since).to_std().unwrap_or_default());
             }
             Err(error) => tracing::warn!(%error, "the time that a repair took is not told"),

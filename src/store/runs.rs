@@ -222,13 +222,13 @@ pub trait Runs {
     /// One run.
     async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError>;
 
-    /// When the last run of this job and org before `before` began that was in observe: until then nothing it decided
-    /// might be written. None if all that are remembered were in enforce.
-    async fn last_in_observe(
+    /// Since when this job and org might write as in this run: when the last one before it began that was in observe, else
+    /// the first that is remembered. None if there is none.
+    async fn writable_since(
         &self,
         job: &JobName,
         org: &Org,
-        before: RunId,
+        run: RunId,
     ) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// The last runs of every job and org.

@@ -68,9 +68,11 @@ const SET_BACK_STEPS: [&str; 3] = [
      WHERE job_name = $1 AND org = $2",
 ];
 
-pub(in crate::store) const LAST_IN_OBSERVE: &str = "
-    SELECT started_at FROM runs WHERE job_name = $1 AND org = $2 AND mode = 'observe' AND id < $3
-    ORDER BY id DESC LIMIT 1";
+pub(in crate::store) const WRITABLE_SINCE: &str = "
+    SELECT COALESCE(
+        (SELECT started_at FROM runs WHERE job_name = $1 AND org = $2 AND mode = 'observe' AND id < $3
+         ORDER BY id DESC LIMIT 1),
+        (SELECT started_at FROM runs WHERE job_name = $1 AND org = $2 AND id <= $3 ORDER BY id LIMIT 1))";
 
 // Beats go on meanwhile; who declares runs lost takes no row that is locked, however weakly.
 pub(in crate::store) const HELD: &str = sql!("
@@ -426,18 +428,18 @@ impl Runs for Backend {
         .await
     }
 
-    async fn last_in_observe(
+    async fn writable_since(
         &self,
         job: &JobName,
         org: &Org,
-        before: RunId,
+        run: RunId,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.call("last_in_observe", || async {
-            let started: Option<Micros> = sqlx::query_scalar(LAST_IN_OBSERVE)
+        self.call("writable_since", || async {
+            let started: Option<Micros> = sqlx::query_scalar(WRITABLE_SINCE)
                 .bind(job.as_str())
                 .bind(org.as_str())
-                .bind(before.0)
-                .fetch_optional(self.reading())
+                .bind(run.0)
+                .fetch_one(self.reading())
                 .await?;
             started
                 .map(|started| instant("runs.started_at", started))

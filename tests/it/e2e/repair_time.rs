@@ -24,11 +24,19 @@ async fn a_repair_is_late_only_since_its_job_might_write() {
     line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"300\"} 0");
     line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"900\"} 1");
 
+    // Nor is one late that was due before the job had ever run.
+    let new = World::new(empty(), "", RESEND).await;
+    new.unsent("ORDER-9", "2h");
+    new.run_well(RETRY).await;
+    new.settle().await;
+    line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"300\"} 1");
+    line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"900\"} 2");
+
     // One that was due all along is as late as it is.
     world.unsent("ORDER-2", "31m");
     world.advance(60 * MINUTE);
     world.run_well(RETRY).await;
     world.settle().await;
-    line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"3600\"} 1");
-    line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"7200\"} 2");
+    line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"3600\"} 2");
+    line("tesa_reconciler_time_to_repair_seconds_bucket{le=\"7200\"} 3");
 }

@@ -25,7 +25,7 @@ behaviours![
     without_a_limit_every_running_run_is_reaped,
     last_runs_remember_a_success_beyond_a_failure,
     runs_are_listed_newest_first_by_filter_and_page,
-    the_last_run_in_observe_is_that_of_its_job_and_org_before_another,
+    a_job_might_write_since_it_last_observed_or_since_it_first_ran,
     a_run_that_is_not_there_is_none,
     the_same_end_under_an_older_token_is_refused,
 ];
@@ -326,7 +326,7 @@ async fn last_runs_remember_a_success_beyond_a_failure(fresh: Fresh) {
     assert_eq!(store.last_runs().await.unwrap(), [wanted]);
 }
 
-async fn the_last_run_in_observe_is_that_of_its_job_and_org_before_another(fresh: Fresh) {
+async fn a_job_might_write_since_it_last_observed_or_since_it_first_ran(fresh: Fresh) {
     let store = fresh.store;
     let mut runs = Vec::new();
     for (turn, org, mode) in [
@@ -336,6 +336,8 @@ async fn the_last_run_in_observe_is_that_of_its_job_and_org_before_another(fresh
         (30, org(), Mode::Enforce),
         (40, org(), Mode::Enforce),
         (50, org(), Mode::Observe),
+        (60, "lowi".into(), Mode::Enforce),
+        (70, "lowi".into(), Mode::Enforce),
     ] {
         let run = NewRun {
             org,
@@ -350,12 +352,18 @@ async fn the_last_run_in_observe_is_that_of_its_job_and_org_before_another(fresh
             .unwrap();
         runs.push(lease.run_id);
     }
-    let before = async |run| store.last_in_observe(&job(), &org(), run).await.unwrap();
-    assert_eq!(before(runs[0]).await, None);
-    assert_eq!(before(runs[3]).await, Some(at(10)));
-    assert_eq!(before(runs[4]).await, Some(at(10)));
-    let elsewhere = store.last_in_observe(&job(), &"lowi".into(), runs[4]).await;
-    assert_eq!(elsewhere.unwrap(), None);
+    let since = async |org: &str, run| {
+        store
+            .writable_since(&job(), &org.into(), run)
+            .await
+            .unwrap()
+    };
+    let own = org();
+    assert_eq!(since(own.as_str(), runs[0]).await, Some(at(0)));
+    assert_eq!(since(own.as_str(), runs[3]).await, Some(at(10)));
+    assert_eq!(since(own.as_str(), runs[4]).await, Some(at(10)));
+    assert_eq!(since("lowi", runs[7]).await, Some(at(60)));
+    assert_eq!(since("lowi", runs[4]).await, None);
 }
 
 async fn runs_are_listed_newest_first_by_filter_and_page(fresh: Fresh) {

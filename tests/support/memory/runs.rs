@@ -304,18 +304,18 @@ impl Runs for MemoryStore {
         .await
     }
 
-    async fn last_in_observe(
+    async fn writable_since(
         &self,
         job: &JobName,
         org: &Org,
-        before: RunId,
+        run: RunId,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.read("last_in_observe", |state, _| {
-            let mut earlier = state.runs.rows.range(..before).map(|(_, run)| &run.row);
-            let observing = |row: &&RunRow| {
-                row.job_name == *job && row.org == *org && row.mode == Mode::Observe
-            };
-            Ok(earlier.rfind(observing).map(|row| row.started_at))
+        self.read("writable_since", |state, _| {
+            let rows = state.runs.rows.range(..=run).map(|(_, run)| &run.row);
+            let mut own = rows.filter(|row| row.job_name == *job && row.org == *org);
+            let first = own.clone().next();
+            let observing = |row: &&RunRow| row.mode == Mode::Observe && row.id < run;
+            Ok(own.rfind(observing).or(first).map(|row| row.started_at))
         })
         .await
     }
