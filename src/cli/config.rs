@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
 
 use super::config_explain;
@@ -25,6 +26,9 @@ pub enum ConfigCommand {
     Example,
 }
 
+/// So many of the coming instants of a schedule are printed.
+const NEXT: usize = 5;
+
 /// Why `config …` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigCommandError {
@@ -46,6 +50,7 @@ pub fn run(
     env: impl Iterator<Item = (String, String)>,
     overrides: &Overrides,
     format: Format,
+    now: DateTime<Utc>,
     out: &mut dyn Write,
 ) -> Result<Vec<String>, ConfigCommandError> {
     match command {
@@ -58,9 +63,9 @@ pub fn run(
                 }
                 (true, Format::Table | Format::Csv) => {
                     let page = config_explain::page(&config::explain(&config));
-                    write!(out, "{}\n{page}\n", summary(path, &config))?;
+                    write!(out, "{}\n{page}\n", summary(path, &config, now))?;
                 }
-                (false, _) => out.write_all(summary(path, &config).as_bytes())?,
+                (false, _) => out.write_all(summary(path, &config, now).as_bytes())?,
             }
             return Ok(config::warnings(&config));
         }
@@ -72,8 +77,23 @@ pub fn run(
     Ok(vec![])
 }
 
+/// When a cron expression comes next, where it is meant: what it says is easily misread.
+fn next(when: &When, now: DateTime<Utc>) -> Option<String> {
+    let When::Cron { zone, .. } = when else {
+        return None;
+    };
+    let slots = std::iter::successors(when.next_after(now), |&slot| when.next_after(slot));
+    let local = slots.map(|slot| {
+        slot.with_timezone(zone)
+            .format("%a %Y-%m-%d %H:%M:%S")
+            .to_string()
+    });
+    let next: Vec<String> = local.take(NEXT).collect();
+    Some(format!("            next: {}", next.join(", ")))
+}
+
 /// What a person wants to see before starting: who is touched, may it write, when does it run.
-fn summary(path: &Path, config: &Config) -> String {
+fn summary(path: &Path, config: &Config, now: DateTime<Utc>) -> String {
     let orgs: Vec<&str> = config
         .tesamanager
         .orgs
@@ -108,6 +128,7 @@ fn summary(path: &Path, config: &Config) -> String {
             "  job       {} ({}) {when}, {rules}",
             job.name, job.kind
         ));
+        lines.extend(next(&job.schedule.when, now));
     }
     lines.join("\n") + "\n"
 }

@@ -41,7 +41,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::common::{Common, Session};
 use self::exit::{Exit, Failure};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Overrides;
 use crate::lifecycle::{SignalEvent, Signals};
 use crate::sandbox;
@@ -345,6 +345,7 @@ fn config_command(common: &Common, command: &config::ConfigCommand) -> Result<()
         env,
         &common.overrides,
         common.format,
+        SystemClock.now(),
         &mut out,
     );
     let warnings = done.map_err(|error| match error {

@@ -83,6 +83,12 @@ every = "10m"
 name = "flag-events"
 kind = "flag_events"
 every = "15m"
+
+[[job]]
+name = "housekeeping"
+kind = "housekeeping"
+schedule = "0 17 3 * * *"
+timezone = "Europe/Madrid"
 "#;
 
 /// The default jobs, as the file's `job` entry.

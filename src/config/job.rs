@@ -68,7 +68,7 @@ pub(super) const SECTION: Section = Section {
             "schedule",
             Kind::Text,
             "\"0 */5 * * * *\"",
-            "When, as cron: second, minute, hour, day of month, month, weekday; this or every.",
+            "When, as cron: second, minute, hour, day of month, month, weekday; this or every. Where both days are given, either is enough.",
         ),
         Key::preset(
             "timezone",

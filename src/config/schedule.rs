@@ -127,11 +127,18 @@ fn cron(node: &Node, problems: &mut Problems) -> Option<(Cron, String)> {
     let cron = match parser.parse(text) {
         Ok(cron) => cron,
         Err(error) => {
-            return refuse(
-                problems,
-                format!("{} is no schedule: {error}", shown(text)),
-                "seconds, minutes, hours, day of month, month, weekday: \"0 */5 * * * *\"",
-            );
+            let (message, help) = match descending(text) {
+                Some((range, ascending)) => (
+                    format!("{} is no schedule: the range {range} descends", shown(text)),
+                    format!("a range ascends: write `{ascending}`"),
+                ),
+                None => (
+                    format!("{} is no schedule: {error}", shown(text)),
+                    "seconds, minutes, hours, day of month, month, weekday: \"0 */5 * * * *\""
+                        .to_owned(),
+                ),
+            };
+            return refuse(problems, message, &help);
         }
     };
     if !occurs(&cron) {
@@ -142,6 +149,60 @@ fn cron(node: &Node, problems: &mut Problems) -> Option<(Cron, String)> {
         );
     }
     Some((cron, text.to_owned()))
+}
+
+/// The least and the greatest of each field, and the names that go for numbers, from the least on.
+const FIELDS: [(u32, u32, &[&str]); 6] = [
+    (0, 59, &[]),
+    (0, 59, &[]),
+    (0, 23, &[]),
+    (1, 31, &[]),
+    (
+        1,
+        12,
+        &[
+            "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+        ],
+    ),
+    (0, 6, &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]),
+];
+
+/// The first range that goes backwards (`SAT-MON`, `22-2`), and what was meant by it, going forwards.
+fn descending(text: &str) -> Option<(&str, String)> {
+    for (field, (least, greatest, names)) in text.split_whitespace().zip(FIELDS) {
+        let number = |word: &str| {
+            let named = names
+                .iter()
+                .zip(least..)
+                .find(|(name, _)| name.eq_ignore_ascii_case(word));
+            named.map_or_else(|| word.parse().ok(), |(_, number)| Some(number))
+        };
+        for range in field.split(',') {
+            let Some((from, to)) = range.split_once('-') else {
+                continue;
+            };
+            if let (Some(from), Some(to)) = (number(from), number(to))
+                && (least..=greatest).contains(&from)
+                && (least..from).contains(&to)
+            {
+                let through = |from: u32, to: u32| {
+                    (from..=to)
+                        .map(|number| number.to_string())
+                        .collect::<Vec<_>>()
+                };
+                // Few are listed, many are two ranges.
+                let ascending = if greatest < 12 {
+                    [through(from, greatest), through(least, to)]
+                        .concat()
+                        .join(",")
+                } else {
+                    format!("{from}-{greatest},{least}-{to}")
+                };
+                return Some((range, ascending));
+            }
+        }
+    }
+    None
 }
 
 /// It comes at least once in five years. A schedule without a year repeats, so any five years with a leap day tell;

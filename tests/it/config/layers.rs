@@ -47,7 +47,7 @@ fn the_least_file_gives_the_defaults_of_the_design() {
 }
 
 #[test]
-fn without_jobs_there_are_three_with_the_proposed_ages() {
+fn without_jobs_there_are_those_of_the_design_and_the_store_is_kept_small() {
     let config = parse(LEAST).unwrap();
     let names: Vec<_> = config
         .jobs
@@ -60,6 +60,7 @@ fn without_jobs_there_are_three_with_the_proposed_ages() {
             ("retry-stuck", JobKind::RetryStuck),
             ("resolve-issues", JobKind::ResolveIssues),
             ("flag-events", JobKind::FlagEvents),
+            ("housekeeping", JobKind::Housekeeping),
         ]
     );
     let stuck = &config.jobs[0];

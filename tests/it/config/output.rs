@@ -27,6 +27,7 @@ fn command(command: ConfigCommand, path: &Path) -> Result<String, ConfigErrors> 
         std::iter::empty(),
         &Overrides::default(),
         Format::Table,
+        "2026-11-28T18:30:00Z".parse().unwrap(),
         &mut out,
     ) {
         Ok(_) => Ok(String::from_utf8(out).unwrap()),
@@ -249,6 +250,7 @@ fn check_says_who_is_touched_and_when_or_everything_that_is_wrong() {
         "https://upstream.example/v1 (masmovil, yoigo)",
         "mode      observe",
         "retry-stuck (retry_stuck) at \"0 */5 * * * *\" Europe/Madrid, 10 rules",
+        "            next: Sat 2026-11-28 19:35:00, Sat 2026-11-28 19:40:00, ",
         "flag-events (flag_events) every 15m, no rules: it only flags",
     ] {
         assert!(said.contains(part), "{part}\n{said}");

@@ -164,6 +164,7 @@ fn the_page_that_explains_fits_eighty_columns_whatever_the_rules_ask() {
         std::iter::empty(),
         &overrides,
         Format::Table,
+        "2026-11-28T18:30:00Z".parse().unwrap(),
         &mut out,
     )
     .unwrap();
