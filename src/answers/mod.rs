@@ -3,8 +3,16 @@
 //! The command line and the console show the same answers, so these are made here, as plain values; how they look is each
 //! one's own matter. Sentences are words for people, with instants in UTC ([`time::told`] shows them in the reader's zone).
 
+pub mod columns;
+pub mod csv;
+pub mod findings;
+pub mod groups;
 pub mod jobs;
+pub mod life;
+pub mod names;
+pub mod next;
 pub mod status;
+pub mod stuck;
 pub mod time;
 pub mod waiting;
 pub mod words;

@@ -15,7 +15,7 @@ pub async fn oldest(sources: &Sources, limit: u32) -> Result<Vec<Finding>, Store
             state: Some(FindingState::Open),
             ..FindingFilter::default()
         };
-        found.extend(sources.store.oldest_findings(&filter, 0, limit).await?);
+        found.extend(sources.store.oldest_findings(&filter, None, limit).await?);
     }
     found.sort_by_key(|finding| (finding.since.is_none(), finding.since, finding.id));
     found.truncate(limit as usize);

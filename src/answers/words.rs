@@ -24,6 +24,9 @@ pub fn printable<'t>(text: &'t str, allowed: &str) -> Cow<'t, str> {
     Cow::Owned(shown)
 }
 
+/// What only a read tells, in the place of a value; in JSON it is null.
+pub const NOT_YET_READ: &str = "not yet read";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,13 +13,14 @@ use super::exit::Failure;
 use super::lists::{gather_findings, gather_newest, word};
 use super::output::{self, Format, Row, instant, wrapped};
 use super::time;
+use crate::answers::groups::chosen;
 use crate::domain::closed_set;
 use crate::domain::ids::{JobName, Org, ReferenceId};
 use crate::domain::{AttemptState, FindingKind, FindingState};
 use crate::history::causes::{Beginnings, Cause, Dimension, Fact};
 use crate::reconcile::causes::{Chosen, find};
 use crate::store::attempts::{Attempt, AttemptFilter};
-use crate::store::findings::{Finding, FindingFilter};
+use crate::store::findings::FindingFilter;
 
 closed_set! {
     /// Of which requests a cause is looked for.
@@ -303,18 +304,6 @@ impl Asked<'_> {
         let lines: Vec<String> = lines.iter().map(|line| wrapped(line, 3)).collect();
         lines.join("\n")
     }
-}
-
-/// Findings as a selection.
-pub(super) fn chosen(found: &[Finding]) -> Vec<Chosen> {
-    let is_stuck = |finding: &Finding| finding.key.kind == FindingKind::StuckRequest;
-    let chosen = found.iter().map(|finding| Chosen {
-        org: finding.org.clone(),
-        reference_id: finding.key.reference_id.clone(),
-        listed: is_stuck(finding).then(|| finding.key.detail.clone()),
-        began: finding.since,
-    });
-    chosen.collect()
 }
 
 /// When requests stopped in the last weeks, those that go on by now too.

@@ -1,6 +1,5 @@
 //! What every command needs: the configuration, the store, the time, and how to print.
 
-use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +8,10 @@ use super::exit::{Exit, Failure};
 use super::output::Format;
 use super::time;
 use crate::answers::Sources;
+use crate::answers::names::{NameError, named};
 use crate::clock::SystemClock;
-use crate::config::nearest::hint;
 use crate::config::{self, Config, ConfigErrors, Job, Overrides};
-use crate::domain::ids::{JobName, Org, RuleName};
+use crate::domain::ids::Org;
 use crate::history::working::WorkingTime;
 use crate::store::{self, Actor, Doubt, StoreOptions};
 
@@ -132,62 +131,6 @@ impl Session {
         find_job(&self.config, name)
     }
 
-    /// A job that a filter names: a configured one, or one that has left something here.
-    pub async fn known_job(&self, name: Option<&str>) -> Result<Option<JobName>, Failure> {
-        let Some(name) = name else {
-            return Ok(None);
-        };
-        let mut known: BTreeSet<JobName> = self
-            .config
-            .jobs
-            .iter()
-            .map(|job| job.name.clone())
-            .collect();
-        if !known.contains(name) {
-            let configured: Vec<JobName> = known.iter().cloned().collect();
-            known.extend(
-                self.store
-                    .last_runs()
-                    .await?
-                    .into_iter()
-                    .map(|run| run.job_name),
-            );
-            let left = self.store.left_behind(&configured).await?;
-            known.extend(left.into_iter().map(|(job, _)| job));
-        }
-        named("job", name, known, JobName::as_str).map(Some)
-    }
-
-    /// An org that a filter names: a configured one, or one that has left something here.
-    pub async fn known_org(&self, name: Option<&str>) -> Result<Option<Org>, Failure> {
-        let Some(name) = name else {
-            return Ok(None);
-        };
-        let mut known: BTreeSet<Org> = self.config.tesamanager.orgs.iter().cloned().collect();
-        if !known.contains(name) {
-            known.extend(self.store.last_runs().await?.into_iter().map(|run| run.org));
-            known.extend(
-                self.store
-                    .finding_counts()
-                    .await?
-                    .into_iter()
-                    .map(|one| one.org),
-            );
-        }
-        named("org", name, known, Org::as_str).map(Some)
-    }
-
-    /// A rule that a filter names, of any configured job.
-    pub fn known_rule(&self, name: Option<&str>) -> Result<Option<RuleName>, Failure> {
-        let Some(name) = name else {
-            return Ok(None);
-        };
-        let rules = self.config.jobs.iter().flat_map(|job| &job.rules);
-        let known: BTreeSet<&RuleName> = rules.map(|rule| &rule.name).collect();
-        let rule = named("rule", name, known, |rule| rule.as_str())?;
-        Ok(Some(rule.clone()))
-    }
-
     /// Which days are working days, in the zone in which instants are told.
     pub fn working_time(&self) -> Result<WorkingTime, Failure> {
         let work = self.config.parties.working_time(time::zone());
@@ -202,7 +145,7 @@ impl Session {
 
 /// A configured job by name, or an error with the names that there are.
 pub fn find_job<'c>(config: &'c Config, name: &str) -> Result<&'c Job, Failure> {
-    named("job", name, &config.jobs, |job| job.name.as_str())
+    Ok(named("job", name, &config.jobs, |job| job.name.as_str())?)
 }
 
 /// The org named (which must be configured), or all configured ones.
@@ -214,39 +157,21 @@ pub fn find_orgs(config: &Config, name: Option<&str>) -> Result<Vec<Org>, Failur
     }
 }
 
-/// The one of those known that has this name, or an error with the nearest of their names.
-fn named<T>(
-    what: &str,
-    name: &str,
-    known: impl IntoIterator<Item = T>,
-    name_of: impl Fn(&T) -> &str,
-) -> Result<T, Failure> {
-    let mut known: Vec<T> = known.into_iter().collect();
-    match known.iter().position(|one| name_of(one) == name) {
-        Some(place) => Ok(known.swap_remove(place)),
-        None => {
-            let names: Vec<&str> = known.iter().map(name_of).collect();
-            Err(unknown(what, name, &names))
-        }
-    }
-}
-
-/// A name that means nothing is a mistake, and no filter that finds nothing.
-pub fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
-    let mut message = format!("there is no {what} {name:?}");
-    if let Some(hint) = hint(name, known) {
-        message.push_str(": ");
-        message.push_str(&hint);
-    }
-    Failure::new(Exit::Usage, message)
-}
-
 /// Jobs named on the command line, or all of them.
 pub fn find_jobs<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Job>, Failure> {
     if names.is_empty() {
         return Ok(config.jobs.iter().collect());
     }
     names.iter().map(|name| find_job(config, name)).collect()
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Store(error) => error.into(),
+            unknown @ NameError::Unknown(_) => Self::new(Exit::Usage, unknown.to_string()),
+        }
+    }
 }
 
 /// The person at the keyboard, with their reason.

@@ -5,7 +5,6 @@
 
 mod blockers;
 mod listed;
-pub(super) mod next;
 mod show;
 
 use std::collections::{BTreeSet, HashSet};
@@ -16,11 +15,11 @@ use serde::Serialize;
 
 use self::blockers::Blocker;
 use self::listed::Listed;
-use self::next::{Outlook, Prospect};
 use super::common::{Common, find_orgs};
 use super::exit::{Exit, Failure};
-use super::findings::Said;
 use super::output::{self, Format};
+use crate::answers::findings::Said;
+use crate::answers::next::{self, Outlook, Prospect};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Job, JobKind};

@@ -4,25 +4,18 @@
 pub mod ack;
 pub mod groups;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use chrono::{DateTime, Utc};
 use clap::Args;
 use clap::builder::TypedValueParser;
-use serde::Serialize;
 
-use self::groups::GroupBy;
 use super::common::Session;
 use super::exit::Failure;
 use super::lists::{PageArgs, TimeArgs, newest_findings, word};
 use super::output::{self, Row, instant, or_dash, or_not_read};
+use crate::answers::columns;
+use crate::answers::findings::{Listed, Said, listed};
+use crate::answers::groups::GroupBy;
 use crate::domain::finding::{Attention, FindingKind, FindingState};
-use crate::domain::ids::{Org, ReferenceId};
-use crate::store::acknowledgements::Acknowledgement;
-use crate::store::findings::{Finding, FindingFilter, FindingKey};
-
-/// How many requests are looked up together.
-const CHUNK: usize = 500;
+use crate::store::findings::FindingFilter;
 
 /// `findings`.
 #[derive(Debug, Args)]
@@ -111,64 +104,6 @@ impl FilterArgs {
     }
 }
 
-/// A finding as listed.
-#[derive(Debug, Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    finding: Finding,
-    /// Some job of this name is configured.
-    job_configured: bool,
-    acknowledgements: Vec<Said>,
-}
-
-/// A person's word as listed.
-#[derive(Debug, Serialize)]
-pub(super) struct Said {
-    who: String,
-    reason: String,
-    given_at: DateTime<Utc>,
-    /// The request's date is a later one than it was then.
-    changed_since: bool,
-    ended_at: Option<DateTime<Utc>>,
-    ended_why: Option<String>,
-}
-
-impl Said {
-    /// `last_updated` is the request's, as far as it is known.
-    pub(super) fn new(said: Acknowledgement, last_updated: Option<DateTime<Utc>>) -> Self {
-        let then = said.given.last_updated;
-        Self {
-            who: said.who,
-            reason: said.reason,
-            given_at: said.given_at,
-            changed_since: then.is_some_and(|then| last_updated.is_some_and(|now| now > then)),
-            ended_at: said.ended_at,
-            ended_why: said.ended_why,
-        }
-    }
-
-    /// Neither taken back nor over.
-    pub(super) fn holds(&self) -> bool {
-        self.ended_at.is_none()
-    }
-
-    pub(super) fn show(&self) -> String {
-        let mut text = format!(
-            "{} at {}: {}",
-            self.who,
-            instant(self.given_at),
-            self.reason
-        );
-        if self.changed_since {
-            text.push_str(" (changed since)");
-        }
-        if let (Some(at), Some(why)) = (self.ended_at, &self.ended_why) {
-            text.push_str(&format!("; ended at {}: {why}", instant(at)));
-        }
-        text
-    }
-}
-
 /// Lists them, or counts them by something.
 pub async fn list(session: &Session, args: &FindingsArgs) -> Result<(), Failure> {
     let filter = FindingFilter {
@@ -179,54 +114,8 @@ pub async fn list(session: &Session, args: &FindingsArgs) -> Result<(), Failure>
         return groups::show(session, by, &filter).await;
     }
     let found = newest_findings(session, &args.page, &filter).await?;
-    let mut said = what_holds(session, filter.org.as_ref()).await?;
-    let jobs: HashSet<&str> = session
-        .config
-        .jobs
-        .iter()
-        .map(|job| job.name.as_str())
-        .collect();
-    let rows: Vec<Listed> = found
-        .into_iter()
-        .map(|finding| Listed {
-            job_configured: jobs.contains(finding.job_name.as_str()),
-            acknowledgements: said
-                .remove(&(finding.org.clone(), finding.key.clone()))
-                .unwrap_or_default(),
-            finding,
-        })
-        .collect();
+    let rows = listed(session, filter.org.as_ref(), found).await?;
     Ok(output::list(session.format, &rows)?)
-}
-
-/// What people said that holds, by what they said it of.
-async fn what_holds(
-    session: &Session,
-    org: Option<&Org>,
-) -> Result<HashMap<(Org, FindingKey), Vec<Said>>, Failure> {
-    let said = session.store.acknowledgements(org).await?;
-    let mut requests: BTreeMap<Org, Vec<ReferenceId>> = BTreeMap::new();
-    for one in &said {
-        let id = one.key.reference_id.clone();
-        requests.entry(one.org.clone()).or_default().push(id);
-    }
-    let mut dates = HashMap::new();
-    for (org, ids) in requests {
-        for ids in ids.chunks(CHUNK) {
-            for request in session.store.observations(&org, ids).await? {
-                let updated = request.last_updated;
-                dates.insert((org.clone(), request.reference_id), updated);
-            }
-        }
-    }
-    let mut by_finding: HashMap<_, Vec<Said>> = HashMap::new();
-    for one in said {
-        let (org, key) = (one.org.clone(), one.key.clone());
-        let date = dates.get(&(org.clone(), key.reference_id.clone()));
-        let said = Said::new(one, date.copied().flatten());
-        by_finding.entry((org, key)).or_default().push(said);
-    }
-    Ok(by_finding)
 }
 
 impl Row for Listed {
@@ -244,19 +133,7 @@ impl Row for Listed {
         "evidence",
         "acknowledged by",
     ];
-    const FIRST: &'static [&'static str] = &[
-        "id",
-        "org",
-        "reference_id",
-        "external_reference",
-        "kind",
-        "detail",
-        "state",
-        "rule",
-        "since",
-        "first_seen",
-        "evidence",
-    ];
+    const FIRST: &'static [&'static str] = columns::FINDINGS;
     fn cells(&self) -> Vec<String> {
         let finding = &self.finding;
         let gone = if self.job_configured {

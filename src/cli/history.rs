@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use clap::Args;
 use serde::Serialize;
 
@@ -12,17 +12,12 @@ use super::common::{Common, Session};
 use super::exit::{Exit, Failure};
 use super::explain;
 use super::output::{self, Format, Row, instant, table};
+use crate::answers::life::{Life, life, material};
 use crate::app;
 use crate::clock::SystemClock;
 use crate::domain::ids::{Org, ReferenceId};
-use crate::domain::{FindingState, Party, What};
-use crate::history::parties::{Account, Turn};
-use crate::history::timeline::{Line, Material, span, timeline};
-use crate::history::working::WorkingTime;
-use crate::store::attempts::AttemptFilter;
-use crate::store::audit::AuditFilter;
-use crate::store::findings::FindingFilter;
-use crate::store::{Page, Store, StoreError};
+use crate::history::timeline::{Line, span, timeline};
+use crate::store::{Page, Store};
 
 /// Of each table, for one request.
 const MOST: Page = Page::first(10_000);
@@ -35,22 +30,6 @@ pub struct HistoryArgs {
     /// Only in this org (default: all)
     #[arg(long)]
     org: Option<String>,
-}
-
-/// A request's life.
-#[derive(Debug, Serialize)]
-struct Life {
-    org: Org,
-    reference_id: ReferenceId,
-    /// Whose turn it is now, and by what; none when it is over, or not known.
-    turn: Option<Turn>,
-    opened: Option<DateTime<Utc>>,
-    closed: Option<DateTime<Utc>>,
-    gross_seconds: Option<i64>,
-    parties: Vec<PartyTime>,
-    lines: Vec<Line>,
-    /// What comes next; none when it is over, or can't be told.
-    next: Option<String>,
 }
 
 /// A line of one, for a spreadsheet.
@@ -80,18 +59,6 @@ fn lines_of(life: Life) -> impl Iterator<Item = LifeLine> {
     })
 }
 
-/// How long it was a party's turn.
-#[derive(Debug, Serialize)]
-struct PartyTime {
-    party: Party,
-    calendar_seconds: i64,
-    working_seconds: i64,
-    /// How far either may be off.
-    error_seconds: i64,
-    /// How often its turn came.
-    times: u32,
-}
-
 /// Tells the life of every request that the reference means.
 pub async fn run(common: &Common, session: &Session, args: &HistoryArgs) -> Result<(), Failure> {
     let config = &session.config;
@@ -102,7 +69,7 @@ pub async fn run(common: &Common, session: &Session, args: &HistoryArgs) -> Resu
         for id in meant(&*session.store, &org, &args.reference).await? {
             let material = material(&*session.store, &org, &id).await?;
             let (lines, account) = timeline(&org, &material, &whose, session.now());
-            lives.push(life(org.clone(), id, lines, account, &work));
+            lives.push(life(org.clone(), id, lines, account.as_ref(), &work));
         }
     }
     if lives.is_empty() {
@@ -143,97 +110,6 @@ async fn meant(
         ids.extend(explain::beginning(store, org, reference).await?);
     }
     Ok(ids)
-}
-
-/// All that the store knows of a request.
-pub(super) async fn material(
-    store: &dyn Store,
-    org: &Org,
-    id: &ReferenceId,
-) -> Result<Material, StoreError> {
-    let happenings = store.history(org, id).await?;
-    let (of, reference) = (Some(org.clone()), Some(id.to_string()));
-    let filter = AttemptFilter {
-        org: of.clone(),
-        reference: reference.clone(),
-        ..AttemptFilter::default()
-    };
-    let mut attempts = Vec::new();
-    for attempt in store.attempts(&filter, MOST).await? {
-        let steps = store.attempt_steps(attempt.id).await?;
-        attempts.push((attempt, steps));
-    }
-    let filter = FindingFilter {
-        org: of,
-        reference,
-        ..FindingFilter::default()
-    };
-    let mut findings = store.findings(&filter, MOST).await?;
-    let over = FindingFilter {
-        state: Some(FindingState::Resolved),
-        ..filter
-    };
-    findings.extend(store.findings(&over, MOST).await?);
-    let mut audit = Vec::new();
-    // Only then has a person said anything of the order; the audit has no index of what it is about.
-    let let_go = happenings.iter().find(|one| one.what == What::LetGo);
-    if let Some(first) = let_go {
-        let orders: BTreeSet<String> = happenings
-            .iter()
-            .filter_map(|one| match &one.what {
-                What::Request(request) => request.external_reference.as_ref(),
-                _ => None,
-            })
-            .map(|order| format!("{org}/{order}"))
-            .collect();
-        let filter = AuditFilter {
-            action: Some("retry".to_owned()),
-            since: Some(first.seen_at),
-            ..AuditFilter::default()
-        };
-        audit = store.audit(&filter, MOST).await?;
-        audit.retain(|row| orders.contains(&row.subject));
-    }
-    Ok(Material {
-        findings,
-        acknowledgements: store.acknowledgements_of(org, id).await?,
-        decisions: store.decisions_about(org, id).await?,
-        happenings,
-        attempts,
-        audit,
-    })
-}
-
-fn life(
-    org: Org,
-    reference_id: ReferenceId,
-    lines: Vec<Line>,
-    account: Option<Account>,
-    work: &WorkingTime,
-) -> Life {
-    let account = account.as_ref();
-    let figures = account.map(|account| account.figures(work));
-    let parties = figures
-        .into_iter()
-        .flatten()
-        .map(|(party, figure)| PartyTime {
-            party,
-            calendar_seconds: figure.calendar.num_seconds(),
-            working_seconds: figure.working.num_seconds(),
-            error_seconds: figure.error.num_seconds(),
-            times: figure.times,
-        });
-    Life {
-        org,
-        reference_id,
-        turn: account.and_then(|account| account.turn_at(account.until()).cloned()),
-        opened: account.map(|account| account.opened),
-        closed: account.and_then(|account| account.closed),
-        gross_seconds: account.map(|account| account.gross().num_seconds()),
-        parties: parties.collect(),
-        lines,
-        next: None,
-    }
 }
 
 /// What comes next of those that aren't over. An upstream that is away, or credentials that this person may not read, hide
@@ -305,7 +181,7 @@ fn show(life: &Life) -> String {
         _ => "the request itself was not read yet: whose turn it is is not known".to_owned(),
     });
     if let Some(next) = &life.next {
-        said.push(format!("next: {next}"));
+        said.push(output::wrapped(&format!("next: {next}"), 6));
     }
     said.join("\n")
 }

@@ -10,6 +10,7 @@ use super::common::Session;
 use super::exit::Failure;
 use super::output::{self, Format, Row, instant, or_dash};
 use super::time::since;
+use crate::answers::columns;
 use crate::domain::ids::RunId;
 use crate::domain::{AttemptState, Operation, RunOutcome};
 use crate::store::attempts::{Attempt, AttemptFilter};
@@ -111,9 +112,9 @@ pub(super) async fn gather_oldest_findings(
     filter: &FindingFilter,
 ) -> Result<Vec<Finding>, Failure> {
     gather(limit, async |have: &[Finding], limit| {
-        let skip = have.len() as u64;
+        let after = have.last().map(Finding::oldest_key);
         let store = &session.store;
-        Ok(store.oldest_findings(filter, skip, limit).await?)
+        Ok(store.oldest_findings(filter, after, limit).await?)
     })
     .await
 }
@@ -287,14 +288,7 @@ impl Row for RunRow {
         "id", "job", "org", "started", "took", "trigger", "mode", "outcome", "selected", "read",
         "sent", "flagged", "capped", "failed", "trouble",
     ];
-    const FIRST: &'static [&'static str] = &[
-        "id",
-        "job_name",
-        "org",
-        "started_at",
-        "finished_at",
-        "outcome",
-    ];
+    const FIRST: &'static [&'static str] = columns::RUNS;
     fn cells(&self) -> Vec<String> {
         let took = self
             .finished_at
@@ -333,15 +327,7 @@ impl Row for Attempt {
         "verify at",
         "detail",
     ];
-    const FIRST: &'static [&'static str] = &[
-        "id",
-        "org",
-        "external_reference",
-        "reference_id",
-        "operation",
-        "state",
-        "intended_at",
-    ];
+    const FIRST: &'static [&'static str] = columns::ATTEMPTS;
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),
@@ -360,7 +346,7 @@ impl Row for Attempt {
 
 impl Row for AuditRow {
     const COLUMNS: &'static [&'static str] = &["id", "at", "who", "action", "subject", "reason"];
-    const FIRST: &'static [&'static str] = &["id", "at", "who", "action", "subject", "reason"];
+    const FIRST: &'static [&'static str] = columns::AUDIT;
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),

@@ -3,17 +3,18 @@
 //! Tables have no borders and no colour: they read the same on a terminal, in a pipe and in a mail. JSON is the
 //! serialised row, so its keys are the fields' names and stay; CSV's columns are the same names.
 
-mod csv;
 mod layout;
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::answers::csv;
+
 pub use self::layout::{table, wrapped};
 pub use super::time::instant;
 pub use crate::answers::or_dash;
-pub use crate::answers::words::printable;
+pub use crate::answers::words::{NOT_YET_READ, printable};
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -85,9 +86,6 @@ pub fn note(message: &str) {
     let message = super::time::told(message);
     let _ = writeln!(io::stderr().lock(), "{}", printable(&message, "\n\t"));
 }
-
-/// What only a read tells, in the place of a value; in JSON it is null.
-pub const NOT_YET_READ: &str = "not yet read";
 
 /// What a read tells, in a table: absent it is either not known yet or not there.
 pub fn or_not_read<T: ToString>(value: Option<&T>, is_read: bool) -> String {

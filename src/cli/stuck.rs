@@ -1,28 +1,23 @@
 //! `stuck`: which requests are stuck now, the oldest first: for how long, by which rule, with which issue, whose turn it is,
 //! and what comes next. Reads the store only: what the last runs found.
 
-mod step;
-
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use clap::Args;
 use clap::builder::TypedValueParser;
-use serde::Serialize;
 
-use self::step::World;
 use super::common::Session;
 use super::exit::Failure;
-use super::findings::groups::{self, GroupBy, issue_codes};
+use super::findings::groups;
 use super::lists::{gather_oldest_findings, limit, tell_the_rest, word};
 use super::output::{self, NOT_YET_READ, Row, or_dash, or_not_read};
 use super::time;
-use crate::domain::ids::{ExternalReference, FindingId, JobName, Org, ReferenceId, RuleName};
-use crate::domain::{FindingKind, FindingState, Party, Status};
-use crate::history::parties::Whose;
-use crate::history::replay::replay;
-use crate::store::StoreError;
-use crate::store::findings::{Finding, FindingFilter};
+use crate::answers::groups::GroupBy;
+use crate::answers::stuck::Stuck;
+use crate::answers::{self, columns};
+use crate::domain::{FindingKind, FindingState};
+use crate::store::findings::FindingFilter;
 
 /// `stuck`.
 #[derive(Debug, Args)]
@@ -53,30 +48,6 @@ pub struct StuckArgs {
     limit: Option<u32>,
 }
 
-/// A stuck request as listed.
-#[derive(Debug, Serialize)]
-struct Stuck {
-    id: FindingId,
-    org: Org,
-    reference_id: ReferenceId,
-    external_reference: Option<ExternalReference>,
-    /// Where it is stuck; `CANCELLING` if its cancellation is.
-    status: String,
-    /// The upstream's last change; none: not yet read.
-    since: Option<DateTime<Utc>>,
-    age_seconds: Option<i64>,
-    /// From which age on its rule calls it stuck.
-    threshold_seconds: Option<u64>,
-    job_name: JobName,
-    rule: Option<RuleName>,
-    /// Of its unresolved issues, as far as a job that resolves issues saw them.
-    issue_code: Option<String>,
-    /// Whose turn it is, where that is known.
-    party: Option<Party>,
-    state: FindingState,
-    next: String,
-}
-
 /// Lists them, or counts them by something.
 pub async fn run(session: &Session, args: &StuckArgs) -> Result<(), Failure> {
     let filter = FindingFilter {
@@ -97,69 +68,11 @@ pub async fn run(session: &Session, args: &StuckArgs) -> Result<(), Failure> {
     if limit.is_some_and(|limit| found.len() == limit as usize) {
         tell_the_rest(found.len(), store.count_findings(&filter).await?, "");
     }
-    let codes = groups::codes(session, &found).await?;
-    let world = World::look(session, &found).await?;
-    let whose = session.config.parties.whose(&session.config.jobs);
-    let mut rows = Vec::with_capacity(found.len());
-    for finding in found {
-        let code = issue_codes(&finding, &codes);
-        let decided = store
-            .decisions_about(&finding.org, &finding.key.reference_id)
-            .await?;
-        let next = world.next(session, &finding, &decided);
-        let party = whose_turn(session, &whose, &finding).await?;
-        rows.push(stuck(session, finding, code, party, next));
-    }
-    if !world.alive {
+    let (rows, alive) = answers::stuck::stuck(session, found).await?;
+    if !alive {
         output::note("no daemon is alive just now: what comes next is what the schedules say");
     }
     Ok(output::list(session.format, &rows)?)
-}
-
-/// Whose turn it is, by what its history leads to; by its status alone where only lists told of it.
-pub(super) async fn whose_turn(
-    session: &Session,
-    whose: &Whose,
-    finding: &Finding,
-) -> Result<Option<Party>, StoreError> {
-    let (org, id) = (&finding.org, &finding.key.reference_id);
-    let standing = replay(&session.store.history(org, id).await?);
-    let party = match &standing.request {
-        Some(request) => Some(whose.turn(org, request, &standing.issues).party),
-        None => {
-            let status = Status::parse(&finding.key.detail);
-            whose.by_status.get(&status).copied()
-        }
-    };
-    Ok(party.filter(|party| *party != Party::Unknown))
-}
-
-fn stuck(
-    session: &Session,
-    finding: Finding,
-    code: String,
-    party: Option<Party>,
-    next: String,
-) -> Stuck {
-    let age = finding.since.map(|since| session.now() - since);
-    let rule = step::rule_of(session, &finding);
-    let threshold = rule.and_then(|rule| rule.matcher.not_updated_for);
-    Stuck {
-        id: finding.id,
-        org: finding.org,
-        reference_id: finding.key.reference_id,
-        external_reference: finding.external_reference,
-        status: finding.key.detail,
-        since: finding.since,
-        age_seconds: age.map(|age| age.num_seconds()),
-        threshold_seconds: threshold.map(|threshold| threshold.as_secs()),
-        job_name: finding.job_name,
-        rule: finding.rule,
-        issue_code: (code != "-").then_some(code),
-        party,
-        state: finding.state,
-        next,
-    }
 }
 
 impl Row for Stuck {
@@ -174,18 +87,7 @@ impl Row for Stuck {
         "turn",
         "next",
     ];
-    const FIRST: &'static [&'static str] = &[
-        "org",
-        "reference_id",
-        "external_reference",
-        "status",
-        "since",
-        "age_seconds",
-        "threshold_seconds",
-        "issue_code",
-        "party",
-        "next",
-    ];
+    const FIRST: &'static [&'static str] = columns::STUCK;
     fn cells(&self) -> Vec<String> {
         let is_read = self.since.is_some();
         let threshold = self.threshold_seconds.map(Duration::from_secs);

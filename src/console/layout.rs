@@ -14,13 +14,25 @@ pub(super) use super::parts::words;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Overview,
+    People,
+    Orders,
+    Findings,
+    Attempts,
+    Runs,
+    Audit,
     System,
     /// None of them.
     Nowhere,
 }
 
-const SECTIONS: [(Place, &str, &str); 2] = [
+const SECTIONS: [(Place, &str, &str); 8] = [
     (Place::Overview, "/", texts::OVERVIEW),
+    (Place::People, "/people", texts::PEOPLE),
+    (Place::Orders, "/orders", texts::ORDERS),
+    (Place::Findings, "/findings", texts::FINDINGS),
+    (Place::Attempts, "/attempts", texts::ATTEMPTS),
+    (Place::Runs, "/runs", texts::RUNS),
+    (Place::Audit, "/audit", texts::AUDIT),
     (Place::System, "/system", texts::SYSTEM),
 ];
 

@@ -11,13 +11,22 @@
 //! Nobody acts without having said who they are: without authentication every page only shows, and only to this machine.
 
 mod assets;
+mod attempts;
+mod audit;
 mod door;
+mod findings;
 mod layout;
+mod list;
+mod order;
+mod orders;
 mod overview;
 mod parts;
 mod passwords;
+mod people;
 mod person;
 mod proven;
+mod query;
+mod runs;
 mod system;
 mod texts;
 mod tries;
@@ -93,6 +102,13 @@ pub fn router(console: Console, settings: &config::Console) -> Result<Router, Pa
     let door = Arc::new(Door::new(settings, Arc::clone(&console.clock))?);
     let pages = Router::new()
         .route("/", get(overview::page))
+        .route("/people", get(people::page))
+        .route("/orders", get(orders::page))
+        .route("/orders/{org}/{reference_id}", get(order::page))
+        .route("/findings", get(findings::page))
+        .route("/attempts", get(attempts::page))
+        .route("/runs", get(runs::page))
+        .route("/audit", get(audit::page))
         .route("/system", get(system::page))
         .route(assets::STYLE, get(assets::style))
         .route(assets::SCRIPT, get(assets::script))

@@ -8,15 +8,16 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::layout::{self, Place};
-use super::parts::{Column, Moment, Tone, badge, nothing, table, words};
+use super::parts::{Column, Moment, Tone, badge, nothing, outcome_tone, table, words};
+use super::query::encoded;
 use super::trouble::Trouble;
-use super::{Console, Person, texts};
+use super::{Console, Person, people, texts};
 use crate::answers::jobs::{self, JobRow};
 use crate::answers::status::verdict::{Verdict, Word};
 use crate::answers::status::{COUNTED_AT_MOST, Status, gather};
 use crate::answers::waiting;
+use crate::domain::FindingKind;
 use crate::domain::run::Mode;
-use crate::domain::{FindingKind, RunOutcome};
 use crate::store::findings::{Finding, FindingCount};
 
 /// So many are shown; the rest is a list of its own.
@@ -185,7 +186,7 @@ fn waits(status: &Status, waiting: &[Finding], moment: Moment) -> Markup {
     let shown = waiting.len() as u64;
     let rows: Vec<Vec<Markup>> = waiting
         .iter()
-        .map(|finding| waits_row(finding, moment))
+        .map(|finding| people::row(finding, moment))
         .collect();
     html! {
         section {
@@ -193,10 +194,7 @@ fn waits(status: &Status, waiting: &[Finding], moment: Moment) -> Markup {
             @if rows.is_empty() { p.empty { (texts::WAITS_NOTHING) } }
             @else {
                 p { (counted(shown, in_all, is_cut)) }
-                (table(texts::WAITS, &[
-                    Column::Words("request"), Column::Words("order"), Column::Words("org"), Column::Words("why"),
-                    Column::Words("kind"), Column::Words("since"), Column::Words("what was seen"),
-                ], &rows))
+                (people::waiting_table(&rows))
             }
         }
     }
@@ -209,21 +207,6 @@ fn counted(shown: u64, in_all: u64, is_cut: bool) -> String {
         (true, false) => format!("{shown} of {in_all}"),
         (false, false) => format!("{in_all} in all"),
     }
-}
-
-fn waits_row(finding: &Finding, moment: Moment) -> Vec<Markup> {
-    let key = &finding.key;
-    let why = finding.attention.map(|why| badge(Tone::Warn, why.as_str()));
-    let order = finding.external_reference.as_ref();
-    vec![
-        words(key.reference_id.as_str()),
-        order.map_or_else(nothing, |order| words(order.as_str())),
-        html! { (finding.org) },
-        why.unwrap_or_else(nothing),
-        html! { (key.kind) " " (words(&key.detail)) },
-        moment.maybe(finding.since),
-        moment.say(&finding.evidence),
-    ]
 }
 
 /// A bar a status, longest first.
@@ -254,7 +237,7 @@ fn backlog(counts: &[FindingCount], moment: Moment) -> Markup {
         .iter()
         .map(|(status, count, oldest)| {
             vec![
-                words(status),
+                backlog_name(status),
                 html! { (count) },
                 bar(*count, most),
                 moment.maybe(*oldest),
@@ -272,6 +255,11 @@ fn backlog(counts: &[FindingCount], moment: Moment) -> Markup {
             }
         }
     }
+}
+
+/// A status, and the way to those who stand there.
+fn backlog_name(status: &str) -> Markup {
+    html! { a href={ "/orders?status=" (encoded(status)) } { (words(status)) } }
 }
 
 /// As long as its share of the longest; the figure stands beside it.
@@ -311,14 +299,6 @@ fn job_row(row: &JobRow, moment: Moment) -> Vec<Markup> {
         moment.maybe(row.next),
         row.held_by().map_or_else(nothing, |why| moment.say(&why)),
     ]
-}
-
-fn outcome_tone(outcome: RunOutcome) -> Tone {
-    match outcome {
-        RunOutcome::Succeeded => Tone::Good,
-        RunOutcome::Partial | RunOutcome::Held | RunOutcome::Aborted => Tone::Warn,
-        RunOutcome::Failed | RunOutcome::Lost => Tone::Bad,
-    }
 }
 
 fn hints(status: &Status, moment: Moment) -> Markup {

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::texts;
 use crate::answers::time::{rough, shown, told};
 use crate::answers::words::printable;
+use crate::domain::{AttemptState, RunOutcome};
 use crate::zone::Zone;
 
 /// Longer texts are folded.
@@ -113,6 +114,25 @@ pub(super) fn badge(tone: Tone, word: &str) -> Markup {
         span class={ "badge " (tone.class()) } {
             span.sign aria-hidden="true" { (tone.sign()) } (word)
         }
+    }
+}
+
+/// How a run's end is meant.
+pub(super) fn outcome_tone(outcome: RunOutcome) -> Tone {
+    match outcome {
+        RunOutcome::Succeeded => Tone::Good,
+        RunOutcome::Partial | RunOutcome::Held | RunOutcome::Aborted => Tone::Warn,
+        RunOutcome::Failed | RunOutcome::Lost => Tone::Bad,
+    }
+}
+
+/// How an attempt's state is meant: good only what is proven.
+pub(super) fn attempt_tone(state: AttemptState) -> Tone {
+    match state {
+        AttemptState::Confirmed => Tone::Good,
+        AttemptState::NotSent | AttemptState::Ineffective => Tone::Quiet,
+        AttemptState::Intended | AttemptState::Accepted | AttemptState::Unknown => Tone::Warn,
+        AttemptState::Rejected | AttemptState::NeedsHuman => Tone::Bad,
     }
 }
 

@@ -13,6 +13,12 @@ pub(super) const NONE: &str = "none";
 
 // The sections.
 pub(super) const OVERVIEW: &str = "Overview";
+pub(super) const PEOPLE: &str = "Needs a person";
+pub(super) const ORDERS: &str = "Orders";
+pub(super) const FINDINGS: &str = "Findings";
+pub(super) const ATTEMPTS: &str = "Attempts";
+pub(super) const RUNS: &str = "Runs";
+pub(super) const AUDIT: &str = "Audit";
 pub(super) const SYSTEM: &str = "System";
 
 // At the door.
@@ -31,6 +37,7 @@ pub(super) const TOO_SLOW: &str = "The store takes too long: try again.\n";
 pub(super) const NOT_FOUND: &str = "Not found";
 pub(super) const NO_SUCH_PAGE: &str = "There is no such page.";
 pub(super) const MISTAKEN: &str = "That makes no sense";
+pub(super) const FAULT: &str = "A fault of the program";
 pub(super) const NO_STORE: &str = "The store does not answer";
 
 // Overview.
@@ -53,3 +60,46 @@ pub(super) const STORE: &str = "Store";
 pub(super) const RATES: &str = "Rates";
 pub(super) const WRITES: &str = "Writes whose outcome is not settled";
 pub(super) const WRITES_NONE: &str = "None: every write is proven, or known to have had no effect.";
+
+// Lists.
+pub(super) const ANY: &str = "any";
+pub(super) const FILTER: &str = "Filter";
+pub(super) const ALL: &str = "Without filters";
+pub(super) const THESE_ROWS: &str = "These rows as";
+pub(super) const NO_ROWS: &str = "Nothing is like that.";
+pub(super) const FIRST_PAGE: &str = "First page";
+pub(super) const NEXT_PAGE: &str = "Next page";
+pub(super) const SEARCH: &str = "either reference begins with";
+pub(super) const SORT: &str = "order (oldest first)";
+pub(super) const GROUP_BY: &str = "count by";
+pub(super) const WITH_ACKNOWLEDGED: &str = "with acknowledged ones";
+pub(super) const SINCE: &str = "since (12h, 2026-11-27, yesterday)";
+pub(super) const UNTIL: &str = "until";
+pub(super) const ORDERS_ARE: &str =
+    "Requests that have not moved for longer than their rule allows, oldest first.";
+pub(super) const ATTEMPTS_ARE: &str =
+    "Every write. Only what a read has shown, or a person has said, is called confirmed.";
+pub(super) const NOBODY_ALIVE: &str =
+    "No daemon is alive just now: what comes next is what the schedules say.";
+pub(super) const NOT_READ: &str = "not yet read";
+
+// One order.
+pub(super) const REQUEST: &str = "Request";
+pub(super) const STANDS: &str = "Where it stands";
+pub(super) const NOTHING_DUE: &str = "Nothing is due: no job finds it stuck.";
+pub(super) const WHY: &str = "Why: the last decision of each job";
+pub(super) const UNDECIDED: &str =
+    "No job has decided about it: it was not read yet, or no rule is for it.";
+pub(super) const WHOSE_TIME: &str = "Whose time it was";
+pub(super) const COMPRESSED: &str =
+    "The longer a stretch, the more its bar is shortened; the figures are below.";
+pub(super) const TIMELINE: &str = "Timeline";
+pub(super) const NEVER_TRIED: &str = "Nothing was ever sent for it.";
+pub(super) const HANDS_OFF: &str = "What people said";
+
+// Needs a person.
+pub(super) const UNSETTLED: &str = "Writes whose outcome reading could not settle";
+pub(super) const UNSETTLED_NONE: &str = "None.";
+pub(super) const UNSETTLED_ARE: &str = "Nothing else is sent to these orders until a person says whether the write had its effect. The newest come first.";
+pub(super) const ALL_OF_THEM: &str = "All of them";
+pub(super) const ALL_GIVEN_UP: &str = "All that were given up";

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Place};
 use super::{Person, texts};
+use crate::answers::names::NameError;
 use crate::answers::time::Mistyped;
 use crate::store::StoreError;
 
@@ -19,6 +20,9 @@ pub(super) enum Trouble {
     /// The address asks for what makes no sense.
     #[error("{0}")]
     Mistaken(String),
+    /// A fault of ours, or of the configuration since it was read.
+    #[error("{0}")]
+    Fault(String),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -30,11 +34,24 @@ impl From<Mistyped> for Trouble {
     }
 }
 
+impl From<NameError> for Trouble {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Store(error) => Self::Store(error),
+            unknown @ NameError::Unknown(_) => Self::Mistaken(unknown.to_string()),
+        }
+    }
+}
+
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let (status, title) = match &self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, texts::NOT_FOUND),
             Self::Mistaken(_) => (StatusCode::BAD_REQUEST, texts::MISTAKEN),
+            Self::Fault(error) => {
+                tracing::error!(error, "a page of the console can't be shown");
+                (StatusCode::INTERNAL_SERVER_ERROR, texts::FAULT)
+            }
             Self::Store(error) => {
                 tracing::warn!(%error, "a page of the console can't be shown");
                 (StatusCode::SERVICE_UNAVAILABLE, texts::NO_STORE)

@@ -161,6 +161,25 @@ pub struct FindingFilter {
     pub detail: Option<String>,
 }
 
+/// Where a list that begins with the oldest goes on: behind this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldestKey {
+    /// Since when it has been so upstream, as far as known.
+    pub since: Option<DateTime<Utc>>,
+    /// Of equals, the row.
+    pub id: FindingId,
+}
+
+impl Finding {
+    /// Its place in a list that begins with the oldest.
+    pub const fn oldest_key(&self) -> OldestKey {
+        OldestKey {
+            since: self.since,
+            id: self.id,
+        }
+    }
+}
+
 /// Numbers for metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindingCount {
@@ -242,11 +261,11 @@ pub trait Findings {
         page: Page,
     ) -> Result<Vec<Finding>, StoreError>;
 
-    /// Findings by how long it has been so upstream, those of which that isn't known last: `limit` after the first `skip`.
+    /// Findings by how long it has been so upstream, those of which that isn't known last: `limit` behind `after`.
     async fn oldest_findings(
         &self,
         filter: &FindingFilter,
-        skip: u64,
+        after: Option<OldestKey>,
         limit: u32,
     ) -> Result<Vec<Finding>, StoreError>;
 

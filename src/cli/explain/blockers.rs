@@ -6,8 +6,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::next::{Outlook, Prospect, release, settles};
-use crate::cli::findings::Said;
+use crate::answers::findings::Said;
+use crate::answers::next::{Outlook, Prospect, release, settles};
 use crate::cli::output::instant;
 use crate::domain::{SkipReason, Verdict};
 use crate::reconcile::jobs::turn::{Foreseen, Turn};

@@ -9,7 +9,8 @@ use std::io::IsTerminal;
 use clap::Args;
 use serde_json::json;
 
-use super::{FilterArgs, Said};
+use super::FilterArgs;
+use crate::answers::findings::Said;
 use crate::cli::common::Session;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::lists::gather_findings;

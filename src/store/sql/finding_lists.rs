@@ -5,7 +5,7 @@ use crate::domain::finding::{Attention, FindingKind, FindingState};
 use crate::domain::ids::{JobName, Org, RuleName};
 use crate::store::Page;
 use crate::store::fault::Fault;
-use crate::store::findings::{Finding, FindingFilter};
+use crate::store::findings::{Finding, FindingFilter, OldestKey};
 use crate::store::rows::findings::FindingRow;
 use crate::store::rows::{all, number as as_number, stamp_opt};
 
@@ -55,7 +55,12 @@ macro_rules! way_in {
         WayIn {
             newest: sql!("" columns!() "" filtered!($driver, $states) " ORDER BY id DESC LIMIT $13"),
             oldest: sql!("" columns!() "" filtered!($driver, $states)
-                " ORDER BY since IS NULL, since, id LIMIT $13 OFFSET $14"),
+                "
+                AND (CAST($15 AS bigint) IS NULL
+                    OR (CAST($14 AS timestamptz) IS NULL AND since IS NULL AND id > $15)
+                    OR (CAST($14 AS timestamptz) IS NOT NULL
+                        AND (since > $14 OR since IS NULL OR (since = $14 AND id > $15))))
+                ORDER BY since IS NULL, since, id LIMIT $13"),
             number: sql!("SELECT count(*)" filtered!($driver, $states)),
         }
     };
@@ -153,13 +158,14 @@ pub(super) async fn newest(
 pub(super) async fn oldest(
     store: &Backend,
     filter: &FindingFilter,
-    skip: u64,
+    after: Option<OldestKey>,
     limit: u32,
 ) -> Result<Vec<Finding>, Fault> {
     let asked = sqlx::query_as(way_in(filter).oldest);
     let rows: Vec<FindingRow> = bind_filter!(asked, filter, None)
         .bind(i64::from(limit))
-        .bind(i64::try_from(skip).unwrap_or(i64::MAX))
+        .bind(stamp_opt(after.and_then(|key| key.since)))
+        .bind(after.map(|key| key.id.0))
         .fetch_all(store.reading())
         .await?;
     all(rows)

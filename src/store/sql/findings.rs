@@ -16,7 +16,7 @@ use crate::domain::finding::{Attention, FindingKind};
 use crate::domain::ids::{FindingId, JobName, Org, ReferenceId};
 use crate::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, FindingKey, Findings, Live, LiveFinding,
-    Sighting,
+    OldestKey, Sighting,
 };
 use crate::store::rows::findings::{CountRow, LiveRow};
 use crate::store::rows::{all, number, stamp, stamp_opt, word};
@@ -397,11 +397,11 @@ impl Findings for Backend {
     async fn oldest_findings(
         &self,
         filter: &FindingFilter,
-        skip: u64,
+        after: Option<OldestKey>,
         limit: u32,
     ) -> Result<Vec<Finding>, StoreError> {
         self.call("oldest_findings", || {
-            lists::oldest(self, filter, skip, limit)
+            lists::oldest(self, filter, after, limit)
         })
         .await
     }

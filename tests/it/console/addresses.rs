@@ -9,7 +9,21 @@ use super::House;
 
 /// What a browser, or somebody who is not one, may send as an address.
 fn address() -> impl Strategy<Value = String> {
-    let known = prop::sample::select(&["/", "/system", "/assets/", "/nowhere"][..]);
+    let known = prop::sample::select(
+        &[
+            "/",
+            "/system",
+            "/people",
+            "/orders",
+            "/orders/masmovil/",
+            "/orders/masmovil/ref-1",
+            "/findings",
+            "/attempts",
+            "/runs",
+            "/audit",
+            "/assets/",
+        ][..],
+    );
     let part = prop::sample::select(
         &[
             "a",
@@ -41,8 +55,29 @@ fn address() -> impl Strategy<Value = String> {
     let path = prop::collection::vec(part.clone(), 0..6).prop_map(|parts| parts.join("/"));
     let key = prop::sample::select(
         &[
-            "search", "org", "status", "job", "since", "until", "after", "before", "sort", "limit",
-            "format", "x",
+            "search",
+            "org",
+            "status",
+            "job",
+            "since",
+            "until",
+            "after",
+            "before",
+            "sort",
+            "kind",
+            "state",
+            "attention",
+            "rule",
+            "detail",
+            "acknowledged",
+            "group_by",
+            "run",
+            "who",
+            "action",
+            "outcome",
+            "limit",
+            "format",
+            "x",
         ][..],
     );
     let pair = (key, prop::collection::vec(part, 0..3));

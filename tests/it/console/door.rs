@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::{House, answer};
+use super::{House, PAGES, answer};
 
 #[tokio::test]
 async fn without_authentication_every_page_shows_and_none_acts() {
@@ -137,7 +137,7 @@ async fn who_may_only_look_changes_nothing() {
 #[tokio::test]
 async fn a_page_asks_no_other_machine_for_anything() {
     let house = House::open().await;
-    for path in ["/", "/system"] {
+    for path in PAGES {
         let page = house.page(path).await;
         for outside in [
             "http://", "https://", "//cdn", "style=", "<script>", "onclick", "@import",

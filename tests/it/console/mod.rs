@@ -2,6 +2,8 @@
 
 mod addresses;
 mod door;
+mod lists;
+mod order;
 mod overview;
 mod passwords;
 mod proxy;
@@ -22,6 +24,18 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::config::LEAST;
 use crate::store::values::at;
 use crate::support::http::client;
+
+/// Every page that is about no single thing.
+pub const PAGES: [&str; 8] = [
+    "/",
+    "/people",
+    "/orders",
+    "/findings",
+    "/attempts",
+    "/runs",
+    "/audit",
+    "/system",
+];
 
 pub const PASSWORD: &str = "correct horse battery";
 

@@ -5,7 +5,7 @@ use tesa_reconciler::domain::finding::Attention;
 use tesa_reconciler::store::Actor;
 use tesa_reconciler::store::findings::Sighting;
 
-use super::House;
+use super::{House, PAGES};
 use crate::store::values::{a_run, at, job, org, replica_row, seen, sighting};
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn what_others_wrote_is_shown_as_text() {
         .apply_findings(&lease, &org(), &job(), &seen(&[sighting]), at(0))
         .await
         .unwrap();
-    for path in ["/", "/system"] {
+    for path in PAGES {
         let page = house.page(path).await;
         for markup in [
             "<script>alert",

@@ -1,5 +1,6 @@
 //! `explain`: what is known of a request and from where, and what will really happen to it next.
 
+use chrono::DateTime;
 use serde_json::{Value, json};
 use tesa_reconciler::sandbox::{Effect, Fault, SandboxConfig};
 
@@ -217,7 +218,9 @@ async fn every_open_order_of_a_made_up_world_has_a_next_step_that_is_known() {
     for id in &open {
         let explained = &world.rows(&["explain", id]).await[0];
         let next = explained["next"].as_str().unwrap();
-        let is_dated = next.contains(" UTC");
+        let is_dated = next
+            .split([' ', ',', ';', ')'])
+            .any(|word| DateTime::parse_from_rfc3339(word).is_ok());
         assert!(
             is_dated || next.contains("`tesa-reconciler "),
             "{id}: {next}"

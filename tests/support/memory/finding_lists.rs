@@ -3,7 +3,7 @@
 use tesa_reconciler::domain::finding::FindingState;
 use tesa_reconciler::domain::ids::{ExternalReference, RuleName};
 use tesa_reconciler::store::Page;
-use tesa_reconciler::store::findings::{Finding, FindingFilter};
+use tesa_reconciler::store::findings::{Finding, FindingFilter, OldestKey};
 
 use super::State;
 use super::audit::{begins, page};
@@ -19,15 +19,14 @@ impl State {
     pub(super) fn oldest_findings(
         &self,
         filter: &FindingFilter,
-        skip: u64,
+        after: Option<OldestKey>,
         limit: u32,
     ) -> Vec<Finding> {
         let mut rows: Vec<&Row> = self.wanted_findings(filter).collect();
-        rows.sort_by_key(|row| {
-            let finding = &row.finding;
-            (finding.since.is_none(), finding.since, finding.id)
-        });
-        let rows = rows.into_iter().skip(skip as usize).take(limit as usize);
+        let place = |key: OldestKey| (key.since.is_none(), key.since, key.id);
+        rows.sort_by_key(|row| place(row.finding.oldest_key()));
+        rows.retain(|row| after.is_none_or(|after| place(row.finding.oldest_key()) > place(after)));
+        let rows = rows.into_iter().take(limit as usize);
         rows.map(|row| self.listed(row)).collect()
     }
 

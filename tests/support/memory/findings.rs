@@ -8,7 +8,7 @@ use tesa_reconciler::domain::finding::{FindingKind, FindingState};
 use tesa_reconciler::domain::ids::{ClassId, FindingId, JobName, Org, ReferenceId};
 use tesa_reconciler::store::findings::{
     Finding, FindingChanges, FindingCount, FindingFilter, FindingKey, Findings, Live, LiveFinding,
-    Sighting,
+    OldestKey, Sighting,
 };
 use tesa_reconciler::store::runs::RunLease;
 use tesa_reconciler::store::{Page, StoreError};
@@ -428,11 +428,11 @@ impl Findings for MemoryStore {
     async fn oldest_findings(
         &self,
         filter: &FindingFilter,
-        skip: u64,
+        after: Option<OldestKey>,
         limit: u32,
     ) -> Result<Vec<Finding>, StoreError> {
         self.read("oldest_findings", |state, _| {
-            Ok(state.oldest_findings(filter, skip, limit))
+            Ok(state.oldest_findings(filter, after, limit))
         })
         .await
     }

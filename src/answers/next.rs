@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::cli::output::instant;
+use super::time::written;
 use crate::domain::ids::{JobName, Org};
 use crate::domain::{AttemptState, Operation, SkipReason, Verdict};
 use crate::reconcile::jobs::turn::{Foreseen, Turn};
@@ -16,7 +16,7 @@ use crate::store::controls::{CircuitRow, Latch, Pause};
 
 /// All that it follows from.
 #[derive(Debug)]
-pub(in crate::cli) struct Outlook<'a> {
+pub struct Outlook<'a> {
     /// The tenant.
     pub org: &'a Org,
     /// The instant of the question.
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Outlook<'a> {
 
 /// One job's.
 #[derive(Debug)]
-pub(in crate::cli) struct Prospect<'a> {
+pub struct Prospect<'a> {
     /// Which.
     pub job: &'a JobName,
     /// When it runs.
@@ -69,12 +69,12 @@ enum Weight {
 type Step = (Weight, Option<DateTime<Utc>>, String);
 
 /// What happens next.
-pub(in crate::cli) fn next(outlook: &Outlook<'_>) -> String {
+pub fn next(outlook: &Outlook<'_>) -> String {
     let mut said = sentence(outlook);
     if let Some(until) = outlook.held_back {
         said.push_str(&format!(
             "; the upstream asked for patience (Retry-After), and nothing is read before {}",
-            instant(until)
+            written(until)
         ));
     }
     if !outlook.alive {
@@ -97,7 +97,7 @@ fn sentence(outlook: &Outlook<'_>) -> String {
 }
 
 /// How an open attempt is settled. Nothing else is sent before that.
-pub(super) fn settles(outlook: &Outlook<'_>, attempt: &Attempt) -> String {
+pub fn settles(outlook: &Outlook<'_>, attempt: &Attempt) -> String {
     let id = attempt.id;
     if attempt.state == AttemptState::NeedsHuman {
         return format!(
@@ -105,7 +105,7 @@ pub(super) fn settles(outlook: &Outlook<'_>, attempt: &Attempt) -> String {
         );
     }
     let from = attempt.verify_at.max(probe(outlook));
-    let from = from.map_or_else(String::new, |at| format!(" from {}", instant(at)));
+    let from = from.map_or_else(String::new, |at| format!(" from {}", written(at)));
     format!("attempt {id} is verified by reading{from}")
 }
 
@@ -159,7 +159,7 @@ fn step(outlook: &Outlook<'_>, prospect: &Prospect<'_>) -> Step {
                 let from = probe(outlook).unwrap_or(outlook.now);
                 let cause = outlook.circuit.and_then(|circuit| circuit.cause);
                 let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
-                let text = format!("{why}{cause} until {}", instant(from));
+                let text = format!("{why}{cause} until {}", written(from));
                 goes(outlook, prospect, from, &text)
             }
             SkipReason::ObserveMode => {
@@ -182,7 +182,7 @@ fn turn_comes(
     let Some(at) = due(prospect, outlook.now) else {
         return never(prospect, &format!("would send {operation}"));
     };
-    let run = format!("{job} at {}", instant(at));
+    let run = format!("{job} at {}", written(at));
     match turn {
         Turn::Sent => (
             Weight::Goes,
@@ -216,7 +216,7 @@ fn turn_comes(
             format!(
                 "{operation} is sent by {job} when its turn comes: {older} older ones want a write too, and the caps \
                  (max_writes_per_run, max_writes_per_hour) leave {room} to the run at {}",
-                instant(at)
+                written(at)
             ),
         ),
         Turn::NoRoom { from: Some(from) } => goes(
@@ -225,7 +225,7 @@ fn turn_comes(
             from,
             &format!(
                 "the cap (max_writes_per_hour) has no room before {}",
-                instant(from)
+                written(from)
             ),
         ),
         Turn::NoRoom { from: None } => (
@@ -244,14 +244,15 @@ fn held(outlook: &Outlook<'_>, prospect: &Prospect<'_>) -> String {
     match prospect.latch {
         Some(latch) => format!(
             "nothing until {way_out}: the guard has held since {} ({})",
-            instant(latch.since),
+            written(latch.since),
             latch.reason
         ),
         None => format!("nothing until {way_out}: the guard holds"),
     }
 }
 
-pub(super) fn release(job: &JobName, org: &Org) -> String {
+/// The command that lets a held job go on.
+pub fn release(job: &JobName, org: &Org) -> String {
     format!("`tesa-reconciler release {job} --org {org} --reason …`")
 }
 
@@ -260,11 +261,11 @@ fn goes(outlook: &Outlook<'_>, prospect: &Prospect<'_>, from: DateTime<Utc>, why
     let Some(at) = due(prospect, from.max(outlook.now)) else {
         return never(prospect, why);
     };
-    let mut said = format!("{why}; then {} at {}", prospect.job, instant(at));
+    let mut said = format!("{why}; then {} at {}", prospect.job, written(at));
     for pause in &prospect.pauses {
         let until = pause
             .until
-            .map_or_else(String::new, |until| format!(" until {}", instant(until)));
+            .map_or_else(String::new, |until| format!(" until {}", written(until)));
         said.push_str(&format!(
             "; paused{until} by {}: {}",
             pause.who, pause.reason
@@ -281,7 +282,7 @@ fn look(outlook: &Outlook<'_>, prospect: &Prospect<'_>, why: &str) -> Step {
     let said = format!(
         "{} looks at it again at {} ({why})",
         prospect.job,
-        instant(at)
+        written(at)
     );
     (Weight::Look, Some(at), said)
 }

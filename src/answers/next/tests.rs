@@ -139,23 +139,23 @@ fn it_says_what_will_happen_and_who_can_change_it() {
         (
             acts(Turn::Sent),
             clear(),
-            "retry-stuck at 2026-03-02 12:10:00 UTC: create_activation is sent",
+            "retry-stuck at 2026-03-02T12:10:00Z: create_activation is sent",
         ),
         (
             acts(Turn::SentUnlessStopped),
             clear(),
-            "retry-stuck at 2026-03-02 12:10:00 UTC: create_activation is sent, as far as guard and caps let that run",
+            "retry-stuck at 2026-03-02T12:10:00Z: create_activation is sent, as far as guard and caps let that run",
         ),
         (
             acts(Turn::Unlisted),
             clear(),
-            "retry-stuck at 2026-03-02 12:10:00 UTC: nothing, as long as the upstream's lists do not name it; \
+            "retry-stuck at 2026-03-02T12:10:00Z: nothing, as long as the upstream's lists do not name it; \
              create_activation is sent once they do",
         ),
         (
             acts(Turn::Held),
             clear(),
-            "retry-stuck at 2026-03-02 12:10:00 UTC: nothing is sent, the guard will hold the run because too many want a \
+            "retry-stuck at 2026-03-02T12:10:00Z: nothing is sent, the guard will hold the run because too many want a \
              write at once; then it waits for `tesa-reconciler release retry-stuck --org masmovil --reason …`",
         ),
         (
@@ -165,13 +165,13 @@ fn it_says_what_will_happen_and_who_can_change_it() {
             }),
             clear(),
             "create_activation is sent by retry-stuck when its turn comes: 30 older ones want a write too, and the caps \
-             (max_writes_per_run, max_writes_per_hour) leave 20 to the run at 2026-03-02 12:10:00 UTC",
+             (max_writes_per_run, max_writes_per_hour) leave 20 to the run at 2026-03-02T12:10:00Z",
         ),
         (
             acts(Turn::NoRoom { from: Some(at(33)) }),
             clear(),
-            "the cap (max_writes_per_hour) has no room before 2026-03-02 12:33:00 UTC; then retry-stuck at \
-             2026-03-02 12:40:00 UTC",
+            "the cap (max_writes_per_hour) has no room before 2026-03-02T12:33:00Z; then retry-stuck at \
+             2026-03-02T12:40:00Z",
         ),
         (
             acts(Turn::NoRoom { from: None }),
@@ -181,18 +181,18 @@ fn it_says_what_will_happen_and_who_can_change_it() {
         (
             backs_off(25),
             clear(),
-            "nothing before: the why; then retry-stuck at 2026-03-02 12:30:00 UTC",
+            "nothing before: the why; then retry-stuck at 2026-03-02T12:30:00Z",
         ),
         (
             backs_off(25),
             paused(None, Some(55)),
-            "nothing before: the why; then retry-stuck at 2026-03-02 13:00:00 UTC; paused until 2026-03-02 12:55:00 UTC by \
+            "nothing before: the why; then retry-stuck at 2026-03-02T13:00:00Z; paused until 2026-03-02T12:55:00Z by \
              cli:maria: a drill",
         ),
         (
             leaves(SkipReason::Paused),
             paused(Some("retry-stuck"), Some(22)),
-            "the why; then retry-stuck at 2026-03-02 12:30:00 UTC; paused until 2026-03-02 12:22:00 UTC by cli:maria: a drill",
+            "the why; then retry-stuck at 2026-03-02T12:30:00Z; paused until 2026-03-02T12:22:00Z by cli:maria: a drill",
         ),
         (
             leaves(SkipReason::Paused),
@@ -209,12 +209,12 @@ fn it_says_what_will_happen_and_who_can_change_it() {
             leaves(SkipReason::GuardHeld),
             held,
             "nothing until `tesa-reconciler release retry-stuck --org masmovil --reason …`: the guard has held since \
-             2026-03-02 11:55:00 UTC (300 of 900)",
+             2026-03-02T11:55:00Z (300 of 900)",
         ),
         (
             leaves(SkipReason::CircuitOpen),
             broken,
-            "the why (timeouts) until 2026-03-02 12:12:00 UTC; then retry-stuck at 2026-03-02 12:20:00 UTC",
+            "the why (timeouts) until 2026-03-02T12:12:00Z; then retry-stuck at 2026-03-02T12:20:00Z",
         ),
         (
             leaves(SkipReason::GivenUp),
@@ -240,22 +240,22 @@ fn it_says_what_will_happen_and_who_can_change_it() {
         (
             leaves(SkipReason::ObserveMode),
             clear(),
-            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (the why)",
+            "retry-stuck looks at it again at 2026-03-02T12:10:00Z (the why)",
         ),
         (
             leaves(SkipReason::NotStuck),
             clear(),
-            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (the why)",
+            "retry-stuck looks at it again at 2026-03-02T12:10:00Z (the why)",
         ),
         (
             decided(Verdict::Flag, "the rule flags it"),
             clear(),
-            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (it is flagged, and nothing is sent: the rule flags it)",
+            "retry-stuck looks at it again at 2026-03-02T12:10:00Z (it is flagged, and nothing is sent: the rule flags it)",
         ),
         (
             decided(Verdict::Ignore, "the rule says to leave it alone"),
             clear(),
-            "retry-stuck looks at it again at 2026-03-02 12:10:00 UTC (the rule says to leave it alone)",
+            "retry-stuck looks at it again at 2026-03-02T12:10:00Z (the rule says to leave it alone)",
         ),
     ];
     for (foreseen, way, expected) in cases {
@@ -284,11 +284,11 @@ fn an_open_attempt_comes_before_all_else() {
     };
     assert_eq!(
         next(&outlook(&attempt, None)),
-        "attempt 4 is verified by reading from 2026-03-02 12:07:00 UTC"
+        "attempt 4 is verified by reading from 2026-03-02T12:07:00Z"
     );
     assert_eq!(
         next(&outlook(&attempt, Some(&broken))),
-        "attempt 4 is verified by reading from 2026-03-02 12:12:00 UTC"
+        "attempt 4 is verified by reading from 2026-03-02T12:12:00Z"
     );
     let waits = Attempt {
         state: AttemptState::NeedsHuman,
@@ -338,7 +338,7 @@ fn of_several_jobs_the_one_speaks_that_acts_first() {
     );
     assert_eq!(
         late_act,
-        "b at 2026-03-02 13:00:00 UTC: create_activation is sent"
+        "b at 2026-03-02T13:00:00Z: create_activation is sent"
     );
     let given_up = outlook(
         [
@@ -361,7 +361,7 @@ fn of_several_jobs_the_one_speaks_that_acts_first() {
     let unknown = outlook([("late", None), ("soon", None), ("soon", None)], false);
     assert_eq!(
         unknown,
-        "b looks at it again at 2026-03-02 12:10:00 UTC (the request is not known) (no daemon is alive just now: that is \
+        "b looks at it again at 2026-03-02T12:10:00Z (the request is not known) (no daemon is alive just now: that is \
          what the schedule says)"
     );
 }

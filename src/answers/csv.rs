@@ -9,7 +9,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::printable;
+use super::words::printable;
 
 /// What makes a formula of a text, in one spreadsheet or another.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::app::ALIVE_WITHIN;
-use crate::cli::common::Session;
-use crate::cli::exit::Failure;
-use crate::cli::explain::next::{self, Outlook, Prospect};
+use crate::answers::Sources;
+use crate::answers::next::{self, Outlook, Prospect};
 use crate::config::Job;
 use crate::domain::finding::Attention;
 use crate::domain::ids::Org;
@@ -16,9 +14,11 @@ use crate::domain::run::Mode;
 use crate::domain::{Decision, FindingState, SkipReason, Verdict};
 use crate::reconcile::jobs::turn::Foreseen;
 use crate::rules::{Action, Rule};
+use crate::store::StoreError;
 use crate::store::attempts::Attempt;
 use crate::store::controls::{CircuitRow, Latch, Pause};
 use crate::store::findings::Finding;
+use crate::store::replicas::ALIVE_WITHIN;
 use crate::store::requests::RememberedDecision;
 
 /// All that may stand in the way of a write.
@@ -36,21 +36,21 @@ pub(super) struct World {
 }
 
 /// The rule that a finding's job goes by, as configured now.
-pub(super) fn rule_of<'s>(session: &'s Session, finding: &Finding) -> Option<&'s Rule> {
-    let job = job_of(session, finding)?;
+pub(super) fn rule_of<'s>(sources: &'s Sources, finding: &Finding) -> Option<&'s Rule> {
+    let job = job_of(sources, finding)?;
     let name = finding.rule.as_ref()?;
     job.rules.iter().find(|rule| rule.name == *name)
 }
 
-fn job_of<'s>(session: &'s Session, finding: &Finding) -> Option<&'s Job> {
-    let mut jobs = session.config.jobs.iter();
+fn job_of<'s>(sources: &'s Sources, finding: &Finding) -> Option<&'s Job> {
+    let mut jobs = sources.config.jobs.iter();
     jobs.find(|job| job.name == finding.job_name)
 }
 
 impl World {
     /// As it is now, for the orgs of these findings.
-    pub(super) async fn look(session: &Session, findings: &[Finding]) -> Result<Self, Failure> {
-        let (store, now, mode) = (&session.store, session.now(), session.config.safety.mode);
+    pub(super) async fn look(sources: &Sources, findings: &[Finding]) -> Result<Self, StoreError> {
+        let (store, now, mode) = (&sources.store, sources.now(), sources.config.safety.mode);
         let mut orgs: Vec<_> = findings.iter().map(|finding| &finding.org).collect();
         orgs.sort();
         orgs.dedup();
@@ -86,15 +86,15 @@ impl World {
     /// What comes next for it.
     pub(super) fn next(
         &self,
-        session: &Session,
+        sources: &Sources,
         finding: &Finding,
         decided: &[RememberedDecision],
     ) -> String {
-        let Some(job) = job_of(session, finding) else {
+        let Some(job) = job_of(sources, finding) else {
             return format!("nothing: the job {} is not configured", finding.job_name);
         };
         let decided = decided.iter().find(|one| one.job_name == job.name);
-        let decision = self.decision(finding, rule_of(session, finding), decided);
+        let decision = self.decision(finding, rule_of(sources, finding), decided);
         self.outlook(job, finding, decision)
     }
 

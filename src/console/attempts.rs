@@ -1,0 +1,146 @@
+//! Attempts: the ledger of writes, newest first, with the command's filters.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::http::Uri;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::layout::{self, Place};
+use super::list::{Field, List, choice, exported, filters, last, total};
+use super::parts::{Column, Moment, attempt_tone, badge, nothing, words};
+use super::query::Query;
+use super::trouble::Trouble;
+use super::{Console, Person, orders, texts};
+use crate::answers::{Sources, columns};
+use crate::domain::{AttemptState, Operation};
+use crate::store::Page;
+use crate::store::attempts::{Attempt, AttemptFilter};
+
+const KEYS: &[&str] = &[
+    "search",
+    "org",
+    "state",
+    "operation",
+    "run",
+    "since",
+    "until",
+    "limit",
+    "before",
+    "format",
+];
+
+const COLUMNS: &[Column] = &[
+    Column::Figure("attempt"),
+    Column::Words("request"),
+    Column::Words("order"),
+    Column::Words("org"),
+    Column::Words("operation"),
+    Column::Words("state"),
+    Column::Words("intended"),
+    Column::Figure("HTTP"),
+    Column::Words("read again at"),
+    Column::Words("what was seen"),
+];
+
+pub(super) async fn page(
+    State(console): State<Arc<Console>>,
+    Extension(person): Extension<Person>,
+    uri: Uri,
+) -> Result<Response, Trouble> {
+    let sources = console.sources();
+    let query = Query::read(&uri, KEYS)?;
+    let filter = AttemptFilter {
+        org: sources.known_org(query.get("org")).await?,
+        reference: None,
+        search: query.get("search").map(str::to_owned),
+        state: query.word("state")?,
+        operation: query.word("operation")?,
+        run_id: query.word("run")?,
+        since: query.instant("since", &sources)?,
+        until: query.instant("until", &sources)?,
+    };
+    let moment = Moment {
+        as_of: sources.now(),
+        zone: sources.zone,
+    };
+    let limit = query.limit()?;
+    let before = query.word("before")?;
+    let rows = sources
+        .store
+        .attempts(&filter, Page { limit, before })
+        .await?;
+    if let Some(file) = exported(query.form()?, "attempts", columns::ATTEMPTS, &rows)? {
+        return Ok(file);
+    }
+    let next = last(&rows, limit).map(|attempt| query.with("before", Some(&attempt.id)));
+    let total = total(rows.len(), sources.store.count_attempts(&filter)).await?;
+    let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, moment)).collect();
+    let list = List {
+        caption: texts::ATTEMPTS,
+        query: &query,
+        columns: COLUMNS,
+        rows: &cells,
+        total,
+        next,
+        page_key: "before",
+    };
+    let body = html! {
+        p.hint { (texts::ATTEMPTS_ARE) }
+        (filters(&query, &fields(&sources)))
+        (list.show())
+    };
+    Ok(layout::page(
+        texts::ATTEMPTS,
+        Place::Attempts,
+        &person,
+        moment,
+        &body,
+    ))
+}
+
+fn fields(sources: &Sources) -> Vec<Field> {
+    vec![
+        Field::Text {
+            name: "search",
+            title: texts::SEARCH,
+        },
+        choice("org", "org", &sources.config.tesamanager.orgs),
+        choice("state", "state", AttemptState::ALL),
+        choice("operation", "operation", Operation::ALL),
+        Field::Text {
+            name: "run",
+            title: "run",
+        },
+        Field::Text {
+            name: "since",
+            title: texts::SINCE,
+        },
+        Field::Text {
+            name: "until",
+            title: texts::UNTIL,
+        },
+    ]
+}
+
+fn cells(row: &Attempt, moment: Moment) -> Vec<Markup> {
+    let page = format!(
+        "{}#attempt-{}",
+        orders::path(&row.org, &row.reference_id),
+        row.id
+    );
+    vec![
+        html! { a href=(page) { (row.id) } },
+        words(row.reference_id.as_str()),
+        words(row.external_reference.as_str()),
+        html! { (row.org) },
+        html! { (row.operation) },
+        badge(attempt_tone(row.state), row.state.as_str()),
+        moment.at(row.intended_at),
+        row.http_status
+            .map_or_else(nothing, |status| html! { (status) }),
+        moment.maybe(row.verify_at),
+        moment.say(&row.detail),
+    ]
+}

@@ -1,0 +1,143 @@
+//! Runs: what each did, newest first, with the command's filters.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::http::Uri;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::layout::{self, Place};
+use super::list::{Field, List, choice, exported, filters, last, total};
+use super::parts::{Column, Moment, Tone, badge, nothing, outcome_tone};
+use super::query::Query;
+use super::trouble::Trouble;
+use super::{Console, Person, texts};
+use crate::answers::columns;
+use crate::domain::RunOutcome;
+use crate::store::Page;
+use crate::store::runs::{RunFilter, RunRow};
+
+const KEYS: &[&str] = &[
+    "job", "org", "outcome", "since", "until", "limit", "before", "format",
+];
+
+const COLUMNS: &[Column] = &[
+    Column::Figure("run"),
+    Column::Words("job"),
+    Column::Words("org"),
+    Column::Words("started"),
+    Column::Figure("took"),
+    Column::Words("trigger"),
+    Column::Words("mode"),
+    Column::Words("outcome"),
+    Column::Figure("selected"),
+    Column::Figure("read"),
+    Column::Figure("sent"),
+    Column::Figure("flagged"),
+    Column::Figure("capped"),
+    Column::Figure("failed"),
+    Column::Words("trouble"),
+];
+
+pub(super) async fn page(
+    State(console): State<Arc<Console>>,
+    Extension(person): Extension<Person>,
+    uri: Uri,
+) -> Result<Response, Trouble> {
+    let sources = console.sources();
+    let query = Query::read(&uri, KEYS)?;
+    let filter = RunFilter {
+        job_name: sources.known_job(query.get("job")).await?,
+        org: sources.known_org(query.get("org")).await?,
+        outcome: query.word("outcome")?,
+        since: query.instant("since", &sources)?,
+        until: query.instant("until", &sources)?,
+    };
+    let moment = Moment {
+        as_of: sources.now(),
+        zone: sources.zone,
+    };
+    let limit = query.limit()?;
+    let before = query.word("before")?;
+    let rows = sources.store.runs(&filter, Page { limit, before }).await?;
+    if let Some(file) = exported(query.form()?, "runs", columns::RUNS, &rows)? {
+        return Ok(file);
+    }
+    let next = last(&rows, limit).map(|run| query.with("before", Some(&run.id)));
+    let total = total(rows.len(), sources.store.count_runs(&filter)).await?;
+    let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, moment)).collect();
+    let list = List {
+        caption: texts::RUNS,
+        query: &query,
+        columns: COLUMNS,
+        rows: &cells,
+        total,
+        next,
+        page_key: "before",
+    };
+    let config = &sources.config;
+    let fields = [
+        choice("job", "job", config.jobs.iter().map(|job| &job.name)),
+        choice("org", "org", &config.tesamanager.orgs),
+        choice("outcome", "outcome", RunOutcome::ALL),
+        Field::Text {
+            name: "since",
+            title: texts::SINCE,
+        },
+        Field::Text {
+            name: "until",
+            title: texts::UNTIL,
+        },
+    ];
+    let body = html! {
+        (filters(&query, &fields))
+        (list.show())
+    };
+    Ok(layout::page(
+        texts::RUNS,
+        Place::Runs,
+        &person,
+        moment,
+        &body,
+    ))
+}
+
+fn cells(row: &RunRow, moment: Moment) -> Vec<Markup> {
+    let took = row
+        .finished_at
+        .and_then(|end| (end - row.started_at).to_std().ok());
+    let outcome = match row.outcome {
+        Some(outcome) => badge(outcome_tone(outcome), outcome.as_str()),
+        None => badge(Tone::Quiet, "running"),
+    };
+    let summary = &row.summary;
+    let mut cells = vec![
+        html! { a href={ "/attempts?run=" (row.id) } { (row.id) } },
+        html! { (row.job_name) },
+        html! { (row.org) },
+        moment.at(row.started_at),
+        took.map_or_else(
+            nothing,
+            |took| html! { (format!("{:.1} s", took.as_secs_f64())) },
+        ),
+        html! { (row.trigger) },
+        html! { (row.mode) },
+        outcome,
+    ];
+    let figures = [
+        summary.selected,
+        summary.observed,
+        summary.sent,
+        summary.flagged,
+        summary.capped,
+        summary.failed,
+    ];
+    cells.extend(figures.map(|figure| html! { (figure) }));
+    cells.push(if summary.trouble.is_empty() {
+        nothing()
+    } else {
+        moment.say(&summary.trouble)
+    });
+    cells
+}
