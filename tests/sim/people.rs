@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use tesa_reconciler::domain::AttemptState;
 use tesa_reconciler::domain::ids::{ExternalReference, JobName, Org};
-use tesa_reconciler::sandbox::Entry;
+use tesa_reconciler::rules::classes;
+use tesa_reconciler::sandbox::{Entry, Sandbox};
 use tesa_reconciler::store::attempts::{Attempt, AttemptFilter, Step};
-use tesa_reconciler::store::findings::FindingFilter;
+use tesa_reconciler::store::findings::{Finding, FindingFilter};
 use tesa_reconciler::store::{
     Acknowledgements as _, Actor, Attempts as _, Controls as _, Findings as _, Orders as _, Page,
-    StoreError,
+    Requests as _, StoreError,
 };
 
 use crate::judge::{HandsOff, Judge, delta};
@@ -20,6 +21,8 @@ use crate::replica::ORG;
 pub struct Person<'w> {
     pub store: &'w MemoryStore,
     pub orders: &'w [Order],
+    /// The truth, which people don't know.
+    pub upstream: &'w Sandbox,
     pub ledger: Vec<Entry>,
     pub now: DateTime<Utc>,
 }
@@ -89,8 +92,33 @@ impl Person<'_> {
         self.store
             .acknowledge_findings(&[first.id], &person(), self.now)
             .await?;
-        judge.hands_off(HandsOff::Acknowledged(order.clone()), self.now, None);
-        Ok(format!("acknowledges {order}: {}", first.key.kind))
+        // A word is about the order as it was shown. If it had moved on, unseen, the word ends when that is seen.
+        let is_as_shown = self.is_as_shown(first).await?;
+        if is_as_shown {
+            judge.hands_off(HandsOff::Acknowledged(order.clone()), self.now, None);
+        }
+        let shown = if is_as_shown {
+            ""
+        } else {
+            ", which has moved on"
+        };
+        Ok(format!("acknowledges {order}{shown}: {}", first.key.kind))
+    }
+
+    /// What a finding's request was last seen as, or listed as, is what it is.
+    async fn is_as_shown(&self, finding: &Finding) -> Result<bool, StoreError> {
+        let (org, id) = (Org::new(ORG), &finding.key.reference_id);
+        let seen = self
+            .store
+            .observations(&org, std::slice::from_ref(id))
+            .await?;
+        let Some(is) = self.upstream.request(ORG, id.as_str()) else {
+            return Ok(true);
+        };
+        Ok(match seen.first() {
+            Some(seen) => seen.status == is.status && seen.cancelling == is.cancelling,
+            None => finding.key.detail == classes::detail(is.cancelling, &is.status),
+        })
     }
 
     async fn unacknowledge(&self, of: usize, judge: &mut Judge) -> Result<String, StoreError> {

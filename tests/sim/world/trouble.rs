@@ -184,6 +184,7 @@ impl World {
         let person = Person {
             store: &self.store,
             orders: &self.plan.orders,
+            upstream: &self.sandbox,
             ledger: self.sandbox.ledger(),
             now: self.clock.now(),
         };
