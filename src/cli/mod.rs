@@ -22,6 +22,7 @@ pub mod migrate;
 pub mod output;
 pub mod plan;
 pub mod rates;
+pub mod rehearse;
 pub mod report;
 mod retry;
 mod run;
@@ -121,6 +122,8 @@ enum Command {
     History(history::HistoryArgs),
     /// Find what the stuck requests have in common that the others have not, with the numbers
     Causes(causes::CausesArgs),
+    /// Tell what the rules of --config would have done on recorded history; writes nothing
+    Rehearse(rehearse::RehearseArgs),
     /// Make evidence: whose time it was, how promises were kept, what is stuck, what happened last night
     #[command(subcommand)]
     Report(report::ReportCommand),
@@ -219,6 +222,7 @@ impl Command {
             | Self::Plan(_)
             | Self::History(_)
             | Self::Causes(_)
+            | Self::Rehearse(_)
             | Self::Report(_) => true,
             _ => false,
         }
@@ -320,6 +324,7 @@ async fn with_store(common: &Common, command: Command) -> Result<Exit, Failure> 
         }),
         Command::Rates { act } => done(rates::run(&session, act.as_ref()).await),
         Command::Audit(args) => done(lists::audit(&session, &args).await),
+        Command::Rehearse(args) => done(Box::pin(rehearse::run(&session, &args)).await),
         Command::Causes(args) => done(Box::pin(causes::run(&session, &args)).await),
         Command::Report(command) => done(report::run(&session, &command).await),
         Command::History(args) => done(Box::pin(history::run(common, &session, &args)).await),

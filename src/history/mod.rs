@@ -8,6 +8,7 @@
 pub mod causes;
 pub mod level;
 pub mod parties;
+pub mod rehearse;
 pub mod replay;
 pub mod report;
 pub mod timeline;

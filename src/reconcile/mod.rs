@@ -56,6 +56,7 @@ pub mod looks;
 pub mod plan;
 pub mod reads;
 pub mod recorder;
+pub mod rehearse;
 mod reread;
 pub mod retry_verdict;
 mod run_stages;

@@ -167,6 +167,13 @@ pub const EXAMPLES: &[Examples] = &[
         )],
     ),
     (
+        &["rehearse"],
+        &[(
+            "tesa-reconciler rehearse --config new.toml --since 30d",
+            "What the rules of new.toml would have done in a month.",
+        )],
+    ),
+    (
         &["causes"],
         &[
             (

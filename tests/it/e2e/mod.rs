@@ -23,6 +23,7 @@ mod naive;
 mod outage;
 mod pauses;
 mod refusals;
+mod rehearsed;
 mod repair_time;
 mod rereads;
 mod skipping;

@@ -143,7 +143,7 @@ async fn json_keys_stay() {
         let rows = world.rows(args).await;
         all.push(format!("{}: {}", args[0], keys(&rows)));
     }
-    for object in ["causes", "status"] {
+    for object in ["causes", "rehearse", "status"] {
         let printed = world.run(&[object, "--output", "json"]).await.stdout;
         let printed = serde_json::from_str(&printed).unwrap();
         all.push(format!("{object}: {}", keys(&[printed])));
@@ -188,8 +188,8 @@ const PAGE_BEGINS: &str = "# Output
 What `--output json` and `--output csv` name things. Made from what the commands print, and a test holds the two equal; after a
 change, `UPDATE_DOCS=1 cargo nextest run json_keys_stay` writes it anew. [Versions](versions.md) says when a name may change.
 
-- A list is an array of rows, all of them unless `--limit` asks for less; `status` and `causes` are one object, `explain` an array
-  with one object a request. CSV is for lists: a column a name, `outer.inner` for what is nested, a list of things as JSON in its cell.
+- A list is an array of rows, all of them unless `--limit` asks for less; `status`, `causes` and `rehearse` are one object,
+  `explain` an array with one object a request. CSV is for lists: a column a name, `outer.inner` for what is nested, a list of things as JSON in its cell.
 - Instants are in UTC (RFC 3339), lengths of time in seconds (`…_seconds`). What is not known, or not yet read, is `null`; in
   CSV an empty cell.
 - `reference_id` is the upstream's number of the request, `external_reference` the order's, `who` and `reason` are a person's (or

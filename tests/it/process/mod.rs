@@ -36,6 +36,7 @@ mod postgres_tls;
 mod privacy;
 mod rates;
 mod recovery;
+mod rehearse;
 mod reload;
 mod replicas;
 mod report;
