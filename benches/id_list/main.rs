@@ -152,6 +152,7 @@ fn upstream(url: &str) -> (HttpTesamanager, tempfile::TempDir) {
         max_list_ids: 2_000_000,
         max_list_bytes: 1 << 28,
         timezone: tesa_reconciler::zone::Zone::UTC,
+        attributes: Default::default(),
         settle_time: std::time::Duration::from_secs(60),
         unsupported_filters: Vec::new(),
         endpoints: default_endpoints(),

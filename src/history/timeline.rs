@@ -190,7 +190,7 @@ fn changed(before: &Observation, now: &Observation) -> String {
             value("auto-installation", before, now, |it| it.auto_installation),
             value("territory owner", before, now, |it| it.territory_owner),
             value("kind", before, now, |it| it.persistence_type),
-            value("attributes", before, now, |it| attributes(it)),
+            value("attributes", before, now, attributes),
         ]
         .into_iter()
         .flatten(),
