@@ -3,6 +3,7 @@
 //! The command line and the console show the same answers, so these are made here, as plain values; how they look is each
 //! one's own matter. Sentences are words for people, with instants in UTC ([`time::told`] shows them in the reader's zone).
 
+pub mod acts;
 pub mod columns;
 pub mod csv;
 pub mod findings;

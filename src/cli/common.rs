@@ -8,12 +8,13 @@ use super::exit::{Exit, Failure};
 use super::output::Format;
 use super::time;
 use crate::answers::Sources;
+use crate::answers::acts::NotDone;
 use crate::answers::names::{NameError, named};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, ConfigErrors, Job, Overrides};
 use crate::domain::ids::Org;
 use crate::history::working::WorkingTime;
-use crate::store::{self, Actor, Doubt, StoreOptions};
+use crate::store::{self, Actor, StoreOptions};
 
 /// What is given before or after any command.
 #[derive(Debug, Clone)]
@@ -118,12 +119,8 @@ impl Session {
     /// The person at the keyboard, who means to steer: from a store that moved elsewhere the word would not arrive.
     pub async fn actor(&self, reason: &str) -> Result<Actor, Failure> {
         let actor = person(reason)?;
-        match self.store.doubt().await? {
-            Some(moved @ Doubt::Moved { .. }) => {
-                Err(Failure::new(Exit::Configuration, moved.to_string()))
-            }
-            _ => Ok(actor),
-        }
+        self.may_steer().await?;
+        Ok(actor)
     }
 
     /// A configured job by name, or the names that there are.
@@ -163,6 +160,17 @@ pub fn find_jobs<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Job
         return Ok(config.jobs.iter().collect());
     }
     names.iter().map(|name| find_job(config, name)).collect()
+}
+
+impl From<NotDone> for Failure {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::Refused(why) => Self::new(Exit::Failed, why),
+            NotDone::Moved(why) => Self::new(Exit::Configuration, why),
+            NotDone::Name(error) => error.into(),
+            NotDone::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<NameError> for Failure {

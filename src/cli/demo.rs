@@ -20,6 +20,7 @@ use super::output;
 use crate::app::{self, Process};
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::config::{self, Overrides};
+use crate::console::{self, Role};
 use crate::domain::AttemptState;
 use crate::lifecycle::{Lifecycle, Requests, Signals, steer};
 use crate::sandbox::{Answered, Effect, Fault, Running, Sandbox, SandboxConfig};
@@ -28,6 +29,8 @@ use crate::store::{self, Actor, Page, Store, StoreOptions};
 use crate::telemetry;
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(3);
+/// Who may act in the console.
+const OPERATOR: &str = "demo";
 const ORGS: [&str; 2] = ["masmovil", "yoigo"];
 
 /// `demo`.
@@ -58,6 +61,10 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
     let dir = tempfile::tempdir()?;
     let sandbox = start_sandbox(args).await?;
     let file = dir.path().join("tesa-reconciler.toml");
+    let password = SystemClock.uuid().to_string();
+    let line = console::line(OPERATOR, &password, Role::Operator, &SystemClock)
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+    std::fs::write(dir.path().join("console-passwords"), line)?;
     write_configuration(&sandbox, dir.path(), &file)?;
     let config = config::load(&file, std::iter::empty(), &Overrides::default())
         .map_err(|errors| Failure::new(Exit::Internal, errors.to_string()))?;
@@ -96,7 +103,9 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
     }));
     if let Ok(addresses) = ready.await {
         if let Some(console) = addresses.console {
-            output::note(&format!("console at http://{console}/"));
+            output::note(&format!(
+                "console at http://{console}/ (name {OPERATOR}, password {password})"
+            ));
         }
         output::note(&format!(
             "daemon ready; metrics at http://{}/metrics",
@@ -164,6 +173,7 @@ listen = "127.0.0.1:0"
 
 [console]
 listen = "127.0.0.1:0"
+password_file = "console-passwords"
 
 [daemon]
 log_level = "warn"

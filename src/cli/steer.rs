@@ -9,11 +9,10 @@ use super::common::Session;
 use super::exit::{Exit, Failure};
 use super::output;
 use super::time::until;
-use crate::app::ALIVE_WITHIN;
+use crate::answers::acts::{self, NotDone, Triggered};
 use crate::domain::ids::{AttemptId, JobName, Org, TriggerId};
 use crate::domain::{AttemptState, RunOutcome};
 use crate::store::StoreError;
-use crate::store::attempts::Step;
 use crate::store::controls::Pause;
 use crate::store::runs::RunRow;
 
@@ -122,38 +121,12 @@ impl Scope {
     }
 }
 
-fn shown(job: Option<&JobName>) -> String {
-    job.map_or_else(|| "every job".to_owned(), |job| format!("job {job}"))
-}
-
 /// Asks the daemon for a run; waits for it if told to.
 pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Failure> {
     let job = session.job(&args.job)?.name.clone();
     let orgs = session.orgs(args.org.as_deref())?;
     let actor = session.actor(&args.reason).await?;
-    let now = session.now();
-    if session
-        .store
-        .live_replicas(now - ALIVE_WITHIN, now)
-        .await?
-        .is_empty()
-    {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "no daemon is running on this store; start one, or use `tesa-reconciler run --once --job {job}`"
-            ),
-        ));
-    }
-    let mut paused = pause_of(session, &job).await?;
-    let mut asked = Vec::new();
-    for org in orgs {
-        let id = session
-            .store
-            .request_trigger(&job, &org, &actor, now)
-            .await?;
-        asked.push((org, id));
-    }
+    let Triggered { asked, mut paused } = acts::trigger(session, &job, &orgs, &actor).await?;
     if !args.wait {
         let words = format!(
             "asked for {} run(s) of {job}; see `tesa-reconciler runs --job {job}`",
@@ -192,7 +165,7 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
         .fold(Exit::Done, Exit::worse);
     // Paused before it, or while it ran.
     if paused.is_none() {
-        paused = pause_of(session, &job).await?;
+        paused = acts::pause_of(session, &job).await?;
     }
     let Some(pause) = paused else {
         return Ok(exit);
@@ -209,13 +182,6 @@ pub async fn trigger(session: &Session, args: &TriggerArgs) -> Result<Exit, Fail
         ));
     }
     Ok(exit.worse(Exit::PartialOrHeld))
-}
-
-/// What keeps the job from writing, if it or everything is paused.
-async fn pause_of(session: &Session, job: &JobName) -> Result<Option<Pause>, Failure> {
-    let pauses = session.store.pauses(session.now()).await?;
-    let mut pauses = pauses.into_iter();
-    Ok(pauses.find(|pause| pause.job_name.as_ref().is_none_or(|name| name == job)))
 }
 
 fn show_pause(job: &JobName, pause: &Pause) -> String {
@@ -257,19 +223,15 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
         .as_deref()
         .map(|text| until(text, now))
         .transpose()?;
-    let (store, actor) = (&session.store, session.actor(&args.reason).await?);
-    if args.replace {
-        store.replace_pause(job.as_ref(), end, &actor, now).await?;
-    } else {
-        let paused = store.pause(job.as_ref(), end, &actor, now).await;
-        paused.map_err(|error| match error {
-            StoreError::Refused { .. } => {
-                let message = format!("{error}; with `--replace` it ends as you say");
-                Failure::new(Exit::Failed, message)
-            }
-            error => error.into(),
-        })?;
-    }
+    let actor = session.actor(&args.reason).await?;
+    let paused = acts::pause(session, job.as_ref(), end, args.replace, &actor).await;
+    paused.map_err(|error| match error {
+        NotDone::Store(error @ StoreError::Refused { .. }) => {
+            let message = format!("{error}; with `--replace` it ends as you say");
+            Failure::new(Exit::Failed, message)
+        }
+        error => error.into(),
+    })?;
     let told = json!({"action": "pause", "job_name": job, "until": end, "who": actor.who, "reason": actor.reason});
     let end = end.map_or_else(
         || "until resumed".to_owned(),
@@ -278,7 +240,7 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
     let scope = args.scope.job.as_deref().unwrap_or("--all");
     let words = format!(
         "paused {} {end}; go on with `tesa-reconciler resume {scope} --reason …`",
-        shown(job.as_ref())
+        acts::named(job.as_ref())
     );
     Ok(output::changed(session.format, &told, &words)?)
 }
@@ -287,27 +249,14 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Failure> {
 pub async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), Failure> {
     let job = args.scope.job(session)?;
     let actor = session.actor(&args.reason).await?;
-    let resumed = session
-        .store
-        .resume(job.as_ref(), &actor, session.now())
-        .await?;
-    if !resumed {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "{} was not paused; see `tesa-reconciler jobs`",
-                shown(job.as_ref())
-            ),
-        ));
-    }
-    let left = session.store.pauses(session.now()).await?;
+    let left = acts::resume(session, job.as_ref(), &actor).await?;
     let told = json!({"action": "resume", "job_name": job, "who": actor.who, "reason": actor.reason, "left": left});
-    let words = format!("resumed {}", shown(job.as_ref()));
+    let words = format!("resumed {}", acts::named(job.as_ref()));
     output::changed(session.format, &told, &words)?;
     if !left.is_empty() {
         let scopes: Vec<String> = left
             .iter()
-            .map(|pause| shown(pause.job_name.as_ref()))
+            .map(|pause| acts::named(pause.job_name.as_ref()))
             .collect();
         output::note(&format!("still paused: {}", scopes.join(", ")));
     }
@@ -320,20 +269,8 @@ pub async fn release(session: &Session, args: &ReleaseArgs) -> Result<(), Failur
     let orgs = session.orgs(Some(&args.org))?;
     for org in orgs {
         let actor = session.actor(&args.reason).await?;
-        if !session
-            .store
-            .release_guard(&job, &org, &actor, session.now())
-            .await?
-        {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!("the guard does not hold {job} for {org}; see `tesa-reconciler jobs`"),
-            ));
-        }
-        let words = format!(
-            "released {job} for {org}: what was due by now goes from the next run on, within the caps, whenever it is first seen; \
-             what becomes due later can be held again"
-        );
+        acts::release(session, &job, &org, &actor).await?;
+        let words = acts::released(&job, &org);
         let told = json!({"action": "release", "job_name": job, "org": org, "who": actor.who, "reason": actor.reason});
         output::changed(session.format, &told, &words)?;
     }
@@ -347,31 +284,8 @@ pub async fn settle(session: &Session, args: &SettleArgs) -> Result<(), Failure>
     } else {
         AttemptState::Ineffective
     };
-    let attempt =
-        session.store.attempt(args.id).await?.ok_or_else(|| {
-            Failure::new(Exit::Failed, format!("there is no attempt {}", args.id))
-        })?;
-    if attempt.state != AttemptState::NeedsHuman {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "attempt {} is {}; only one that is needs_human waits for a person",
-                attempt.id, attempt.state
-            ),
-        ));
-    }
     let actor = session.actor(&args.reason).await?;
-    let step = Step {
-        to,
-        detail: format!("settled by a person: {}", actor.reason),
-        http_status: attempt.http_status,
-        verify_at: None,
-        confirmed: None,
-    };
-    session
-        .store
-        .advance(args.id, &step, &actor, session.now())
-        .await?;
+    acts::settle(session, args.id, to, &actor).await?;
     let words = format!("attempt {} is {to}", args.id);
     let told = json!({"action": "settle", "id": args.id, "state": to, "who": actor.who, "reason": actor.reason});
     Ok(output::changed(session.format, &told, &words)?)

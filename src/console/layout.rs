@@ -50,11 +50,7 @@ pub(super) fn page(
             @if *person == Person::anybody() { span.note { (texts::READ_ONLY) } }
         }
     };
-    let who = html! {
-        @if let Some(name) = &person.name {
-            p.who { (name) " (" (person.role) ")" }
-        }
-    };
+    let who = who(person);
     let live = html! {
         p #live role="status" data-on=(texts::LIVE_ON) data-waits=(texts::LIVE_WAITS) data-fails=(texts::LIVE_FAILS) {}
     };
@@ -65,6 +61,32 @@ pub(super) fn page(
     };
     let main = html! { main #main tabindex="-1" data-live { (inside) } };
     answer(document(title, here, &who, &main, &live))
+}
+
+/// A page about what was just done: it stays as it is.
+pub(super) fn settled(
+    title: &str,
+    here: Place,
+    person: &Person,
+    moment: Moment,
+    body: &Markup,
+) -> Response {
+    let main = html! {
+        main #main tabindex="-1" {
+            h1 { (title) }
+            p.as-of { (texts::AS_OF) " " (shown(moment.as_of, moment.zone)) }
+            (body)
+        }
+    };
+    answer(document(title, here, &who(person), &main, &html! {}))
+}
+
+fn who(person: &Person) -> Markup {
+    html! {
+        @if let Some(name) = &person.name {
+            p.who { (name) " (" (person.role) ")" }
+        }
+    }
 }
 
 /// A page about nothing that changes.

@@ -10,11 +10,13 @@
 //!
 //! Nobody acts without having said who they are: without authentication every page only shows, and only to this machine.
 
+mod acts;
 mod assets;
 mod attempts;
 mod audit;
 mod door;
 mod findings;
+mod forms;
 mod layout;
 mod list;
 mod order;
@@ -38,7 +40,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use passwords::{PasswordError, line};
 pub use person::{Person, Role};
@@ -109,6 +111,14 @@ pub fn router(console: Console, settings: &config::Console) -> Result<Router, Pa
         .route("/attempts", get(attempts::page))
         .route("/runs", get(runs::page))
         .route("/audit", get(audit::page))
+        .route("/acts/pause", post(acts::pause))
+        .route("/acts/resume", post(acts::resume))
+        .route("/acts/trigger", post(acts::trigger))
+        .route("/acts/release", post(acts::release))
+        .route("/acts/ack", post(acts::acknowledge))
+        .route("/acts/unack", post(acts::take_back))
+        .route("/acts/settle", post(acts::settle))
+        .route("/acts/retry", post(acts::retry))
         .route("/system", get(system::page))
         .route(assets::STYLE, get(assets::style))
         .route(assets::SCRIPT, get(assets::script))

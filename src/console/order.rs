@@ -7,6 +7,7 @@ use axum::response::Response;
 use chrono::TimeDelta;
 use maud::{Markup, html};
 
+use super::forms::{self, Act, May};
 use super::layout::{self, Place};
 use super::parts::{Column, Moment, Tone, attempt_tone, badge, nothing, table, words};
 use super::trouble::Trouble;
@@ -52,13 +53,14 @@ pub(super) async fn page(
     let work = work.map_err(|error| Trouble::Fault(error.to_string()))?;
     let life = life(org.clone(), reference, lines, account.as_ref(), &work);
     let next = next(&sources, &material).await?;
+    let may = May::of(&person);
     let body = html! {
         (head(&life, &material, next.as_deref(), moment))
         (why(&material, moment))
         (times(&life, account.as_ref()))
         (timeline_table(&life.lines, moment))
-        (attempts(&material, moment))
-        (findings(&material.findings, moment))
+        (attempts(&material, moment, may))
+        (findings(&material.findings, moment, may))
         (said(&material, moment))
     };
     let title = format!("{} {id}", texts::REQUEST);
@@ -249,18 +251,21 @@ fn timeline_table(lines: &[Line], moment: Moment) -> Markup {
     }
 }
 
-fn attempts(material: &Material, moment: Moment) -> Markup {
+fn attempts(material: &Material, moment: Moment, may: May) -> Markup {
     html! {
         section {
             h2 { (texts::ATTEMPTS) }
             @if material.attempts.is_empty() { p.empty { (texts::NEVER_TRIED) } }
-            @for (attempt, steps) in &material.attempts { (tried(attempt, steps, moment)) }
+            @if let Some((attempt, _)) = material.attempts.first().filter(|(attempt, _)| !attempt.state.is_open()) {
+                (may.form(Act::Retry, texts::RETRY, &[("org", attempt.org.as_str()), ("request", attempt.reference_id.as_str())], &html! {}))
+            }
+            @for (attempt, steps) in &material.attempts { (tried(attempt, steps, moment, may)) }
         }
     }
 }
 
 /// A write, with what was read before it and what has proven it since.
-pub(super) fn tried(attempt: &Attempt, steps: &[AttemptStep], moment: Moment) -> Markup {
+pub(super) fn tried(attempt: &Attempt, steps: &[AttemptStep], moment: Moment, may: May) -> Markup {
     let rows: Vec<Vec<Markup>> = steps
         .iter()
         .map(|step| {
@@ -279,6 +284,9 @@ pub(super) fn tried(attempt: &Attempt, steps: &[AttemptStep], moment: Moment) ->
             dt { "by" } dd { (attempt.job_name) ", rule " (attempt.rule) ", run " (attempt.run_id) }
             dt { "read right before" } dd { (version(&attempt.before, moment)) }
             dt { "proof" } dd { (proof(attempt, moment)) }
+        }
+        @if attempt.state == AttemptState::NeedsHuman {
+            (may.form(Act::Settle, texts::SETTLE, &[("attempt", &attempt.id.to_string())], &forms::verdict()))
         }
         (table(&caption, &[
             Column::Words("at"), Column::Words("state"), Column::Words("by"), Column::Words("what was seen"),
@@ -311,7 +319,7 @@ fn proof(attempt: &Attempt, moment: Moment) -> Markup {
     }
 }
 
-fn findings(found: &[Finding], moment: Moment) -> Markup {
+fn findings(found: &[Finding], moment: Moment, may: May) -> Markup {
     let rows: Vec<Vec<Markup>> = found
         .iter()
         .map(|finding| {
@@ -326,7 +334,7 @@ fn findings(found: &[Finding], moment: Moment) -> Markup {
                 html! { (finding.job_name) },
                 moment.at(finding.first_seen),
                 moment.maybe(finding.resolved_at),
-                moment.say(&finding.evidence),
+                html! { (moment.say(&finding.evidence)) (hands_off(finding, may)) },
             ]
         })
         .collect();
@@ -341,6 +349,21 @@ fn findings(found: &[Finding], moment: Moment) -> Markup {
                 ], &rows))
             }
         }
+    }
+}
+
+/// A person's word about a finding, or that it is taken back.
+fn hands_off(finding: &Finding, may: May) -> Markup {
+    let id = finding.id.to_string();
+    let of = [
+        ("finding", id.as_str()),
+        ("org", finding.org.as_str()),
+        ("request", finding.key.reference_id.as_str()),
+    ];
+    match finding.state {
+        FindingState::Open => may.form(Act::Acknowledge, texts::ACKNOWLEDGE, &of, &html! {}),
+        FindingState::Acknowledged => may.form(Act::TakeBack, texts::TAKE_BACK, &of, &html! {}),
+        FindingState::Resolved => html! {},
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use super::forms::{self, Act, May};
 use super::layout::{self, Place};
 use super::parts::{Column, Moment, Tone, badge, nothing, outcome_tone, table, words};
 use super::query::encoded;
@@ -17,6 +18,7 @@ use crate::answers::status::verdict::{Verdict, Word};
 use crate::answers::status::{COUNTED_AT_MOST, Status, gather};
 use crate::answers::waiting;
 use crate::domain::FindingKind;
+use crate::domain::ids::JobName;
 use crate::domain::run::Mode;
 use crate::store::findings::{Finding, FindingCount};
 
@@ -35,12 +37,13 @@ pub(super) async fn page(
         as_of: status.as_of,
         zone: sources.zone,
     };
+    let may = May::of(&person);
     let body = html! {
         (verdict(&status, moment))
-        (stops(&status, moment))
+        (stops(&status, moment, may))
         (waits(&status, &waiting, moment))
         (backlog(&counts, moment))
-        (jobs_table(&status.jobs, moment))
+        (jobs_table(&status.jobs, moment, may))
         (hints(&status, moment))
     };
     Ok(layout::page(
@@ -81,7 +84,7 @@ fn verdict(status: &Status, moment: Moment) -> Markup {
 }
 
 /// One row each, with what it is, since when and why.
-fn stops(status: &Status, moment: Moment) -> Markup {
+fn stops(status: &Status, moment: Moment, may: May) -> Markup {
     let mut rows: Vec<Vec<Markup>> = Vec::new();
     let mut row =
         |what: Markup, scope: Markup, since: Option<DateTime<Utc>>, until, why: Markup| {
@@ -100,7 +103,14 @@ fn stops(status: &Status, moment: Moment) -> Markup {
     for hold in &status.holds {
         let scope = html! { (hold.job_name) " in " (hold.org) };
         let until = html! { "until released" };
-        let why = moment.say(&hold.reason);
+        let since = hold.since.timestamp_micros().to_string();
+        let of = [
+            ("job", hold.job_name.as_str()),
+            ("org", hold.org.as_str()),
+            ("since", since.as_str()),
+        ];
+        let act = may.form(Act::Release, texts::RELEASE, &of, &html! {});
+        let why = html! { (moment.say(&hold.reason)) (act) };
         row(
             badge(Tone::Bad, "hold"),
             scope,
@@ -118,7 +128,9 @@ fn stops(status: &Status, moment: Moment) -> Markup {
             Some(until) => moment.at(until),
             None => html! { "until resumed" },
         };
-        let why = html! { (words(&pause.reason)) " (" (words(&pause.who)) ")" };
+        let job = pause.job_name.as_ref().map_or("", JobName::as_str);
+        let act = may.form(Act::Resume, texts::RESUME, &[("job", job)], &html! {});
+        let why = html! { (words(&pause.reason)) " (" (words(&pause.who)) ")" (act) };
         row(
             badge(Tone::Warn, "pause"),
             scope,
@@ -167,6 +179,7 @@ fn stops(status: &Status, moment: Moment) -> Markup {
     html! {
         section {
             h2 { (texts::STOPS) }
+            (may.form(Act::Pause, texts::PAUSE_ALL, &[("job", "")], &forms::until()))
             @if rows.is_empty() { p.empty { (texts::STOPS_NOTHING) } }
             @else {
                 (table(texts::STOPS, &[
@@ -271,8 +284,8 @@ fn bar(count: u64, most: u64) -> Markup {
     }
 }
 
-fn jobs_table(rows: &[JobRow], moment: Moment) -> Markup {
-    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| job_row(row, moment)).collect();
+fn jobs_table(rows: &[JobRow], moment: Moment, may: May) -> Markup {
+    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| job_row(row, moment, may)).collect();
     html! {
         section {
             h2 { (texts::JOBS) }
@@ -284,12 +297,13 @@ fn jobs_table(rows: &[JobRow], moment: Moment) -> Markup {
     }
 }
 
-fn job_row(row: &JobRow, moment: Moment) -> Vec<Markup> {
+fn job_row(row: &JobRow, moment: Moment, may: May) -> Vec<Markup> {
     let outcome = match (row.last_outcome, row.last_started) {
         (Some(outcome), _) => badge(outcome_tone(outcome), outcome.as_str()),
         (None, Some(_)) => badge(Tone::Quiet, "running"),
         (None, None) => nothing(),
     };
+    let job = row.job_name.as_str();
     vec![
         html! { (row.job_name) },
         html! { (row.org) },
@@ -297,7 +311,11 @@ fn job_row(row: &JobRow, moment: Moment) -> Vec<Markup> {
         moment.maybe(row.last_started),
         outcome,
         moment.maybe(row.next),
-        row.held_by().map_or_else(nothing, |why| moment.say(&why)),
+        html! {
+            (row.held_by().map_or_else(nothing, |why| moment.say(&why)))
+            (may.form(Act::Trigger, texts::TRIGGER, &[("job", job), ("org", row.org.as_str())], &html! {}))
+            (may.form(Act::Pause, texts::PAUSE, &[("job", job)], &forms::until()))
+        },
     ]
 }
 

@@ -7,6 +7,7 @@ use axum::extract::{Extension, State};
 use axum::response::Response;
 use maud::{Markup, html};
 
+use super::forms::May;
 use super::layout::{self, Place};
 use super::order::tried;
 use super::parts::{Column, Moment, Tone, badge, nothing, table, words};
@@ -41,7 +42,7 @@ pub(super) async fn page(
     }
     let waiting = waiting::oldest(&sources, SHOWN).await?;
     let body = html! {
-        (writes(&unsettled, moment))
+        (writes(&unsettled, moment, May::of(&person)))
         (requests(&waiting, moment))
     };
     Ok(layout::page(
@@ -53,7 +54,7 @@ pub(super) async fn page(
     ))
 }
 
-fn writes(unsettled: &[(Attempt, Vec<AttemptStep>)], moment: Moment) -> Markup {
+fn writes(unsettled: &[(Attempt, Vec<AttemptStep>)], moment: Moment, may: May) -> Markup {
     html! {
         section {
             h2 { (texts::UNSETTLED) }
@@ -65,7 +66,7 @@ fn writes(unsettled: &[(Attempt, Vec<AttemptStep>)], moment: Moment) -> Markup {
                         "request " a href=(orders::path(&attempt.org, &attempt.reference_id)) { (words(attempt.reference_id.as_str())) }
                         ", order " (words(attempt.external_reference.as_str())) ", " (attempt.org)
                     }
-                    (tried(attempt, steps, moment))
+                    (tried(attempt, steps, moment, may))
                 }
             }
             @if unsettled.len() >= SHOWN as usize {

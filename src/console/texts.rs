@@ -103,3 +103,37 @@ pub(super) const UNSETTLED_NONE: &str = "None.";
 pub(super) const UNSETTLED_ARE: &str = "Nothing else is sent to these orders until a person says whether the write had its effect. The newest come first.";
 pub(super) const ALL_OF_THEM: &str = "All of them";
 pub(super) const ALL_GIVEN_UP: &str = "All that were given up";
+
+// Acts.
+pub(super) const REASON: &str = "why, for the audit";
+pub(super) const PAUSE_UNTIL: &str = "until (2h, 22:00; empty: until resumed)";
+pub(super) const FOUND_OUT: &str = "What you found out";
+pub(super) const HAD_EFFECT: &str = "the write had its effect (confirmed)";
+pub(super) const HAD_NO_EFFECT: &str = "it had none, and may be tried again (ineffective)";
+pub(super) const PAUSE: &str = "Pause";
+pub(super) const PAUSE_ALL: &str = "Pause every job";
+pub(super) const RESUME: &str = "Resume";
+pub(super) const TRIGGER: &str = "Run now";
+pub(super) const RELEASE: &str = "Release";
+pub(super) const ACKNOWLEDGE: &str = "Hands off";
+pub(super) const TAKE_BACK: &str = "Take that back";
+pub(super) const SETTLE: &str = "Settle";
+pub(super) const RETRY: &str = "Let it be tried again";
+pub(super) const DONE: &str = "Done";
+pub(super) const NOT_DONE: &str = "Not done";
+pub(super) const AS: &str = "As";
+pub(super) const IN_THE_AUDIT: &str = "In the audit";
+pub(super) const NOT_PROVEN: &str = "Not yet proven:";
+pub(super) const OPEN_WRITES: &str =
+    "writes that left before are not settled yet; they go on to be verified by reading.";
+pub(super) const PAUSED: &str =
+    "that no replica writes: each heeds it within 2 s, and what left before that is on its way.";
+pub(super) const RESUMED: &str =
+    "that anything is sent: the next runs decide afresh, within guard and caps.";
+pub(super) const TRIGGERED: &str =
+    "that it ran: a daemon takes it up within a second or so, and the run is then listed.";
+pub(super) const NOTHING_SENT: &str = "that anything is repaired: nothing was sent by this.";
+pub(super) const ACKNOWLEDGED: &str =
+    "that the order is mended: it is only left alone. A write that left before is not taken back.";
+pub(super) const SETTLED: &str =
+    "what became of the write: that rests on your word, and no read has shown it.";

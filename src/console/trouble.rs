@@ -20,6 +20,9 @@ pub(super) enum Trouble {
     /// The address asks for what makes no sense.
     #[error("{0}")]
     Mistaken(String),
+    /// What was asked was not done.
+    #[error("{0}")]
+    Refused(String),
     /// A fault of ours, or of the configuration since it was read.
     #[error("{0}")]
     Fault(String),
@@ -48,6 +51,12 @@ impl IntoResponse for Trouble {
         let (status, title) = match &self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, texts::NOT_FOUND),
             Self::Mistaken(_) => (StatusCode::BAD_REQUEST, texts::MISTAKEN),
+            Self::Refused(_)
+            | Self::Store(
+                StoreError::Refused { .. }
+                | StoreError::NotFound { .. }
+                | StoreError::IllegalStep { .. },
+            ) => (StatusCode::CONFLICT, texts::NOT_DONE),
             Self::Fault(error) => {
                 tracing::error!(error, "a page of the console can't be shown");
                 (StatusCode::INTERNAL_SERVER_ERROR, texts::FAULT)

@@ -1,5 +1,6 @@
 //! The console over real sockets and a real store: what it shows, who may come, and what it refuses.
 
+mod acts;
 mod addresses;
 mod door;
 mod lists;
