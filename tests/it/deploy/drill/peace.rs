@@ -88,10 +88,8 @@ async fn ages(dir: &Path, seconds: u64) {
     store.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_planned_stop_of_seventy_minutes_and_a_long_run_after_it() {
-    // Seven minutes in the shortened time.
-    let stopped_for = Duration::from_secs(420);
+/// The daemon is there again after so long, and its first run takes its time.
+async fn back_after(stopped_for: Duration) {
     let beginning = Beginning {
         stopped_for: Some(stopped_for),
         // So that the run after the stop takes its time.
@@ -112,4 +110,15 @@ async fn a_planned_stop_of_seventy_minutes_and_a_long_run_after_it() {
         .await;
     scene.stays_silent().await;
     scene.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_stop_of_seventy_minutes_and_a_long_run_after_it() {
+    // Seven minutes in the shortened time.
+    back_after(Duration::from_secs(420)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_that_takes_two_minutes() {
+    back_after(Duration::from_secs(12)).await;
 }
