@@ -36,7 +36,7 @@ fn cron(text: &str) -> When {
     When::Cron {
         cron: Box::new(parser.parse(text).unwrap()),
         text: text.to_owned(),
-        zone: tesa_reconciler::zone::Zone::named("Europe/Madrid").expect("a zone"),
+        zone: tesa_reconciler::zone::Zone::named("Europe/Madrid").unwrap(),
     }
 }
 
