@@ -9,6 +9,7 @@
 //! Where an action differs from what was done, the rest of that history would have gone otherwise, so it is not used.
 
 mod caps;
+mod recorded;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +20,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use self::caps::{Caps, apply};
 use super::replay::Standing;
 use crate::domain::ids::{JobName, Org, ReferenceId, RuleName};
-use crate::domain::{
-    Decided, Happening, Observation, Operation, SkipReason, Version, What, closed_set,
-};
+use crate::domain::{Happening, Observation, Operation, Version, What, closed_set};
 use crate::store::acknowledgements::Acknowledgement;
 use crate::store::attempts::Attempt;
 
@@ -264,7 +263,7 @@ pub fn rehearse(rules: &dyn Rules, life: &Life<'_>, window: Window) -> Rehearsed
         }
         if let What::Decision(decided) = &happening.what {
             if happening.seen_at >= window.since {
-                compare(rules, life, &standing, happening, decided, &mut done);
+                recorded::compare(rules, life, &standing, happening, decided, &mut done);
             }
             continue;
         }
@@ -314,63 +313,6 @@ pub fn rehearse(rules: &dyn Rules, life: &Life<'_>, window: Window) -> Rehearsed
         done.wanted.insert(of, 1);
     }
     done
-}
-
-/// A recorded decision is made again, from what was known then.
-fn compare(
-    rules: &dyn Rules,
-    life: &Life<'_>,
-    standing: &Standing,
-    happening: &Happening,
-    decided: &Decided,
-    done: &mut Rehearsed,
-) {
-    let Some(was) = wish_of(decided) else {
-        return done.cannot(Unreplayable::NotByRules);
-    };
-    let now = happening.seen_at;
-    let has_tried = life
-        .attempts
-        .iter()
-        .any(|attempt| attempt.intended_at < now);
-    let open = standing.issues.values().filter(|issue| !issue.resolved);
-    if has_tried && open.count() > 1 {
-        return done.cannot(Unreplayable::SeveralIssues);
-    }
-    done.decisions += 1;
-    match rules.wish(&decided.job_name, life.org, standing, now) {
-        Err(reason) => done.cannot(reason),
-        Ok(wish) => {
-            let rule = wish.rule.as_ref().map(RuleName::as_str);
-            if (rule, wish.wants.as_str()) == (decided.rule.as_deref(), was) {
-                done.reproduced += 1;
-            } else {
-                done.differing += 1;
-            }
-        }
-    }
-}
-
-/// What the rules wanted when this was decided; none where it was not theirs to say.
-fn wish_of(decided: &Decided) -> Option<&'static str> {
-    match decided.verdict.as_str() {
-        "act" => return Some("write"),
-        "flag" => return Some("flag"),
-        "ignore" => return Some("leave"),
-        _ => {}
-    }
-    match decided.verdict.parse::<SkipReason>().ok()? {
-        SkipReason::ChangedMeanwhile
-        | SkipReason::NotFound
-        | SkipReason::ReadFailed
-        | SkipReason::ContractViolation => None,
-        SkipReason::NotStuck
-        | SkipReason::NothingWrong
-        | SkipReason::FinalStatus
-        | SkipReason::UnknownStatus => Some("leave"),
-        // Something else stood in its way.
-        _ => Some("write"),
-    }
 }
 
 /// What a job wants in a stance, from its beginning on and at each age.

@@ -1,7 +1,7 @@
 //! One life at a time: what would have been done, and what became of it.
 
 use super::*;
-use crate::domain::Status;
+use crate::domain::{Decided, Status};
 use crate::reconcile::fixtures;
 
 /// Resends what is unsent for half an hour, flags what is validated for an hour.
