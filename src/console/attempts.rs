@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Place};
 use super::list::{Field, List, choice, exported, filters, last, total};
-use super::parts::{Column, Moment, attempt_tone, badge, nothing, words};
+use super::parts::{Column, Moment, attempt_tone, badge, id, nothing};
 use super::query::Query;
 use super::trouble::Trouble;
 use super::{Console, Person, orders, texts};
@@ -132,8 +132,8 @@ fn cells(row: &Attempt, moment: Moment) -> Vec<Markup> {
     );
     vec![
         html! { a href=(page) { (row.id) } },
-        words(row.reference_id.as_str()),
-        words(row.external_reference.as_str()),
+        id(row.reference_id.as_str()),
+        id(row.external_reference.as_str()),
         html! { (row.org) },
         html! { (row.operation) },
         badge(attempt_tone(row.state), row.state.as_str()),

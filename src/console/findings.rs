@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Place};
 use super::list::{Field, List, choice, exported, filters, last, total};
-use super::parts::{Column, Moment, Tone, badge, nothing, words};
+use super::parts::{Column, Moment, Tone, badge, id, nothing, words};
 use super::query::Query;
 use super::trouble::Trouble;
 use super::{Console, Person, orders, texts};
@@ -151,8 +151,8 @@ fn cells(row: &Listed, moment: Moment) -> Vec<Markup> {
     };
     let order = finding.external_reference.as_ref();
     vec![
-        html! { a href=(orders::path(&finding.org, &key.reference_id)) { (words(key.reference_id.as_str())) } },
-        order.map_or_else(nothing, |order| words(order.as_str())),
+        html! { a href=(orders::path(&finding.org, &key.reference_id)) { (id(key.reference_id.as_str())) } },
+        order.map_or_else(nothing, |order| id(order.as_str())),
         html! { (finding.org) },
         html! { (key.kind) },
         words(&key.detail),

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::forms::{self, Act, May};
 use super::layout::{self, Place};
-use super::parts::{Column, Moment, Tone, attempt_tone, badge, nothing, table, words};
+use super::parts::{Column, Moment, Tone, attempt_tone, badge, id, nothing, table, words};
 use super::trouble::Trouble;
 use super::{Console, Person, texts};
 use crate::answers::Sources;
@@ -97,7 +97,7 @@ fn head(life: &Life, material: &Material, next: Option<&str>, moment: Moment) ->
         section aria-label=(texts::STANDS) {
             dl {
                 dt { "org" } dd { (life.org) }
-                dt { "order" } dd { @match order { Some(order) => (words(order.as_str())), None => (nothing()) } }
+                dt { "order" } dd { @match order { Some(order) => (id(order.as_str())), None => (nothing()) } }
                 dt { "status" } dd {
                     @match request {
                         Some(request) => {

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Place};
 use super::list::{Field, List, choice, exported, filters, last, total};
-use super::parts::{Column, Moment, Tone, badge, nothing, table, words};
+use super::parts::{Column, Moment, Tone, badge, id, nothing, table, words};
 use super::query::{Query, address, encoded};
 use super::trouble::Trouble;
 use super::{Console, Person, texts};
@@ -160,7 +160,7 @@ fn fields(sources: &Sources) -> Vec<Field> {
         choice("job", "job", config.jobs.iter().map(|job| &job.name)),
         choice("rule", "rule", rules),
         choice("acknowledged", texts::WITH_ACKNOWLEDGED, ["yes"]),
-        choice("sort", texts::SORT, ["newest"]),
+        choice("sort", texts::SORT, ["oldest", "newest"]),
         choice("group_by", texts::GROUP_BY, GroupBy::ALL),
     ]
 }
@@ -221,7 +221,7 @@ fn cells(row: &Stuck, moment: Moment) -> Vec<Markup> {
         None => nothing(),
     };
     let order = match (&row.external_reference, row.since) {
-        (Some(order), _) => words(order.as_str()),
+        (Some(order), _) => id(order.as_str()),
         (None, None) => html! { span.none { (texts::NOT_READ) } },
         (None, Some(_)) => nothing(),
     };
@@ -229,7 +229,7 @@ fn cells(row: &Stuck, moment: Moment) -> Vec<Markup> {
         .threshold_seconds
         .and_then(|seconds| i64::try_from(seconds).ok());
     vec![
-        html! { a href=(path(&row.org, &row.reference_id)) { (words(row.reference_id.as_str())) } },
+        html! { a href=(path(&row.org, &row.reference_id)) { (id(row.reference_id.as_str())) } },
         order,
         html! { (row.org) },
         html! {

@@ -74,6 +74,15 @@ pub(super) fn words(text: &str) -> Markup {
     }
 }
 
+/// An id, which nobody wants split: who copies it must get all of it.
+pub(super) fn id(text: &str) -> Markup {
+    const LONGEST: usize = 64;
+    if text.chars().count() > LONGEST {
+        return words(text);
+    }
+    html! { span.words.id { (printable(text, "")) } }
+}
+
 /// In the place of a value that there is not.
 pub(super) fn nothing() -> Markup {
     html! { span.none aria-label=(texts::NONE) { "–" } }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::forms::May;
 use super::layout::{self, Place};
 use super::order::tried;
-use super::parts::{Column, Moment, Tone, badge, nothing, table, words};
+use super::parts::{Column, Moment, Tone, badge, id, nothing, table, words};
 use super::trouble::Trouble;
 use super::{Console, Person, orders, texts};
 use crate::answers::waiting;
@@ -63,8 +63,8 @@ fn writes(unsettled: &[(Attempt, Vec<AttemptStep>)], moment: Moment, may: May) -
             @for (attempt, steps) in unsettled {
                 article.case {
                     p {
-                        "request " a href=(orders::path(&attempt.org, &attempt.reference_id)) { (words(attempt.reference_id.as_str())) }
-                        ", order " (words(attempt.external_reference.as_str())) ", " (attempt.org)
+                        "request " a href=(orders::path(&attempt.org, &attempt.reference_id)) { (id(attempt.reference_id.as_str())) }
+                        ", order " (id(attempt.external_reference.as_str())) ", " (attempt.org)
                     }
                     (tried(attempt, steps, moment, may))
                 }
@@ -116,8 +116,8 @@ pub(super) fn row(finding: &Finding, moment: Moment) -> Vec<Markup> {
     let why = finding.attention.map(|why| badge(Tone::Warn, why.as_str()));
     let order = finding.external_reference.as_ref();
     vec![
-        html! { a href=(orders::path(&finding.org, &key.reference_id)) { (words(key.reference_id.as_str())) } },
-        order.map_or_else(nothing, |order| words(order.as_str())),
+        html! { a href=(orders::path(&finding.org, &key.reference_id)) { (id(key.reference_id.as_str())) } },
+        order.map_or_else(nothing, |order| id(order.as_str())),
         html! { (finding.org) },
         why.unwrap_or_else(nothing),
         html! { (key.kind) " " (words(&key.detail)) },
