@@ -88,15 +88,6 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
         metrics,
         read_again: Arc::new(|| Err("the demonstration's configuration stays as it is".to_owned())),
     };
-    output::note(&format!(
-        "sandbox at {} (its paths are assumptions), {} orgs with {} requests each, {} of them unsent and stuck; \
-         {:.0} % of the answers to writes get lost",
-        sandbox.base_url(),
-        ORGS.len(),
-        args.requests,
-        args.stuck,
-        args.lost_answer_rate * 100.0
-    ));
     let (up, ready) = oneshot::channel();
     let daemon = tokio::spawn(app::run(config, process, move |addresses| {
         let _ = up.send(addresses);
@@ -107,6 +98,15 @@ pub async fn run(args: &DemoArgs, signals: Signals) -> Result<Exit, Failure> {
                 "console at http://{console}/ (name {OPERATOR}, password {password})"
             ));
         }
+        output::note(&format!(
+            "sandbox at {} (its paths are assumptions), {} orgs with {} requests each, {} of them unsent and stuck; \
+             {:.0} % of the answers to writes get lost",
+            sandbox.base_url(),
+            ORGS.len(),
+            args.requests,
+            args.stuck,
+            args.lost_answer_rate * 100.0
+        ));
         output::note(&format!(
             "daemon ready; metrics at http://{}/metrics",
             addresses.http
