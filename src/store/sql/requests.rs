@@ -42,17 +42,43 @@ pub(in crate::store) const OPEN_ATTRIBUTES: &str = "
     WHERE org = $1 AND status NOT IN ('REJECTED', 'CANCELED', 'FINISHED') AND attributes IS NOT NULL
     GROUP BY persistence_type, attributes";
 
-// An event that is the last one, an issue as it was last told. By the requests, whatever the planner thinks: each has few.
-pub(in crate::store) const OPEN_CODES: &str = "
+// The last event of each. Asked request by request, from the end of its events, because each may have dozens.
+pub(in crate::store) const OPEN_EVENTS: &str = "
+    SELECT o.persistence_type, h.happening, h.code, count(*) AS requests
+    FROM observations AS o CROSS JOIN history AS h
+    WHERE o.org = $1 AND o.status NOT IN ('REJECTED', 'CANCELED', 'FINISHED') AND h.code IS NOT NULL
+        AND h.id = (
+            SELECT max(last.id) FROM history AS last
+            WHERE last.reference_id = o.reference_id AND last.org = o.org AND last.subject = 'event')
+    GROUP BY o.persistence_type, h.happening, h.code";
+
+// Issues as they were last told: each request has few.
+pub(in crate::store) const OPEN_ISSUES: &str = "
     SELECT o.persistence_type, h.happening, h.code, count(DISTINCT h.reference_id) AS requests
     FROM observations AS o CROSS JOIN history AS h
     WHERE o.org = $1 AND o.status NOT IN ('REJECTED', 'CANCELED', 'FINISHED')
-        AND h.reference_id = o.reference_id AND h.org = o.org AND h.subject BETWEEN 'event' AND 'issue~'
-        AND (h.happening = 'event' OR (h.happening = 'issue' AND NOT h.resolved)) AND h.code IS NOT NULL
+        AND h.reference_id = o.reference_id AND h.org = o.org AND h.subject BETWEEN 'issue' AND 'issue~'
+        AND h.happening = 'issue' AND NOT h.resolved
         AND NOT EXISTS (
             SELECT 1 FROM history AS later WHERE later.reference_id = h.reference_id AND later.org = h.org
                 AND later.subject = h.subject AND later.id > h.id)
     GROUP BY o.persistence_type, h.happening, h.code";
+
+/// One of the statements that count open requests.
+macro_rules! counted {
+    ($store:ident, $org:ident, $statement:ident: $row:ty) => {{
+        let counts: Vec<OpenCount> = $store
+            .call("count_open", || async {
+                let rows: Vec<$row> = sqlx::query_as($statement)
+                    .bind($org.as_str())
+                    .fetch_all($store.reading())
+                    .await?;
+                all(rows)
+            })
+            .await?;
+        counts
+    }};
+}
 
 // What was decided and looked at rests on the observation, and goes with it.
 const FORGET: [&str; 3] = [
@@ -156,30 +182,13 @@ impl Requests for Backend {
     }
 
     async fn count_open(&self, org: &Org) -> Result<Vec<OpenCount>, StoreError> {
-        self.call("count_open", || async {
-            let alike: Vec<AlikeRow> = sqlx::query_as(OPEN_ALIKE)
-                .bind(org.as_str())
-                .fetch_all(self.reading())
-                .await?;
-            let changed: Vec<ChangedRow> = sqlx::query_as(OPEN_CHANGED)
-                .bind(org.as_str())
-                .fetch_all(self.reading())
-                .await?;
-            let attributes: Vec<AttributesRow> = sqlx::query_as(OPEN_ATTRIBUTES)
-                .bind(org.as_str())
-                .fetch_all(self.reading())
-                .await?;
-            let codes: Vec<CodeRow> = sqlx::query_as(OPEN_CODES)
-                .bind(org.as_str())
-                .fetch_all(self.reading())
-                .await?;
-            let mut counts: Vec<OpenCount> = all(alike)?;
-            counts.extend(all::<_, OpenCount>(changed)?);
-            counts.extend(all::<_, OpenCount>(attributes)?);
-            counts.extend(all::<_, OpenCount>(codes)?);
-            Ok(counts)
-        })
-        .await
+        // Each a call of its own, with a time-out of its own: all of them walk through every open request.
+        let mut counts = counted!(self, org, OPEN_ALIKE: AlikeRow);
+        counts.extend(counted!(self, org, OPEN_CHANGED: ChangedRow));
+        counts.extend(counted!(self, org, OPEN_ATTRIBUTES: AttributesRow));
+        counts.extend(counted!(self, org, OPEN_EVENTS: CodeRow));
+        counts.extend(counted!(self, org, OPEN_ISSUES: CodeRow));
+        Ok(counts)
     }
 
     async fn forget_observation(
