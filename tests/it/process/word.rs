@@ -21,7 +21,7 @@ async fn trigger(world: &World) -> TimeDelta {
 async fn a_trigger_from_another_process_is_seen_at_once() {
     let world = World::new(Settings::default()).await;
     let daemon = world.daemon().await;
-    // The look of each second begins anew with each trigger that was heard, so without a word most would wait for
+    // The look of every two seconds begins anew with each trigger that was heard, so without a word most would wait for
     // nearly all of it.
     let mut waited = Vec::new();
     for _ in 0..5 {
@@ -34,7 +34,7 @@ async fn a_trigger_from_another_process_is_seen_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_bell_the_look_each_second_still_finds_it() {
+async fn without_a_bell_the_look_every_two_seconds_still_finds_it() {
     let world = World::new(Settings {
         daemon: "log_level = \"debug\"".to_owned(),
         ..Settings::default()
@@ -45,7 +45,7 @@ async fn without_a_bell_the_look_each_second_still_finds_it() {
     // No socket can be where a directory is.
     std::fs::create_dir(world.path("state.db.bell")).unwrap();
     let mut daemon = world.daemon().await;
-    let said = "no bell beside the database: commands are seen at the look each second";
+    let said = "no bell beside the database: commands are seen at the look every two seconds";
     daemon.logged(said).await;
     for _ in 0..3 {
         trigger(&world).await;
