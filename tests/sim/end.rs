@@ -20,6 +20,9 @@ use crate::{people, replayed};
 /// A run takes no longer.
 const RUNS_END_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
+/// The hour of the cap, with the time until the next run.
+const AN_HOUR: TimeDelta = TimeDelta::minutes(63);
+
 pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), String> {
     let (store, now) = (&world.store, world.now());
     let told = |error: tesa_reconciler::store::StoreError| error.to_string();
@@ -78,6 +81,13 @@ pub async fn everything_is_settled(world: &World, plan: &Plan) -> Result<(), Str
             of.is_some_and(|of| of.as_str() == order)
         })
     };
+    // What is still to be repaired waits for the hour's cap, where that is used up.
+    let since = now - AN_HOUR;
+    let ledger = world.sandbox.ledger();
+    let of_hour = ledger.iter().filter(|entry| entry.time > since);
+    if of_hour.count() as u64 >= plan.limits.per_hour {
+        return Ok(());
+    }
     let repairable = plan.orders.iter().filter(|order| order.is_repairable);
     for order in repairable {
         for id in world.sandbox.references(ORG, &order.name) {
