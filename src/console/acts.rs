@@ -79,10 +79,7 @@ impl Acting {
         not_proven: &str,
         look: (&str, &str),
     ) -> Result<Response, Trouble> {
-        let moment = Moment {
-            as_of: self.sources.now(),
-            zone: self.sources.zone,
-        };
+        let moment = Moment::now(&self.sources);
         let open: u64 = self
             .sources
             .store
@@ -249,19 +246,7 @@ pub(super) async fn acknowledge(
     Extension(person): Extension<Person>,
     form: Sent<FindingForm>,
 ) -> Result<Response, Trouble> {
-    let form = sent(form)?;
-    let acting = Acting::begin(&console, person, &form.reason).await?;
-    let back = orders::path(&acting.org(&form.org)?, &ReferenceId::new(&form.request));
-    let (ids, now) = ([FindingId(form.finding)], acting.sources.now());
-    acting
-        .sources
-        .store
-        .acknowledge_findings(&ids, &acting.actor, now)
-        .await?;
-    let done = format!("Acknowledged finding {}: {ACKNOWLEDGED}.", form.finding);
-    acting
-        .done(&done, texts::ACKNOWLEDGED, (texts::REQUEST, &back))
-        .await
+    say_of_finding(&console, person, form, true).await
 }
 
 pub(super) async fn take_back(
@@ -269,18 +254,32 @@ pub(super) async fn take_back(
     Extension(person): Extension<Person>,
     form: Sent<FindingForm>,
 ) -> Result<Response, Trouble> {
+    say_of_finding(&console, person, form, false).await
+}
+
+/// Hands off, or that it is over.
+async fn say_of_finding(
+    console: &Console,
+    person: Person,
+    form: Sent<FindingForm>,
+    hands_off: bool,
+) -> Result<Response, Trouble> {
     let form = sent(form)?;
-    let acting = Acting::begin(&console, person, &form.reason).await?;
+    let acting = Acting::begin(console, person, &form.reason).await?;
     let back = orders::path(&acting.org(&form.org)?, &ReferenceId::new(&form.request));
     let (ids, now) = ([FindingId(form.finding)], acting.sources.now());
+    let (store, actor) = (&acting.sources.store, &acting.actor);
+    let (done, not_proven) = if hands_off {
+        store.acknowledge_findings(&ids, actor, now).await?;
+        let done = format!("Acknowledged finding {}: {ACKNOWLEDGED}.", form.finding);
+        (done, texts::ACKNOWLEDGED)
+    } else {
+        store.unacknowledge_findings(&ids, actor, now).await?;
+        let done = format!("Took back what was said of finding {}.", form.finding);
+        (done, texts::NOTHING_SENT)
+    };
     acting
-        .sources
-        .store
-        .unacknowledge_findings(&ids, &acting.actor, now)
-        .await?;
-    let done = format!("Took back what was said of finding {}.", form.finding);
-    acting
-        .done(&done, texts::NOTHING_SENT, (texts::REQUEST, &back))
+        .done(&done, not_proven, (texts::REQUEST, &back))
         .await
 }
 

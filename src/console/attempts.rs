@@ -7,15 +7,13 @@ use axum::http::Uri;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::layout::{self, Place};
-use super::list::{Field, List, choice, exported, filters, last, total};
+use super::layout::Place;
+use super::list::{Asked, Field, Listing, choice, filters, last, text};
 use super::parts::{Column, Moment, attempt_tone, badge, id, nothing};
-use super::query::Query;
 use super::trouble::Trouble;
 use super::{Console, Person, orders, texts};
 use crate::answers::{Sources, columns};
 use crate::domain::{AttemptState, Operation};
-use crate::store::Page;
 use crate::store::attempts::{Attempt, AttemptFilter};
 
 const KEYS: &[&str] = &[
@@ -49,8 +47,8 @@ pub(super) async fn page(
     Extension(person): Extension<Person>,
     uri: Uri,
 ) -> Result<Response, Trouble> {
-    let sources = console.sources();
-    let query = Query::read(&uri, KEYS)?;
+    let asked = Asked::read(&console, &uri, KEYS)?;
+    let (sources, query) = (&asked.sources, &asked.query);
     let filter = AttemptFilter {
         org: sources.known_org(query.get("org")).await?,
         reference: None,
@@ -58,69 +56,38 @@ pub(super) async fn page(
         state: query.word("state")?,
         operation: query.word("operation")?,
         run_id: query.word("run")?,
-        since: query.instant("since", &sources)?,
-        until: query.instant("until", &sources)?,
+        since: query.instant("since", sources)?,
+        until: query.instant("until", sources)?,
     };
-    let moment = Moment {
-        as_of: sources.now(),
-        zone: sources.zone,
-    };
-    let limit = query.limit()?;
-    let before = query.word("before")?;
-    let rows = sources
-        .store
-        .attempts(&filter, Page { limit, before })
-        .await?;
-    if let Some(file) = exported(query.form()?, "attempts", columns::ATTEMPTS, &rows)? {
-        return Ok(file);
-    }
-    let next = last(&rows, limit).map(|attempt| query.with("before", Some(&attempt.id)));
-    let total = total(rows.len(), sources.store.count_attempts(&filter)).await?;
-    let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, moment)).collect();
-    let list = List {
-        caption: texts::ATTEMPTS,
-        query: &query,
+    let page = asked.page()?;
+    let rows = sources.store.attempts(&filter, page).await?;
+    let next = last(&rows, page.limit).map(|attempt| query.with("before", Some(&attempt.id)));
+    let listing = Listing {
+        title: texts::ATTEMPTS,
+        place: Place::Attempts,
+        file: "attempts",
+        first: columns::ATTEMPTS,
         columns: COLUMNS,
-        rows: &cells,
-        total,
-        next,
+        above: html! {
+            p.hint { (texts::ATTEMPTS_ARE) }
+            (filters(query, &fields(sources)))
+        },
         page_key: "before",
+        next,
     };
-    let body = html! {
-        p.hint { (texts::ATTEMPTS_ARE) }
-        (filters(&query, &fields(&sources)))
-        (list.show())
-    };
-    Ok(layout::page(
-        texts::ATTEMPTS,
-        Place::Attempts,
-        &person,
-        moment,
-        &body,
-    ))
+    let count = sources.store.count_attempts(&filter);
+    asked.answer(&person, &listing, &rows, count, cells).await
 }
 
 fn fields(sources: &Sources) -> Vec<Field> {
     vec![
-        Field::Text {
-            name: "search",
-            title: texts::SEARCH,
-        },
+        text("search", texts::SEARCH),
         choice("org", "org", &sources.config.tesamanager.orgs),
         choice("state", "state", AttemptState::ALL),
         choice("operation", "operation", Operation::ALL),
-        Field::Text {
-            name: "run",
-            title: "run",
-        },
-        Field::Text {
-            name: "since",
-            title: texts::SINCE,
-        },
-        Field::Text {
-            name: "until",
-            title: texts::UNTIL,
-        },
+        text("run", "run"),
+        text("since", texts::SINCE),
+        text("until", texts::UNTIL),
     ]
 }
 

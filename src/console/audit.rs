@@ -7,14 +7,12 @@ use axum::http::Uri;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::layout::{self, Place};
-use super::list::{Field, List, choice, exported, filters, last, total};
+use super::layout::Place;
+use super::list::{Asked, Listing, choice, filters, last, text};
 use super::parts::{Column, Moment, words};
-use super::query::Query;
 use super::trouble::Trouble;
 use super::{Console, Person, texts};
 use crate::answers::columns;
-use crate::store::Page;
 use crate::store::audit::{ACTIONS, AuditFilter, AuditRow};
 
 const KEYS: &[&str] = &[
@@ -35,8 +33,8 @@ pub(super) async fn page(
     Extension(person): Extension<Person>,
     uri: Uri,
 ) -> Result<Response, Trouble> {
-    let sources = console.sources();
-    let query = Query::read(&uri, KEYS)?;
+    let asked = Asked::read(&console, &uri, KEYS)?;
+    let (sources, query) = (&asked.sources, &asked.query);
     let action = query.get("action");
     if let Some(action) = action.filter(|action| !ACTIONS.contains(action)) {
         return Err(Trouble::Mistaken(format!("{action:?} is no action")));
@@ -44,57 +42,30 @@ pub(super) async fn page(
     let filter = AuditFilter {
         who: query.get("who").map(str::to_owned),
         action: action.map(str::to_owned),
-        since: query.instant("since", &sources)?,
-        until: query.instant("until", &sources)?,
+        since: query.instant("since", sources)?,
+        until: query.instant("until", sources)?,
     };
-    let moment = Moment {
-        as_of: sources.now(),
-        zone: sources.zone,
-    };
-    let limit = query.limit()?;
-    let before = query.word("before")?;
-    let rows = sources.store.audit(&filter, Page { limit, before }).await?;
-    if let Some(file) = exported(query.form()?, "audit", columns::AUDIT, &rows)? {
-        return Ok(file);
-    }
-    let next = last(&rows, limit).map(|row| query.with("before", Some(&row.id)));
-    let total = total(rows.len(), sources.store.count_audit(&filter)).await?;
-    let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, moment)).collect();
-    let list = List {
-        caption: texts::AUDIT,
-        query: &query,
-        columns: COLUMNS,
-        rows: &cells,
-        total,
-        next,
-        page_key: "before",
-    };
+    let page = asked.page()?;
+    let rows = sources.store.audit(&filter, page).await?;
+    let next = last(&rows, page.limit).map(|row| query.with("before", Some(&row.id)));
     let fields = [
-        Field::Text {
-            name: "who",
-            title: "who",
-        },
+        text("who", "who"),
         choice("action", "action", ACTIONS),
-        Field::Text {
-            name: "since",
-            title: texts::SINCE,
-        },
-        Field::Text {
-            name: "until",
-            title: texts::UNTIL,
-        },
+        text("since", texts::SINCE),
+        text("until", texts::UNTIL),
     ];
-    let body = html! {
-        (filters(&query, &fields))
-        (list.show())
+    let listing = Listing {
+        title: texts::AUDIT,
+        place: Place::Audit,
+        file: "audit",
+        first: columns::AUDIT,
+        columns: COLUMNS,
+        above: filters(query, &fields),
+        page_key: "before",
+        next,
     };
-    Ok(layout::page(
-        texts::AUDIT,
-        Place::Audit,
-        &person,
-        moment,
-        &body,
-    ))
+    let count = sources.store.count_audit(&filter);
+    asked.answer(&person, &listing, &rows, count, cells).await
 }
 
 fn cells(row: &AuditRow, moment: Moment) -> Vec<Markup> {

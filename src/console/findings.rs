@@ -7,8 +7,8 @@ use axum::http::Uri;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::layout::{self, Place};
-use super::list::{Field, List, choice, exported, filters, last, total};
+use super::layout::Place;
+use super::list::{Asked, Field, Listing, choice, filters, last, text};
 use super::parts::{Column, Moment, Tone, badge, id, nothing, words};
 use super::query::Query;
 use super::trouble::Trouble;
@@ -17,7 +17,6 @@ use crate::answers::findings::{Listed, Said, listed};
 use crate::answers::{Sources, columns};
 use crate::domain::finding::Attention;
 use crate::domain::{FindingKind, FindingState};
-use crate::store::Page;
 use crate::store::findings::FindingFilter;
 
 const KEYS: &[&str] = &[
@@ -54,46 +53,25 @@ pub(super) async fn page(
     Extension(person): Extension<Person>,
     uri: Uri,
 ) -> Result<Response, Trouble> {
-    let sources = console.sources();
-    let query = Query::read(&uri, KEYS)?;
-    let filter = filter(&query, &sources).await?;
-    let moment = Moment {
-        as_of: sources.now(),
-        zone: sources.zone,
-    };
-    let limit = query.limit()?;
-    let before = query.word("before")?;
-    let found = sources
-        .store
-        .findings(&filter, Page { limit, before })
-        .await?;
-    let next = last(&found, limit).map(|finding| query.with("before", Some(&finding.id)));
-    let rows = listed(&sources, filter.org.as_ref(), found).await?;
-    if let Some(file) = exported(query.form()?, "findings", columns::FINDINGS, &rows)? {
-        return Ok(file);
-    }
-    let total = total(rows.len(), sources.store.count_findings(&filter)).await?;
-    let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, moment)).collect();
-    let list = List {
-        caption: texts::FINDINGS,
-        query: &query,
+    let asked = Asked::read(&console, &uri, KEYS)?;
+    let (sources, query) = (&asked.sources, &asked.query);
+    let filter = filter(query, sources).await?;
+    let page = asked.page()?;
+    let found = sources.store.findings(&filter, page).await?;
+    let next = last(&found, page.limit).map(|finding| query.with("before", Some(&finding.id)));
+    let rows = listed(sources, filter.org.as_ref(), found).await?;
+    let listing = Listing {
+        title: texts::FINDINGS,
+        place: Place::Findings,
+        file: "findings",
+        first: columns::FINDINGS,
         columns: COLUMNS,
-        rows: &cells,
-        total,
-        next,
+        above: filters(query, &fields(sources)),
         page_key: "before",
+        next,
     };
-    let body = html! {
-        (filters(&query, &fields(&sources)))
-        (list.show())
-    };
-    Ok(layout::page(
-        texts::FINDINGS,
-        Place::Findings,
-        &person,
-        moment,
-        &body,
-    ))
+    let count = sources.store.count_findings(&filter);
+    asked.answer(&person, &listing, &rows, count, cells).await
 }
 
 async fn filter(query: &Query, sources: &Sources) -> Result<FindingFilter, Trouble> {
@@ -118,27 +96,15 @@ async fn filter(query: &Query, sources: &Sources) -> Result<FindingFilter, Troub
 fn fields(sources: &Sources) -> Vec<Field> {
     let config = &sources.config;
     vec![
-        Field::Text {
-            name: "search",
-            title: texts::SEARCH,
-        },
+        text("search", texts::SEARCH),
         choice("org", "org", &config.tesamanager.orgs),
         choice("kind", "kind", FindingKind::ALL),
         choice("state", "state", FindingState::ALL),
         choice("attention", "waits for a person", Attention::ALL),
         choice("job", "job", config.jobs.iter().map(|job| &job.name)),
-        Field::Text {
-            name: "detail",
-            title: "detail",
-        },
-        Field::Text {
-            name: "since",
-            title: texts::SINCE,
-        },
-        Field::Text {
-            name: "until",
-            title: texts::UNTIL,
-        },
+        text("detail", "detail"),
+        text("since", texts::SINCE),
+        text("until", texts::UNTIL),
     ]
 }
 

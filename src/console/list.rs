@@ -1,19 +1,21 @@
 //! What every list has: its filters as a form that writes them into the address, how many there are, the way to the next page,
-//! and the same rows for a spreadsheet or a program.
+//! and the same rows for a spreadsheet or a program. A page of a list says what is its own ([`Asked::answer`]).
 
 use std::time::Duration;
 
-use axum::http::header;
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::parts::{Column, table};
+use super::layout::{self, Place};
+use super::parts::{Column, Moment, table};
 use super::query::{Form, Query};
-use super::texts;
 use super::trouble::Trouble;
+use super::{Console, Person, texts};
+use crate::answers::Sources;
 use crate::answers::csv::csv;
-use crate::store::StoreError;
+use crate::store::{Page, StoreError};
 
 /// Nobody waits longer for a number: then it is "more than".
 const COUNTED_WITHIN: Duration = Duration::from_millis(100);
@@ -31,6 +33,11 @@ pub(super) enum Field {
         title: &'static str,
         words: Vec<String>,
     },
+}
+
+/// A field for a text.
+pub(super) const fn text(name: &'static str, title: &'static str) -> Field {
+    Field::Text { name, title }
 }
 
 /// Words of a closed set as the choices of a field.
@@ -66,66 +73,110 @@ pub(super) fn filters(query: &Query, fields: &[Field]) -> Markup {
     }
 }
 
-/// How many there are: a number that is right, or that there are more than those shown.
-pub(super) enum Total {
-    Exactly(u64),
-    MoreThan(u64),
+/// What an address asks of a list.
+pub(super) struct Asked {
+    pub(super) sources: Sources,
+    pub(super) query: Query,
+    pub(super) moment: Moment,
 }
 
-/// Counts, unless that takes too long; `shown` rows are there at least.
-pub(super) async fn total(
-    shown: usize,
-    count: impl Future<Output = Result<u64, StoreError>>,
-) -> Result<Total, StoreError> {
-    match tokio::time::timeout(COUNTED_WITHIN, count).await {
-        Ok(counted) => Ok(Total::Exactly(counted?)),
-        Err(_) => Ok(Total::MoreThan(shown as u64)),
-    }
-}
-
-/// A page of rows under its filters.
-pub(super) struct List<'a> {
-    pub(super) caption: &'a str,
-    pub(super) query: &'a Query,
+/// What is a list's own.
+pub(super) struct Listing<'a> {
+    pub(super) title: &'a str,
+    pub(super) place: Place,
+    /// The name of its file.
+    pub(super) file: &'a str,
+    /// The first columns of its file, in their order.
+    pub(super) first: &'a [&'a str],
     pub(super) columns: &'a [Column],
-    pub(super) rows: &'a [Vec<Markup>],
-    pub(super) total: Total,
+    /// Stands above the rows.
+    pub(super) above: Markup,
+    /// The key of the address that says where a page goes on.
+    pub(super) page_key: &'static str,
     /// The address of the next page; none: this is the last.
     pub(super) next: Option<String>,
-    /// Which key says that this is not the first page.
-    pub(super) page_key: &'static str,
 }
 
-impl List<'_> {
-    pub(super) fn show(&self) -> Markup {
-        let shown = self.rows.len();
-        let is_first = self.query.get(self.page_key).is_none();
-        let count = match self.total {
-            Total::Exactly(total) if is_first && total <= shown as u64 => format!("{total} in all"),
-            Total::Exactly(total) => format!("{shown} of {total} in all"),
-            Total::MoreThan(least) => format!("{shown} shown, more than {least} in all"),
+impl Asked {
+    /// What this address says; a key that the list does not have is a mistake.
+    pub(super) fn read(
+        console: &Console,
+        uri: &Uri,
+        keys: &'static [&'static str],
+    ) -> Result<Self, Trouble> {
+        let sources = console.sources();
+        let query = Query::read(uri, keys)?;
+        let moment = Moment::now(&sources);
+        Ok(Self {
+            sources,
+            query,
+            moment,
+        })
+    }
+
+    /// Which rows of a list that goes from the newest back, by their number.
+    pub(super) fn page(&self) -> Result<Page, Trouble> {
+        Ok(Page {
+            limit: self.query.limit()?,
+            before: self.query.word("before")?,
+        })
+    }
+
+    /// The rows as a page, or as the file that was asked for. They are counted for a page only, unless that takes too long.
+    pub(super) async fn answer<R: Serialize>(
+        &self,
+        person: &Person,
+        listing: &Listing<'_>,
+        rows: &[R],
+        count: impl Future<Output = Result<u64, StoreError>>,
+        cells: impl Fn(&R, Moment) -> Vec<Markup>,
+    ) -> Result<Response, Trouble> {
+        if let Some(file) = exported(self.query.form()?, listing.file, listing.first, rows)? {
+            return Ok(file);
+        }
+        let counted = match tokio::time::timeout(COUNTED_WITHIN, count).await {
+            Ok(counted) => Some(counted?),
+            Err(_) => None,
+        };
+        let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, self.moment)).collect();
+        let body = html! {
+            (listing.above)
+            (self.rows(listing, &cells, counted))
+        };
+        let (title, place) = (listing.title, listing.place);
+        Ok(layout::page(title, place, person, self.moment, &body))
+    }
+
+    fn rows(&self, listing: &Listing<'_>, rows: &[Vec<Markup>], counted: Option<u64>) -> Markup {
+        let (query, key) = (&self.query, listing.page_key);
+        let shown = rows.len();
+        let is_first = query.get(key).is_none();
+        let count = match counted {
+            Some(total) if is_first && total <= shown as u64 => format!("{total} in all"),
+            Some(total) => format!("{shown} of {total} in all"),
+            None => format!("{shown} shown, more than {shown} in all"),
         };
         html! {
             p.count {
                 (count)
                 span.exports {
                     (texts::THESE_ROWS) " "
-                    a href=(self.query.with("format", Some(&"csv"))) { "CSV" } " "
-                    a href=(self.query.with("format", Some(&"json"))) { "JSON" }
+                    a href=(query.with("format", Some(&"csv"))) { "CSV" } " "
+                    a href=(query.with("format", Some(&"json"))) { "JSON" }
                 }
             }
             @if shown == 0 { p.empty { (texts::NO_ROWS) } }
-            @else { (table(self.caption, self.columns, self.rows)) }
+            @else { (table(listing.title, listing.columns, rows)) }
             p.pages {
-                @if !is_first { a href=(self.query.with(self.page_key, None)) { (texts::FIRST_PAGE) } " " }
-                @if let Some(next) = &self.next { a rel="next" href=(next) { (texts::NEXT_PAGE) } }
+                @if !is_first { a href=(query.with(key, None)) { (texts::FIRST_PAGE) } " " }
+                @if let Some(next) = &listing.next { a rel="next" href=(next) { (texts::NEXT_PAGE) } }
             }
         }
     }
 }
 
 /// The rows as a file; none where a page is wanted.
-pub(super) fn exported<R: Serialize>(
+fn exported<R: Serialize>(
     form: Form,
     name: &str,
     first: &[&str],

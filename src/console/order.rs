@@ -38,10 +38,7 @@ pub(super) async fn page(
         .await?
         .ok_or_else(|| unknown(&id))?;
     let reference = ReferenceId::new(&id);
-    let moment = Moment {
-        as_of: sources.now(),
-        zone: sources.zone,
-    };
+    let moment = Moment::now(&sources);
     let material = material(&*sources.store, &org, &reference).await?;
     if is_unknown(&material) {
         return Err(unknown(&id));

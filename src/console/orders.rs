@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta};
 use maud::{Markup, html};
 
 use super::layout::{self, Place};
-use super::list::{Field, List, choice, exported, filters, last, total};
+use super::list::{Asked, Field, Listing, choice, filters, last, text};
 use super::parts::{Column, Moment, Tone, badge, id, nothing, table, words};
 use super::query::{Query, address, encoded};
 use super::trouble::Trouble;
@@ -62,55 +62,39 @@ pub(super) async fn page(
     Extension(person): Extension<Person>,
     uri: Uri,
 ) -> Result<Response, Trouble> {
-    let sources = console.sources();
-    let query = Query::read(&uri, KEYS)?;
-    let filter = filter(&query, &sources).await?;
-    let moment = Moment {
-        as_of: sources.now(),
-        zone: sources.zone,
-    };
+    let asked = Asked::read(&console, &uri, KEYS)?;
+    let (sources, query) = (&asked.sources, &asked.query);
+    let filter = filter(query, sources).await?;
     if let Some(by) = query.word::<GroupBy>("group_by")? {
-        let body = grouped(&sources, &query, by, &filter, moment).await?;
+        let body = grouped(sources, query, by, &filter, asked.moment).await?;
         return Ok(layout::page(
             texts::ORDERS,
             Place::Orders,
             &person,
-            moment,
+            asked.moment,
             &body,
         ));
     }
     let limit = query.limit()?;
-    let found = found(&sources, &query, &filter, limit).await?;
-    let next = last(&found, limit).map(|finding| next_page(&query, finding));
-    let shown = found.len();
-    let (rows, alive) = stuck(&sources, found).await?;
-    if let Some(file) = exported(query.form()?, "stuck", columns::STUCK, &rows)? {
-        return Ok(file);
-    }
-    let total = total(shown, sources.store.count_findings(&filter)).await?;
-    let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, moment)).collect();
-    let list = List {
-        caption: texts::ORDERS,
-        query: &query,
+    let found = found(sources, query, &filter, limit).await?;
+    let next = last(&found, limit).map(|finding| next_page(query, finding));
+    let (rows, alive) = stuck(sources, found).await?;
+    let listing = Listing {
+        title: texts::ORDERS,
+        place: Place::Orders,
+        file: "stuck",
+        first: columns::STUCK,
         columns: COLUMNS,
-        rows: &cells,
-        total,
-        next,
+        above: html! {
+            p.hint { (texts::ORDERS_ARE) }
+            (filters(query, &fields(sources)))
+            @if !alive { p.note { (texts::NOBODY_ALIVE) } }
+        },
         page_key: "after",
+        next,
     };
-    let body = html! {
-        p.hint { (texts::ORDERS_ARE) }
-        (filters(&query, &fields(&sources)))
-        @if !alive { p.note { (texts::NOBODY_ALIVE) } }
-        (list.show())
-    };
-    Ok(layout::page(
-        texts::ORDERS,
-        Place::Orders,
-        &person,
-        moment,
-        &body,
-    ))
+    let count = sources.store.count_findings(&filter);
+    asked.answer(&person, &listing, &rows, count, cells).await
 }
 
 async fn filter(query: &Query, sources: &Sources) -> Result<FindingFilter, Trouble> {
@@ -147,10 +131,7 @@ fn fields(sources: &Sources) -> Vec<Field> {
     rules.sort();
     rules.dedup();
     vec![
-        Field::Text {
-            name: "search",
-            title: texts::SEARCH,
-        },
+        text("search", texts::SEARCH),
         choice("org", "org", &config.tesamanager.orgs),
         choice(
             "status",

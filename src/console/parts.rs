@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use maud::{Markup, html};
 
 use super::texts;
+use crate::answers::Sources;
 use crate::answers::time::{rough, shown, told};
 use crate::answers::words::printable;
 use crate::domain::{AttemptState, RunOutcome};
@@ -22,6 +23,14 @@ pub(super) struct Moment {
 }
 
 impl Moment {
+    /// Now.
+    pub(super) fn now(sources: &Sources) -> Self {
+        Self {
+            as_of: sources.now(),
+            zone: sources.zone,
+        }
+    }
+
     /// An instant, with its zone and how long ago or how far ahead it is.
     pub(super) fn at(self, at: DateTime<Utc>) -> Markup {
         let length = self.as_of - at;

@@ -27,10 +27,7 @@ pub(super) async fn page(
     Extension(person): Extension<Person>,
 ) -> Result<Response, Trouble> {
     let sources = console.sources();
-    let moment = Moment {
-        as_of: sources.now(),
-        zone: sources.zone,
-    };
+    let moment = Moment::now(&sources);
     let filter = AttemptFilter {
         state: Some(AttemptState::NeedsHuman),
         ..AttemptFilter::default()

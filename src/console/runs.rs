@@ -7,15 +7,13 @@ use axum::http::Uri;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::layout::{self, Place};
-use super::list::{Field, List, choice, exported, filters, last, total};
+use super::layout::Place;
+use super::list::{Asked, Listing, choice, filters, last, text};
 use super::parts::{Column, Moment, Tone, badge, nothing, outcome_tone};
-use super::query::Query;
 use super::trouble::Trouble;
 use super::{Console, Person, texts};
 use crate::answers::columns;
 use crate::domain::RunOutcome;
-use crate::store::Page;
 use crate::store::runs::{RunFilter, RunRow};
 
 const KEYS: &[&str] = &[
@@ -45,62 +43,38 @@ pub(super) async fn page(
     Extension(person): Extension<Person>,
     uri: Uri,
 ) -> Result<Response, Trouble> {
-    let sources = console.sources();
-    let query = Query::read(&uri, KEYS)?;
+    let asked = Asked::read(&console, &uri, KEYS)?;
+    let (sources, query) = (&asked.sources, &asked.query);
     let filter = RunFilter {
         job_name: sources.known_job(query.get("job")).await?,
         org: sources.known_org(query.get("org")).await?,
         outcome: query.word("outcome")?,
-        since: query.instant("since", &sources)?,
-        until: query.instant("until", &sources)?,
+        since: query.instant("since", sources)?,
+        until: query.instant("until", sources)?,
     };
-    let moment = Moment {
-        as_of: sources.now(),
-        zone: sources.zone,
-    };
-    let limit = query.limit()?;
-    let before = query.word("before")?;
-    let rows = sources.store.runs(&filter, Page { limit, before }).await?;
-    if let Some(file) = exported(query.form()?, "runs", columns::RUNS, &rows)? {
-        return Ok(file);
-    }
-    let next = last(&rows, limit).map(|run| query.with("before", Some(&run.id)));
-    let total = total(rows.len(), sources.store.count_runs(&filter)).await?;
-    let cells: Vec<Vec<Markup>> = rows.iter().map(|row| cells(row, moment)).collect();
-    let list = List {
-        caption: texts::RUNS,
-        query: &query,
-        columns: COLUMNS,
-        rows: &cells,
-        total,
-        next,
-        page_key: "before",
-    };
+    let page = asked.page()?;
+    let rows = sources.store.runs(&filter, page).await?;
+    let next = last(&rows, page.limit).map(|run| query.with("before", Some(&run.id)));
     let config = &sources.config;
     let fields = [
         choice("job", "job", config.jobs.iter().map(|job| &job.name)),
         choice("org", "org", &config.tesamanager.orgs),
         choice("outcome", "outcome", RunOutcome::ALL),
-        Field::Text {
-            name: "since",
-            title: texts::SINCE,
-        },
-        Field::Text {
-            name: "until",
-            title: texts::UNTIL,
-        },
+        text("since", texts::SINCE),
+        text("until", texts::UNTIL),
     ];
-    let body = html! {
-        (filters(&query, &fields))
-        (list.show())
+    let listing = Listing {
+        title: texts::RUNS,
+        place: Place::Runs,
+        file: "runs",
+        first: columns::RUNS,
+        columns: COLUMNS,
+        above: filters(query, &fields),
+        page_key: "before",
+        next,
     };
-    Ok(layout::page(
-        texts::RUNS,
-        Place::Runs,
-        &person,
-        moment,
-        &body,
-    ))
+    let count = sources.store.count_runs(&filter);
+    asked.answer(&person, &listing, &rows, count, cells).await
 }
 
 fn cells(row: &RunRow, moment: Moment) -> Vec<Markup> {
