@@ -19,7 +19,7 @@ const CHUNK: usize = 500;
 #[derive(Debug, Serialize)]
 pub struct Listed {
     #[serde(flatten)]
-    /// Itself.
+    /// As the store keeps it.
     pub finding: Finding,
     /// Some job of this name is configured.
     pub job_configured: bool,

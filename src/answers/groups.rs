@@ -43,7 +43,7 @@ pub type Codes = HashMap<(Org, ReferenceId), Vec<String>>;
 pub struct Group {
     /// In what.
     pub group: String,
-    /// How many.
+    /// Rows that share the value, of those that the filters let through.
     pub count: u64,
     /// Since when the oldest has been so upstream.
     pub oldest: Option<DateTime<Utc>>,

@@ -18,7 +18,7 @@ use crate::store::{Page, StoreError};
 /// A job and org as listed.
 #[derive(Debug, Serialize)]
 pub struct JobRow {
-    /// Which.
+    /// As configured.
     pub job_name: JobName,
     /// For which org.
     pub org: Org,

@@ -21,9 +21,9 @@ const MOST: Page = Page::first(10_000);
 /// A request's life.
 #[derive(Debug, Serialize)]
 pub struct Life {
-    /// The tenant.
+    /// The tenant that its reference belongs to.
     pub org: Org,
-    /// The request.
+    /// Unique within the org.
     pub reference_id: ReferenceId,
     /// Whose turn it is now, and by what; none when it is over, or not known.
     pub turn: Option<Turn>,
@@ -44,7 +44,7 @@ pub struct Life {
 /// How long it was a party's turn.
 #[derive(Debug, Serialize)]
 pub struct PartyTime {
-    /// Whose.
+    /// Whose time it was.
     pub party: Party,
     /// In all.
     pub calendar_seconds: i64,

@@ -17,7 +17,7 @@ use crate::store::controls::{CircuitRow, Latch, Pause};
 /// All that it follows from.
 #[derive(Debug)]
 pub struct Outlook<'a> {
-    /// The tenant.
+    /// The tenant in which the request is looked at.
     pub org: &'a Org,
     /// The instant of the question.
     pub now: DateTime<Utc>,
@@ -40,7 +40,7 @@ pub struct Outlook<'a> {
 /// One job's.
 #[derive(Debug)]
 pub struct Prospect<'a> {
-    /// Which.
+    /// The job that looks at the request next.
     pub job: &'a JobName,
     /// When it runs.
     pub schedule: &'a Spec,

@@ -76,9 +76,9 @@ pub struct Status {
 /// A filter by which nothing is concluded or written until it proves right again.
 #[derive(Debug, Serialize)]
 pub struct Distrusted {
-    /// Where.
+    /// The tenant whose lists it was seen in.
     pub org: Org,
-    /// Which.
+    /// The filter that is not believed until it proves right again.
     pub filter: Filter,
     /// What contradicted it.
     pub why: Vec<String>,
@@ -87,11 +87,11 @@ pub struct Distrusted {
 /// Writes that a cap withheld.
 #[derive(Debug, Serialize)]
 pub struct Capped {
-    /// Whose.
+    /// The job whose last run met a cap.
     pub job_name: JobName,
-    /// Where.
+    /// The tenant that the cap is for.
     pub org: Org,
-    /// How many.
+    /// Writes that the run wanted and did not send.
     pub writes: u64,
     /// From when on the hour's cap has room again; none where it has, and only the run's cap was met.
     pub room_from: Option<DateTime<Utc>>,

@@ -21,9 +21,9 @@ use crate::store::findings::Finding;
 pub struct Stuck {
     /// The finding.
     pub id: FindingId,
-    /// The tenant.
+    /// The tenant that its reference belongs to.
     pub org: Org,
-    /// The request.
+    /// Unique within the org.
     pub reference_id: ReferenceId,
     /// The order.
     pub external_reference: Option<ExternalReference>,

@@ -23,7 +23,6 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Now.
     pub(super) fn now(sources: &Sources) -> Self {
         Self {
             as_of: sources.now(),

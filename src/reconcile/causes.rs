@@ -19,9 +19,9 @@ const CHUNK: usize = 500;
 /// One of a selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its tenant.
+    /// The tenant that its reference belongs to.
     pub org: Org,
-    /// Itself.
+    /// Unique within the org.
     pub reference_id: ReferenceId,
     /// Where a list said that it stands, for one that was never read.
     pub listed: Option<String>,

@@ -35,7 +35,7 @@ pub struct OpenCount {
     pub persistence_type: Option<PersistenceType>,
     /// What they have in common.
     pub alike: Alike,
-    /// How many.
+    /// Open requests that are alike in this.
     pub requests: u64,
 }
 

@@ -90,9 +90,9 @@ impl Serialize for Dimension {
 /// What is true of a request. What is absent is no fact: nobody can tell why it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Fact {
-    /// In which dimension.
+    /// What kind of fact it is.
     pub dimension: Dimension,
-    /// Which value.
+    /// As the upstream writes it, or, of a time, the hour in UTC.
     pub value: String,
 }
 
@@ -178,9 +178,9 @@ impl Fact {
 /// One of the selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selected {
-    /// Its tenant.
+    /// The tenant that its reference belongs to.
     pub org: Org,
-    /// Itself.
+    /// Unique within the org.
     pub reference_id: ReferenceId,
     /// What is known of it.
     pub facts: BTreeSet<Fact>,

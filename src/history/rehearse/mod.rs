@@ -126,9 +126,9 @@ pub trait Rules {
 /// All that is recorded of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Life<'a> {
-    /// Its tenant.
+    /// The tenant that its reference belongs to.
     pub org: &'a Org,
-    /// Itself.
+    /// Unique within the org.
     pub reference_id: &'a ReferenceId,
     /// What was seen, oldest first.
     pub happenings: &'a [Happening],
@@ -150,11 +150,11 @@ pub struct Window {
 /// A write that rules want, or that was sent and they don't.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Act {
-    /// The tenant.
+    /// The tenant that its request belongs to.
     pub org: Org,
-    /// The request.
+    /// Unique within the org.
     pub reference_id: ReferenceId,
-    /// Which job.
+    /// The job whose rules want it, or that sent it.
     pub job_name: JobName,
     /// Which rule.
     pub rule: Option<RuleName>,
